@@ -1,0 +1,70 @@
+"""``TraceConfig``: what to trace, validated on construction.
+
+Knows the ranges of every number and nothing of argv, sockets or output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tracetcp.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LAST_TTL = 255
+START_HOPS = range(1, LAST_TTL + 1)
+MAX_HOPS = range(1, LAST_TTL + 1)
+PINGS = range(1, 101)
+TIMEOUTS = range(1, 100_000)
+"""Longest wait for a reply, in milliseconds."""
+PORTS = range(65_536)
+
+
+def require(value: int, allowed: range, what: str) -> int:
+    """Return ``value`` or raise ``UsageError`` naming it and the allowed range."""
+    if value not in allowed:
+        raise UsageError(f"{what} {value} is out of range: use {allowed[0]} to {allowed[-1]}")
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceConfig:
+    """One run: a host, its ports, and how to probe.
+
+    ``timeout`` is in seconds. ``family`` is 4, 6 or None for the first address the resolver returns.
+    ``ports`` may be a ``range``: a scan of every port costs no memory here.
+    Raises ``UsageError`` for any value outside its range.
+    """
+
+    host: str
+    ports: Sequence[int] = (80,)
+    start_hop: int = 1
+    max_hops: int = 30
+    pings: int = 3
+    timeout: float = 4.0
+    anti_flood: bool = True
+    family: int | None = None
+    interface: str | None = None
+    gateway: str | None = None
+    raw_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            raise UsageError("the host is empty: give a name or an address")
+        if not self.ports:
+            raise UsageError("no port to trace: give a number from 0 to 65535 or a service name")
+        for port in (self.ports if not isinstance(self.ports, range) else (self.ports[0], self.ports[-1])):
+            require(port, PORTS, "port")
+        require(self.start_hop, START_HOPS, "start hop")
+        require(self.max_hops, MAX_HOPS, "number of hops")
+        require(self.pings, PINGS, "number of pings")
+        require(round(self.timeout * 1000), TIMEOUTS, "timeout")
+        if self.family not in (None, 4, 6):
+            raise UsageError(f"address family {self.family} does not exist: use 4 or 6")
+
+    @property
+    def last_ttl(self) -> int:
+        """The largest TTL a row may have: ``max_hops`` counts from the start hop, cut at 255."""
+        return min(self.start_hop + self.max_hops - 1, LAST_TTL)

@@ -1,0 +1,1 @@
+"""Formatters turn events into text: one file a format, pure."""

@@ -1,0 +1,1 @@
+"""Probers put SYNs on the wire and match what comes back."""
