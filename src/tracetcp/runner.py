@@ -6,13 +6,27 @@ its own.
 
 from __future__ import annotations
 
+import errno
+from collections import deque
+from math import inf
+from time import sleep
 from typing import TYPE_CHECKING, Protocol
 
+from tracetcp.errors import NoRoute, ProberError
+from tracetcp.model import AddressSeen, HopFinished, TraceStarted
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tracetcp.engine import Engine
     from tracetcp.model import Event, Probe, Reply, SendFailure
+
+BURST = 64
+"""Probes sent before the replies are drained: the default receive buffer holds about 150."""
+NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+OUT_OF_BUFFERS = (errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM)
+BUFFER_PAUSES = (0.002, 0.01, 0.05)
+"""Seconds to pause before a probe is tried again that the system had no buffer for."""
 
 
 class Prober(Protocol):
@@ -45,6 +59,127 @@ class Prober(Protocol):
         """Give back every socket; safe to call twice."""
 
 
-def run(engine: Engine, prober: Prober) -> Iterator[Event]:
-    """Drive ``engine`` with ``prober`` until it is done, yielding its events as they are decided."""
-    raise NotImplementedError
+class Lookup(Protocol):
+    """Finds texts for addresses (names, origins) in the background."""
+
+    def ask(self, address: str) -> None:
+        """Start looking ``address`` up; never blocks, and does nothing when it was asked before."""
+
+    def waits_until(self, address: str) -> float:
+        """The instant until which a row should wait for ``address``; minus infinity once that is settled."""
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when an answer came."""
+
+    def acknowledge(self) -> None:
+        """Make the descriptor unreadable until the next answer."""
+
+
+def run(engine: Engine, prober: Prober, lookups: Sequence[Lookup] = ()) -> Iterator[list[Event]]:
+    """Drive ``engine`` with ``prober`` until it is done, yielding events in batches as they are decided.
+
+    Events are held back, in order, while ``lookups`` still look for a text that belongs to them. When the
+    run is interrupted, what was decided is yielded before ``KeyboardInterrupt`` goes on.
+    Raises ``TracetcpError`` when the run cannot go on, also when not one probe could be sent.
+    """
+    loop = _Loop(engine, prober, lookups)
+    try:
+        while not engine.is_done or loop.held:
+            loop.turn()
+            if ready := loop.release():
+                yield ready
+    except KeyboardInterrupt:
+        if loop.held:
+            yield list(loop.held)
+        raise
+
+
+class _Loop:
+    """One run's state: what was decided and is still held back, and whether anything was sent at all."""
+
+    def __init__(self, engine: Engine, prober: Prober, lookups: Sequence[Lookup]) -> None:
+        self.held: deque[Event] = deque()
+        self._engine = engine
+        self._prober = prober
+        self._lookups = lookups
+        self._failure: SendFailure | None = None
+        self._has_sent = False
+        for lookup in lookups:
+            lookup.ask(prober.destination)
+            prober.wake_on(lookup.fileno())
+
+    def turn(self) -> None:
+        """Send what may be sent, wait for what comes, tell the engine, take what it decided."""
+        engine, prober = self._engine, self._prober
+        now = prober.clock()
+        is_sending = self._send_some(now)
+        wake_at = now if is_sending else min(engine.wake_at(), self._names_wait_until())
+        now = prober.clock() if wake_at > now else now
+        for reply in prober.receive(wake_at):
+            engine.receive(reply)
+        for lookup in self._lookups:
+            lookup.acknowledge()
+        engine.advance(now if is_sending else max(now, min(wake_at, prober.clock())))
+        self._take(engine.events())
+
+    def _send_some(self, now: float) -> bool:
+        """Send a burst; return whether there may be more to send at once."""
+        engine = self._engine
+        for _ in range(BURST):
+            probe = engine.next_probe(now)
+            if probe is None:
+                return False
+            result = self._send(probe)
+            if isinstance(result, float):
+                self._has_sent = True
+                engine.sent(probe, result)
+            elif result.permanent:
+                raise (NoRoute if result.errno in NO_ROUTE else ProberError)(result.reason)
+            else:
+                self._failure = result
+                engine.failed(probe, now)
+        return True
+
+    def _send(self, probe: Probe) -> float | SendFailure:
+        """Send, with a few pauses where the system is only out of buffers."""
+        result = self._prober.send(probe)
+        for pause in BUFFER_PAUSES:
+            if isinstance(result, float) or result.errno not in OUT_OF_BUFFERS:
+                break
+            sleep(pause)
+            result = self._prober.send(probe)
+        return result
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, AddressSeen):
+                for lookup in self._lookups:
+                    lookup.ask(event.address)
+            elif isinstance(event, HopFinished) and not self._has_sent and self._failure is not None:
+                raise ProberError(self._failure.reason)
+            else:
+                self.held.append(event)
+
+    def release(self) -> list[Event]:
+        """The events, from the first held one on, that wait for no lookup any more."""
+        if not self._lookups:
+            ready = list(self.held)
+            self.held.clear()
+            return ready
+        now = self._prober.clock()
+        ready = []
+        while self.held and self._waits_until(self.held[0]) <= now:
+            ready.append(self.held.popleft())
+        return ready
+
+    def _names_wait_until(self) -> float:
+        return self._waits_until(self.held[0]) if self.held else inf
+
+    def _waits_until(self, event: Event) -> float:
+        addresses: Iterable[str] = ()
+        if isinstance(event, HopFinished):
+            addresses = event.hop.senders
+        elif isinstance(event, TraceStarted):
+            addresses = (self._prober.destination,)
+        waits = (lookup.waits_until(address) for lookup in self._lookups for address in addresses)
+        return max(waits, default=-inf)

@@ -1,1 +1,65 @@
-"""The trace algorithm: what to send next, how long to wait, when to stop. No I/O, no clock."""
+"""The trace algorithm: what to send next, how long to wait, when to stop. No I/O, no clock.
+
+An engine is told the time, the replies and the send failures, and answers what to send, when to wake and
+what happened. ``open_engine`` picks between path traces (``tracing``: a window of TTLs for each port) and
+port scans (``sweep``: one TTL beyond any path, a congestion window over ports); both share the flow, token
+and waiting rules.
+
+Reading order: ``path`` (the rules of one trace), ``tracing`` (many of them), ``sweep``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tracetcp.config import TraceConfig
+    from tracetcp.model import Event, Probe, Reply
+
+UNBOUNDED = 1 << 20
+"""A capacity that no run reaches."""
+
+
+class Engine(Protocol):
+    """What the runner may call. Instants are seconds on the prober's clock."""
+
+    ports_done: int
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything is decided and every event was taken."""
+
+    def next_probe(self, now: float) -> Probe | None:
+        """The probe to send now; answer with ``sent()`` or ``failed()`` before any other call."""
+
+    def sent(self, probe: Probe, at: float) -> None:
+        """Tell that ``probe`` left at ``at``."""
+
+    def failed(self, probe: Probe, at: float) -> None:
+        """Tell that ``probe`` could not be sent."""
+
+    def receive(self, reply: Reply) -> None:
+        """Take a reply into account; one to an unknown token is ignored."""
+
+    def advance(self, now: float) -> None:
+        """Let time pass. Every reply received before ``now`` must have been told already."""
+
+    def wake_at(self) -> float:
+        """When to call ``advance()`` and ``next_probe()`` again if no reply comes before."""
+
+    def events(self) -> list[Event]:
+        """What was decided since the last call, in display order."""
+
+
+def open_engine(config: TraceConfig, secret: bytes, capacity: int = UNBOUNDED) -> Engine:
+    """The engine for ``config``; ``secret`` (16 bytes and more) seeds the tokens.
+
+    ``capacity`` is the number of probes that the prober can have in flight.
+    """
+    from tracetcp.engine.path import PLACES
+    from tracetcp.engine.sweep import Sweep
+    from tracetcp.engine.tracing import Tracing
+
+    if config.start_hop > PLACES and config.start_hop == config.last_ttl:
+        return Sweep(config, secret, capacity)
+    return Tracing(config, secret, capacity)

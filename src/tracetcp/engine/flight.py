@@ -1,0 +1,71 @@
+"""A probe on its way: what it was sent for, when, and every reply it got."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracetcp.model import ProbeRecord, ReplyKind
+
+if TYPE_CHECKING:
+    from tracetcp.model import Probe, Reply
+
+
+class Purpose(Enum):
+    """Why a probe is sent; only CELL probes have a cell in a row."""
+
+    CELL = "a ping of its hop"
+    LOOK = "does the destination answer here?"
+    SECOND_LOOK = "is the port that answered RST to a low TTL really closed?"
+    CONTROL = "does the router answer at this moment?"
+
+
+class Want(NamedTuple):
+    """What a path would like to send next.
+
+    ``is_alone`` when no other SYN of the flow can reach the host, so that silence cannot mean that the
+    host answered another SYN of the flow instead (DESIGN: Flow).
+    """
+
+    ttl: int
+    attempt: int
+    flow: int
+    purpose: Purpose
+    is_alone: bool = False
+
+
+class Flight:
+    """One probe after it was sent.
+
+    ``is_waiting`` until a reply came or it was given up; a reply that comes later still counts while its
+    row is undecided.
+    """
+
+    __slots__ = ("is_alone", "is_lost", "probe", "purpose", "replies", "sent_at")
+
+    def __init__(self, probe: Probe, purpose: Purpose, *, is_alone: bool) -> None:
+        self.probe = probe
+        self.purpose = purpose
+        self.is_alone = is_alone
+        self.sent_at = 0.0
+        self.is_lost = False
+        self.replies: list[Reply] = []
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer may still be hoped for."""
+        return not self.replies and not self.is_lost
+
+    def rtt(self, reply: Reply) -> float:
+        """Seconds from sending to ``reply``; a clock's rounding never makes it negative."""
+        return max(0.0, reply.received_at - self.sent_at)
+
+    def reply_of(self, *kinds: ReplyKind) -> Reply | None:
+        """The first reply of one of ``kinds``."""
+        return next((reply for reply in self.replies if reply.kind in kinds), None)
+
+    def record(self) -> ProbeRecord:
+        """The flight as evidence."""
+        return ProbeRecord(
+            self.probe, self.sent_at, tuple(self.replies), is_control=self.purpose is Purpose.CONTROL
+        )

@@ -1,0 +1,370 @@
+"""The trace of one port: which probe next, which hop is what, which row is decided.
+
+Knows nothing of other ports but what ``Survey`` tells, nothing of pacing, and no clock: ``now`` is an
+argument. The rules, in the order in which probes are wanted:
+
+1. A port that answered RST to a low TTL is asked again with TTL 127.
+2. First attempts go out on flow 0, up to ``WINDOW`` TTLs beyond the farthest router heard, never beyond
+   the nearest terminal answer (``end``).
+3. A silent TTL just below ``end`` may be the destination itself, which answers only one SYN of a flow: it
+   is a suspect until a probe alone on its flow was lost there. The nearest suspect clears all below it;
+   the middle one halves a long block.
+4. Further attempts go to known hops, attempt k on flow k - 1, so that each column is one path.
+5. When nothing answers for a while the window doubles; at the last TTL one look on a fresh flow asks
+   whether the destination is there at all; then the silent TTLs get their further attempts, each on a
+   fresh flow. A router that answers such a probe is asked again on the flow of its column.
+
+A row is decided when its cells are settled and nothing in flight can still change what it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracetcp.engine.flight import Flight, Purpose, Want
+from tracetcp.engine.hops import Cell, CellState, HopState
+from tracetcp.model import Event, Hop, HopFinished, Outcome, Ping, ReplyKind, TraceFinished, TraceStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracetcp.config import TraceConfig
+    from tracetcp.engine.survey import Survey
+    from tracetcp.model import Probe, Reply
+
+WINDOW = 4
+"""TTLs probed beyond the farthest router heard: about what a destination sees of SYNs."""
+PLACES = 30
+"""A TTL up to here is a place on a path; the second look and the pacing of routers apply to it."""
+SECOND_LOOK_TTL = 127
+"""High enough for any path, and the look of a Windows host's SYN."""
+SECOND_LOOKS = 2
+"""Second looks sent before the RST is believed."""
+STALL_FLOOR = 0.25
+"""Seconds without an answer before the window is widened, once an RTT is known."""
+STALL_BLIND = 0.5
+"""The same before anything at all has answered."""
+STRIKES = 2
+"""Proofs of loss after which a doubtful cell is believed lost."""
+FLOWS = 1024
+"""Flows a prober can tell apart; fresh ones are used again after that many."""
+LOSSY_ALONE_LOSSES = 4
+"""Lone losses that clear a suspect on a path known to lose packets; on a clean one a single loss does."""
+TERMINAL_KINDS = (ReplyKind.SYN_ACK, ReplyKind.RST, ReplyKind.UNREACHABLE)
+
+
+class Path:
+    """The trace of one port."""
+
+    def __init__(self, port: int, config: TraceConfig, survey: Survey, now: float) -> None:
+        self.port = port
+        self.start = config.start_hop
+        self.last = config.last_ttl
+        self.pings = config.pings
+        self.flights: list[Flight] = []
+        self.is_done = False
+        self._anti_flood = config.anti_flood
+        self._timeout = config.timeout
+        self._survey = survey
+        self._hops = {ttl: HopState(ttl, config.pings) for ttl in range(self.start, self.last + 1)}
+        self._second_looks: list[Flight] = []
+        self._frontier = self.start - 1
+        self._farthest = self.start - 1
+        self._reach = min(self.last, max(self.start - 1 + WINDOW, survey.distance))
+        self._step = WINDOW
+        self._next_first = self.start
+        self._next_row = self.start
+        self._next_flow = config.pings
+        self._next_look = config.pings
+        self._stirred_at = now
+        self._is_scouted = False
+        self._is_sweeping = False
+        self._is_lossy = False
+        self._end: int | None = None
+        self._events: list[Event] = [TraceStarted(port)]
+
+    # What to send ------------------------------------------------------------------------------------
+
+    def wants(self) -> Iterator[Want]:
+        """The probes that may go out now, best first; the caller takes the first that pacing lets pass."""
+        if self.is_done:
+            return
+        if self._needs_second_look():
+            yield Want(SECOND_LOOK_TTL, self._next_look + 1, self._next_flow, Purpose.SECOND_LOOK, True)
+        if self._next_first <= self._first_limit():
+            yield Want(self._next_first, 1, 0, Purpose.CELL)
+        yield from self._suspect_wants()
+        yield from self._further_wants()
+        if self._end is None and self._is_scouted and not self._is_sweeping:
+            if not self._scouts():
+                yield Want(self.last, self._next_look + 1, self._next_flow, Purpose.LOOK, True)
+        elif self._end is None and self._is_sweeping:
+            yield from self._sweep_wants()
+
+    def _first_limit(self) -> int:
+        return min(self._reach, self.last if self._end is None else self._end - 1)
+
+    def _needs_second_look(self) -> bool:
+        if self._end is None or self._end > PLACES or self._hops[self._end].outcome is not Outcome.CLOSED:
+            return False
+        looks = self._second_looks
+        return len(looks) < SECOND_LOOKS and all(look.is_lost and not look.replies for look in looks)
+
+    def _suspects(self) -> tuple[int, ...]:
+        """The silent TTLs below ``end`` to be asked now: the nearest and, in a long block, the middle one."""
+        if self._end is None or self._known() == self._end - 1:
+            return ()
+        nearest, middle = self._end - 1, (self._frontier + self._end) // 2
+        return (nearest, middle) if middle < nearest - 1 else (nearest,)
+
+    def _suspect_wants(self) -> Iterator[Want]:
+        for ttl in self._suspects():
+            hop = self._hops[ttl]
+            cell = self._next_cell(hop)
+            if cell is not None and cell.attempt > 1:
+                yield self._lone_want(ttl, cell.attempt)
+            elif cell is None and not any(flight.is_waiting and flight.is_alone for flight in hop.flights):
+                yield Want(ttl, self._next_look + 1, self._next_flow, Purpose.LOOK, True)
+
+    def _further_wants(self) -> Iterator[Want]:
+        """Attempts 2 and up at hops that cannot be the destination, and at a router that ended the trace."""
+        known = self._known()
+        for ttl in range(self._next_row, known + 1):
+            cell = self._next_cell(self._hops[ttl])
+            if cell is not None:
+                yield Want(ttl, cell.attempt, cell.attempt - 1, Purpose.CELL)
+        end = self._end
+        if end is not None and known == end - 1 and self._hops[end].outcome is Outcome.UNREACHABLE:
+            cell = self._next_cell(self._hops[end])
+            if cell is not None:
+                yield Want(end, cell.attempt, cell.attempt - 1, Purpose.CELL)
+
+    def _sweep_wants(self) -> Iterator[Want]:
+        for ttl in range(max(self._next_row, self._frontier + 1), self.last + 1):
+            cell = self._next_cell(self._hops[ttl])
+            if cell is not None and cell.attempt > 1:
+                yield Want(ttl, cell.attempt, self._next_flow, Purpose.CELL, True)
+
+    def _lone_want(self, ttl: int, attempt: int) -> Want:
+        """A further attempt, alone: on its column's flow if that is unused out there, else on a fresh one."""
+        flow = attempt - 1
+        if any(flight.probe.flow == flow and flight.probe.ttl > self._frontier for flight in self.flights):
+            flow = self._next_flow
+        return Want(ttl, attempt, flow, Purpose.CELL, True)
+
+    @staticmethod
+    def _next_cell(hop: HopState) -> Cell | None:
+        return next((cell for cell in hop.cells if cell.state is CellState.UNSENT), None)
+
+    def doubts(self) -> Iterator[int]:
+        """The TTLs with a cell to be asked again, nearest first."""
+        if self.is_done:
+            return
+        for ttl in range(self._next_row, (self._end or self.last) + 1):
+            hop = self._hops[ttl]
+            if hop.doubtful is not None and (ttl != self._end or hop.outcome is Outcome.UNREACHABLE):
+                yield ttl
+
+    def retry(self, ttl: int) -> Want:
+        """The probe that asks the doubtful cell of ``ttl`` again, on the flow of its column."""
+        cell = self._hops[ttl].doubtful
+        assert cell is not None, "retry() is for the TTLs of doubts()"
+        return Want(ttl, cell.attempt, cell.attempt - 1, Purpose.CELL)
+
+    def control(self, ttl: int, flow: int) -> Want:
+        """A probe that asks on ``flow``, known to pass, whether the router at ``ttl`` answers now."""
+        return Want(ttl, self._next_look + 1, flow, Purpose.CONTROL)
+
+    # What happened -----------------------------------------------------------------------------------
+
+    def sent(self, want: Want, probe: Probe, now: float) -> Flight:
+        """Note that ``want`` left as ``probe``."""
+        flight = Flight(probe, want.purpose, is_alone=want.is_alone)
+        flight.sent_at = now
+        self.flights.append(flight)
+        if want.flow >= self.pings:
+            self._next_flow = want.flow + 1 if want.flow + 1 < FLOWS else self.pings
+        self._next_look = max(self._next_look, want.attempt)
+        if want.purpose is Purpose.SECOND_LOOK:
+            self._second_looks.append(flight)
+        elif want.purpose is not Purpose.CONTROL:
+            self._hops[want.ttl].flights.append(flight)
+        if want.purpose is Purpose.CELL:
+            cell = self._hops[want.ttl].cells[want.attempt - 1]
+            cell.state, cell.flight = CellState.WAITING, flight
+            if want.attempt == 1 and want.ttl == self._next_first:
+                self._next_first += 1
+                self._stirred_at = now
+        return flight
+
+    def received(self, flight: Flight, reply: Reply) -> None:
+        """Take a reply to one of this path's flights into account."""
+        flight.replies.append(reply)
+        if self.is_done or flight.purpose in (Purpose.SECOND_LOOK, Purpose.CONTROL):
+            return
+        ttl = flight.probe.ttl
+        if reply.kind is ReplyKind.TIME_EXCEEDED and ttl > self._frontier:
+            self._frontier = ttl
+            self._reach = min(self.last, max(self._reach, ttl + WINDOW))
+            self._stirred_at = reply.received_at
+        self._farthest = max(self._farthest, ttl)
+        if flight.purpose is Purpose.CELL:
+            self._answer_cell(flight, reply)
+        self._find_end()
+
+    def _answer_cell(self, flight: Flight, reply: Reply) -> None:
+        hop = self._hops[flight.probe.ttl]
+        cell = hop.cells[flight.probe.attempt - 1]
+        if reply.kind is ReplyKind.TIME_EXCEEDED and flight.probe.flow != cell.attempt - 1:
+            if cell.flight is flight:
+                cell.state = CellState.UNSENT
+            return
+        if cell.state is not CellState.ANSWERED:
+            self._is_lossy = self._is_lossy or cell.flight is not flight
+            cell.state, cell.flight = CellState.ANSWERED, flight
+        hop.strikes = 0
+        if reply.kind in (ReplyKind.TIME_EXCEEDED, ReplyKind.UNREACHABLE) and self._anti_flood:
+            for other in hop.cells:
+                if other.state is CellState.LOST:
+                    other.state = CellState.DOUBTFUL
+
+    def _find_end(self) -> None:
+        self._end = next(
+            (ttl for ttl in range(self._frontier + 1, self.last + 1) if self._hops[ttl].terminal()), None
+        )
+
+    def lost(self, flight: Flight) -> None:
+        """Give a flight up: no reply in time."""
+        flight.is_lost = True
+        if flight.purpose is not Purpose.CELL:
+            return
+        ttl = flight.probe.ttl
+        hop = self._hops[ttl]
+        cell = hop.cells[flight.probe.attempt - 1]
+        if cell.flight is not flight or cell.state is not CellState.WAITING:
+            return
+        doubted = self._anti_flood and hop.strikes < STRIKES and (hop.is_router or self._survey.answers(ttl))
+        cell.state = CellState.DOUBTFUL if doubted else CellState.LOST
+        self._is_lossy = self._is_lossy or hop.is_router
+
+    def strike(self, ttl: int, count: int = 1) -> None:
+        """Count proofs that the doubtful cells of ``ttl`` are really lost; at ``STRIKES`` believe them."""
+        hop = self._hops[ttl]
+        hop.strikes += count
+        if hop.strikes >= STRIKES:
+            for cell in hop.cells:
+                if cell.state is CellState.DOUBTFUL:
+                    cell.state = CellState.LOST
+
+    # Waiting -----------------------------------------------------------------------------------------
+
+    def gives_up_at(self, flight: Flight) -> float:
+        """When ``flight`` counts as lost: after the whole timeout, sooner once as far a TTL has answered."""
+        ttl = flight.probe.ttl
+        has_answered = self._farthest >= ttl or self._end is not None or self._survey.answers(ttl)
+        wait = min(self._timeout, self._survey.patience.bound(ttl)) if has_answered else self._timeout
+        return flight.sent_at + wait
+
+    def widens_at(self) -> float | None:
+        """When silence beyond the frontier makes the path look farther, None while there is no need."""
+        is_waiting_for_more = self._end is None and self._next_first > self._reach > self._frontier
+        if self.is_done or self._is_sweeping or not is_waiting_for_more:
+            return None
+        longest = self._survey.patience.longest
+        stall = STALL_BLIND if longest is None else max(STALL_FLOOR, 2 * longest)
+        return self._stirred_at + min(stall, self._timeout)
+
+    def widen(self, now: float) -> None:
+        """Look farther: double the window, then scout the last TTL, then sweep all silent ones."""
+        self._stirred_at = now
+        if self._reach < self.last:
+            self._reach = min(self.last, self._reach + self._step)
+            self._step *= 2
+        elif not self._is_scouted:
+            self._is_scouted = True
+            self._is_sweeping = self.last - self._frontier <= 2 and self.pings > 1
+        else:
+            self._is_sweeping = True
+
+    def _scouts(self) -> bool:
+        return any(flight.purpose is Purpose.LOOK for flight in self._hops[self.last].flights)
+
+    # What is decided ---------------------------------------------------------------------------------
+
+    def _known(self) -> int:
+        """The highest TTL that cannot be the destination: a router's, or a cleared suspect's."""
+        if self._end is None or self._frontier >= self._end - 1:
+            return self._frontier
+        needed = LOSSY_ALONE_LOSSES if self._is_lossy else 1
+        return self._end - 1 if self._hops[self._end - 1].alone_losses() >= needed else self._frontier
+
+    def decide(self) -> None:
+        """Decide every row that can be decided."""
+        while not self.is_done and (hop := self._decided_row()) is not None:
+            self._events.append(HopFinished(self.port, hop))
+            self._next_row += 1
+            if hop.outcome is not None or self._next_row > self.last:
+                self._finish(hop.outcome or Outcome.NOT_REACHED)
+
+    def events(self) -> list[Event]:
+        """What was decided since the last call, in display order."""
+        decided, self._events = self._events, []
+        return decided
+
+    def _decided_row(self) -> Hop | None:
+        ttl = self._next_row
+        hop = self._hops[ttl]
+        if ttl == self._end:
+            return self._final_row(hop)
+        if not hop.is_settled or (self._end is not None and ttl > self._known()):
+            return None
+        return hop.row()
+
+    def _final_row(self, hop: HopState) -> Hop | None:
+        if hop.outcome is Outcome.UNREACHABLE:
+            return hop.row(Outcome.UNREACHABLE) if hop.is_settled else None
+        if hop.outcome is Outcome.CLOSED and self._may_be_contradicted():
+            return None
+        return self._destination_row(hop)
+
+    def _may_be_contradicted(self) -> bool:
+        """Whether a RST may yet prove early or forged: by a second look, or by a router farther out."""
+        if self._needs_second_look() or any(look.is_waiting for look in self._second_looks):
+            return True
+        end = self._end or 0
+        return any(flight.is_waiting and flight.probe.ttl > end for flight in self.flights)
+
+    def _destination_row(self, hop: HopState) -> Hop:
+        """The lost pings before the answer, then the answer; a second look's answer replaces a RST."""
+        answer = hop.terminal()
+        assert answer is not None, "only a TTL with a terminal answer is the end"
+        flight, reply = answer
+        answered_flows = {
+            other.probe.flow for other in self.flights if other.reply_of(ReplyKind.SYN_ACK, ReplyKind.RST)
+        }
+        lost = tuple(
+            cell.ping()
+            for cell in hop.cells[: min(flight.probe.attempt, self.pings) - 1]
+            if cell.flight is not None and cell.flight.probe.flow not in answered_flows
+        )
+        attempt = flight.probe.attempt
+        if reply.kind is ReplyKind.RST:
+            flight, reply = self._answer_beyond() or answer
+        outcome = Outcome.OPEN if reply.kind is ReplyKind.SYN_ACK else Outcome.CLOSED
+        return Hop(hop.ttl, (*lost, Ping(attempt, flight.rtt(reply), reply)), outcome)
+
+    def _answer_beyond(self) -> tuple[Flight, Reply] | None:
+        """The answer that outranks a RST at ``end``: any SYN-ACK, else the second look's RST."""
+        for kind, flights in ((ReplyKind.SYN_ACK, self.flights), (ReplyKind.RST, self._second_looks)):
+            for flight in flights:
+                reply = flight.reply_of(kind)
+                if reply is not None and flight.probe.ttl > self._frontier:
+                    return flight, reply
+        return None
+
+    def _finish(self, outcome: Outcome) -> None:
+        self.is_done = True
+        if outcome in (Outcome.OPEN, Outcome.CLOSED):
+            self._survey.distance = self._next_row - 1
+        records = tuple(flight.record() for flight in self.flights)
+        self._events.append(TraceFinished(self.port, outcome, records))

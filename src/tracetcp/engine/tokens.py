@@ -1,0 +1,23 @@
+"""Probe tokens: 32-bit numbers that nobody who cannot see our packets can guess.
+
+Drawn from BLAKE2b in counter mode under a per-run secret, so a run can be repeated in tests.
+"""
+
+from __future__ import annotations
+
+import struct
+from hashlib import blake2b
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TOKENS_PER_BLOCK = struct.Struct("<16I")
+
+
+def tokens(secret: bytes) -> Iterator[int]:
+    """Yield tokens for ever, spread over the whole 32-bit space (RFC 6528 asks that of sequence numbers)."""
+    for block in count():
+        digest = blake2b(block.to_bytes(8, "little"), key=secret, digest_size=_TOKENS_PER_BLOCK.size).digest()
+        yield from _TOKENS_PER_BLOCK.unpack(digest)
