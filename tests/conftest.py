@@ -1,0 +1,40 @@
+"""What all tests share: the ``netns`` marker and the fixtures of the real-kernel lab."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import Chain, missing_for_namespaces
+from lab.namespaces import remove_orphans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here, with the reason; under ``CI=true`` a reason is a failure."""
+    reason = missing_for_namespaces() if item.get_closest_marker("netns") else None
+    if reason is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"this test must run under CI, but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """The lab's chain of namespaces, built once; tests use ``lab``, which cleans up after each."""
+    remove_orphans()
+    with Chain(tmp_path_factory.mktemp("captures")) as built:
+        yield built
+
+
+@pytest.fixture
+def lab(chain: Chain) -> Iterator[Chain]:
+    """The chain in its plain state; what a test changes through its methods is undone afterwards."""
+    yield chain
+    chain.reset()

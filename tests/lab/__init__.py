@@ -1,0 +1,26 @@
+"""The real-kernel lab: a chain of network namespaces with a client, routers and a server.
+
+    client - r1 - r2 - r3 - r4 - r5 - r6 - server
+
+Everything lives in namespaces that carry this process's id in their name; no link leads out of them, and
+the root namespace is never configured. ``conftest.py`` hands the lab to tests as fixtures.
+"""
+
+from __future__ import annotations
+
+from lab.capture import Capture
+from lab.chain import OPEN_PORTS, ROUTERS, SERVER, Chain, near, router
+from lab.program import Finished
+from lab.requirements import missing_for_namespaces
+
+__all__ = [
+    "OPEN_PORTS",
+    "ROUTERS",
+    "SERVER",
+    "Capture",
+    "Chain",
+    "Finished",
+    "missing_for_namespaces",
+    "near",
+    "router",
+]
