@@ -113,13 +113,12 @@ class _Loop:
         engine, prober = self._engine, self._prober
         now = prober.clock()
         is_sending = self._send_some(now)
-        wake_at = now if is_sending else min(engine.wake_at(), self._names_wait_until())
-        now = prober.clock() if wake_at > now else now
-        for reply in prober.receive(wake_at):
+        until = now if is_sending else min(engine.wake_at(), self._names_wait_until())
+        for reply in prober.receive(until):
             engine.receive(reply)
         for lookup in self._lookups:
             lookup.acknowledge()
-        engine.advance(now if is_sending else max(now, min(wake_at, prober.clock())))
+        engine.advance(min(prober.clock(), max(until, now)))
         self._take(engine.events())
 
     def _send_some(self, now: float) -> bool:

@@ -239,6 +239,8 @@ class Tracing:
 
     def _instants(self) -> Iterator[float]:
         yield self._opens_at
+        if any(inquiry.is_over for inquiry in self._inquiries.values()):
+            yield -inf
         for path, flight in self._waiting.values():
             yield path.gives_up_at(flight)
         for path in self._paths:
