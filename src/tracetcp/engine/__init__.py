@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
     from tracetcp.model import Event, Probe, Reply
 
+PLACES = 30
+"""A TTL up to here may be a place on a path; a single one beyond it is the documented port scan."""
 UNBOUNDED = 1 << 20
 """A capacity that no run reaches."""
 
@@ -56,7 +58,6 @@ def open_engine(config: TraceConfig, secret: bytes, capacity: int = UNBOUNDED) -
 
     ``capacity`` is the number of probes that the prober can have in flight.
     """
-    from tracetcp.engine.path import PLACES
     from tracetcp.engine.sweep import Sweep
     from tracetcp.engine.tracing import Tracing
 

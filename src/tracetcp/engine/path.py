@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 WINDOW = 4
 """TTLs probed beyond the farthest router heard: about what a destination sees of SYNs."""
-PLACES = 30
-"""A TTL up to here is a place on a path; the second look and the pacing of routers apply to it."""
 SECOND_LOOK_TTL = 127
 """High enough for any path, and the look of a Windows host's SYN."""
 SECOND_LOOKS = 2
@@ -105,7 +103,8 @@ class Path:
         return min(self._reach, self.last if self._end is None else self._end - 1)
 
     def _needs_second_look(self) -> bool:
-        if self._end is None or self._end > PLACES or self._hops[self._end].outcome is not Outcome.CLOSED:
+        end = self._end
+        if end is None or end >= SECOND_LOOK_TTL or self._hops[end].outcome is not Outcome.CLOSED:
             return False
         looks = self._second_looks
         return len(looks) < SECOND_LOOKS and all(look.is_lost and not look.replies for look in looks)

@@ -48,6 +48,7 @@ LONGEST_QUEUE = 16_384
 FALSE_SILENCE = 1e-8
 """Chance accepted that all attempts at a port that answers were lost."""
 MOST_ATTEMPTS = 10
+RANKS = {kind: rank for rank, kind in enumerate(OUTCOMES)}
 ATTEMPTS_UNDER_LOSS = 3
 """Attempts at a silent port, at least, once any loss was proven."""
 
@@ -64,17 +65,42 @@ class Sent:
         self.is_in_network = True
         self.reply: Reply | None = None
 
+    @property
+    def rank(self) -> int:
+        """How much the answer says of the port, 0 for the most."""
+        return RANKS[self.reply.kind] if self.reply else len(RANKS)
+
+    def ping(self) -> Ping:
+        """The attempt as a cell."""
+        reply = self.reply
+        if reply is None:
+            return Ping(self.probe.attempt, None, None)
+        return Ping(self.probe.attempt, max(0.0, reply.received_at - self.sent_at), reply)
+
+    def record(self) -> ProbeRecord:
+        """The attempt as evidence."""
+        return ProbeRecord(self.probe, self.sent_at, (self.reply,) if self.reply else ())
+
 
 class PortState:
     """One port from its first attempt to its row."""
 
-    __slots__ = ("answers", "is_done", "port", "sent")
+    __slots__ = ("answers", "final", "is_done", "port", "sent")
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.sent: list[Sent] = []
         self.answers = 0
+        self.final: Sent | None = None
         self.is_done = False
+
+    def answered(self, sent: Sent, reply: Reply) -> None:
+        """Take an answer; a SYN-ACK outranks a RST, either outranks a router."""
+        sent.reply = reply
+        if reply.kind not in OUTCOMES:
+            return
+        if self.final is None or self.final.rank > sent.rank:
+            self.final = sent
 
 
 class Sweep:
@@ -182,13 +208,13 @@ class Sweep:
         sent = self._flights.get(reply.token)
         if sent is None:
             return
+        state = sent.port_state
+        if sent.reply is not None:
+            if reply.kind is ReplyKind.SYN_ACK:
+                state.answered(sent, reply)
+            return
         self._leave(sent)
-        if sent.reply is not None and (reply.kind is not ReplyKind.SYN_ACK or sent.reply.kind is reply.kind):
-            return
-        is_repeated = sent.reply is not None
-        sent.reply = reply
-        if is_repeated:
-            return
+        state.answered(sent, reply)
         rtt = max(0.0, reply.received_at - sent.sent_at)
         self._rtt.add(rtt)
         self._window.answered(rtt, reply.received_at)
@@ -205,7 +231,7 @@ class Sweep:
         elif not state.is_done:
             self._answered_later += 1
             self._window.loss_proven(reply.received_at)
-        if reply.kind is ReplyKind.SYN_ACK or reply.kind is ReplyKind.RST or state.answers >= self._pings:
+        if reply.kind is ReplyKind.RST or reply.kind is ReplyKind.SYN_ACK or state.answers >= self._pings:
             state.is_done = True
         elif not state.is_done:
             self._again.append(state)
@@ -265,45 +291,30 @@ class Sweep:
 
     def _retire(self, state: PortState) -> None:
         hop = self._row(state)
-        outcome = hop.outcome or Outcome.NOT_REACHED
-        records = tuple(
-            ProbeRecord(sent.probe, sent.sent_at, (sent.reply,) if sent.reply else ()) for sent in state.sent
-        )
+        records = tuple([sent.record() for sent in state.sent])
         self._events += (
             TraceStarted(state.port),
             HopFinished(state.port, hop),
-            TraceFinished(state.port, outcome, records),
+            TraceFinished(state.port, hop.outcome or Outcome.NOT_REACHED, records),
         )
         for sent in state.sent:
             del self._flights[sent.probe.token]
+        state.sent.clear()  # breaks the cycle of references: memory must not wait for the collector
         self.ports_done += 1
 
     def _row(self, state: PortState) -> Hop:
-        answer = _strongest(state.sent)
-        if answer is None or answer.reply is None:
-            return Hop(self._ttl, tuple(_ping(sent) for sent in state.sent[: self._pings]))
-        outcome = OUTCOMES.get(answer.reply.kind)
-        if outcome is Outcome.OPEN or outcome is Outcome.CLOSED:
-            before = state.sent[: min(answer.probe.attempt, self._pings) - 1]
-            pings = tuple(_ping(sent) for sent in before if sent.reply is None)
-            return Hop(self._ttl, (*pings, _ping(answer)), outcome)
-        return Hop(self._ttl, tuple(_ping(sent) for sent in state.sent if sent.reply)[: self._pings], outcome)
-
-
-def _strongest(attempts: list[Sent]) -> Sent | None:
-    """The attempt whose answer says most: a terminal one in the order of OUTCOMES, else any."""
-    answered = [sent for sent in attempts if sent.reply is not None]
-    ranks = list(OUTCOMES)
-    return min(
-        answered,
-        key=lambda sent: (
-            ranks.index(sent.reply.kind) if sent.reply and sent.reply.kind in OUTCOMES else len(ranks)
-        ),
-        default=None,
-    )
-
-
-def _ping(sent: Sent) -> Ping:
-    if sent.reply is None:
-        return Ping(sent.probe.attempt, None, None)
-    return Ping(sent.probe.attempt, max(0.0, sent.reply.received_at - sent.sent_at), sent.reply)
+        """The lost attempts before the destination's answer and the answer; else every ping."""
+        final = state.final
+        if final is None:
+            shown = [sent for sent in state.sent if sent.reply or not state.answers][: self._pings]
+            return Hop(self._ttl, tuple([sent.ping() for sent in shown]))
+        reply = final.reply
+        assert reply is not None, "only an answered attempt is final"
+        outcome = OUTCOMES[reply.kind]
+        if outcome is Outcome.UNREACHABLE:
+            answered = [sent for sent in state.sent if sent.reply]
+            return Hop(self._ttl, tuple([sent.ping() for sent in answered]), outcome)
+        if final.probe.attempt == 1:
+            return Hop(self._ttl, (final.ping(),), outcome)
+        before = state.sent[: min(final.probe.attempt, self._pings) - 1]
+        return Hop(self._ttl, (*[sent.ping() for sent in before if not sent.reply], final.ping()), outcome)

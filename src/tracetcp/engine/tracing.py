@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from tracetcp.engine.flight import Purpose, Want
 from tracetcp.engine.gate import BURST, SLOW_INTERVAL
-from tracetcp.engine.path import PLACES, STRIKES, Path
+from tracetcp.engine.path import STRIKES, Path
 from tracetcp.engine.survey import Survey
 from tracetcp.engine.tokens import tokens
 from tracetcp.model import AddressSeen, Event, Probe
@@ -140,17 +140,18 @@ class Tracing:
             for want in path.wants():
                 if want.ttl in closed:
                     continue
-                opens_at = self._gate_opens_at(want.ttl)
+                opens_at = self._opens_for(want)
                 if opens_at <= now:
                     return path, want, None, path.port
                 self._opens_at = min(self._opens_at, opens_at)
                 closed.add(want.ttl)
         return None
 
-    def _gate_opens_at(self, ttl: int, burst: int = 1) -> float:
-        if not self._config.anti_flood or ttl > PLACES:
+    def _opens_for(self, want: Want) -> float:
+        """When pacing lets ``want`` pass; a second look goes to the host, which is no router to be spared."""
+        if not self._config.anti_flood or want.purpose is Purpose.SECOND_LOOK:
             return -inf
-        return self._survey.router(ttl).gate.opens_at(burst)
+        return self._survey.router(want.ttl).gate.opens_at()
 
     def _inquire(self, now: float) -> tuple[Path, Want, Inquiry, int] | None:
         for inquiry in self._inquiries.values():
