@@ -150,14 +150,14 @@ class _Loop:
         return result
 
     def _take(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, AddressSeen):
-                for lookup in self._lookups:
-                    lookup.ask(event.address)
-            elif isinstance(event, HopFinished) and not self._has_sent and self._failure is not None:
+        if self._failure is not None and not self._has_sent:
+            if any(isinstance(event, HopFinished) for event in events):
                 raise ProberError(self._failure.reason)
-            else:
-                self.held.append(event)
+        for lookup in self._lookups:
+            for event in events:
+                if isinstance(event, AddressSeen):
+                    lookup.ask(event.address)
+        self.held.extend(events)
 
     def release(self) -> list[Event]:
         """The events, from the first held one on, that wait for no lookup any more."""
