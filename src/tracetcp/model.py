@@ -178,7 +178,7 @@ class TraceStarted(NamedTuple):
 
 
 class AddressSeen(NamedTuple):
-    """``address`` answered for the first time: told at once, ahead of display order, so names can be asked."""
+    """``address`` answered for the first time: told at once, ahead of display order, for name look-ups."""
 
     address: str
 

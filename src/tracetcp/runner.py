@@ -150,9 +150,8 @@ class _Loop:
         return result
 
     def _take(self, events: list[Event]) -> None:
-        if self._failure is not None and not self._has_sent:
-            if any(isinstance(event, HopFinished) for event in events):
-                raise ProberError(self._failure.reason)
+        if self._failure is not None and not self._has_sent and _has_row(events):
+            raise ProberError(self._failure.reason)
         for lookup in self._lookups:
             for event in events:
                 if isinstance(event, AddressSeen):
@@ -182,3 +181,7 @@ class _Loop:
             addresses = (self._prober.destination,)
         waits = (lookup.waits_until(address) for lookup in self._lookups for address in addresses)
         return max(waits, default=-inf)
+
+
+def _has_row(events: list[Event]) -> bool:
+    return any(isinstance(event, HopFinished) for event in events)
