@@ -9,18 +9,23 @@ the root namespace is never configured. ``conftest.py`` hands the lab to tests a
 from __future__ import annotations
 
 from lab.capture import Capture
-from lab.chain import OPEN_PORTS, ROUTERS, SERVER, Chain, near, router
+from lab.chain import DEAD, DEAD_6, OPEN_PORTS, ROUTERS, SERVER, SERVER_6, Chain, near, router
 from lab.program import Finished
+from lab.report import shape
 from lab.requirements import missing_for_namespaces
 
 __all__ = [
+    "DEAD",
+    "DEAD_6",
     "OPEN_PORTS",
     "ROUTERS",
     "SERVER",
+    "SERVER_6",
     "Capture",
     "Chain",
     "Finished",
     "missing_for_namespaces",
     "near",
     "router",
+    "shape",
 ]

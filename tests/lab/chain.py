@@ -13,6 +13,7 @@ The client has a second link, eth1 (10.0.99.2, fd00:99::2), straight to r2's ``s
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -76,6 +77,16 @@ def router(number: int) -> str:
 
 SERVER = near(ROUTERS + 1)
 SERVER_6 = near(ROUTERS + 1, 6)
+DEAD = f"10.0.{ROUTERS + 1}.99"
+DEAD_6 = f"fd00:{ROUTERS + 1}::99"
+
+# What the DNS server on r1 knows: names that work both ways, and names of one family without a way back.
+HOSTS = (
+    f"wintermute,{near(1)},{near(1, 6)}",
+    f"core-3.lab.example,{near(3)},{near(3, 6)}",
+    f"www.lab.example,{SERVER},{SERVER_6}",
+)
+ONE_FAMILY = (f"/four.lab.example/{SERVER}", f"/six.lab.example/{SERVER_6}")
 
 
 class Chain:
@@ -111,14 +122,16 @@ class Chain:
 
     def run(
         self,
-        arguments: Sequence[str],
+        arguments: str,
         *,
         user: str | None = None,
         timeout: float = 20,
         environment: dict[str, str] | None = None,
     ) -> program.Finished:
-        """Run the installed program on the client; see ``program.run``."""
-        return program.run(self.client, arguments, user=user, timeout=timeout, extra_environment=environment)
+        """Run the installed program on the client as if ``tracetcp ARGUMENTS`` was typed there."""
+        return program.run(
+            self.client, shlex.split(arguments), user=user, timeout=timeout, extra_environment=environment
+        )
 
     def nft(self, label: str, rules: str) -> None:
         """Give ``label`` nftables rules for the rest of the test."""
@@ -213,7 +226,10 @@ class Chain:
         for label, ports in (("server", OPEN_PORTS), ("r2", (8080,))):
             server = [sys.executable, str(SERVERS / "listen.py"), label, *map(str, ports)]
             _await_line(self.nodes[label].start(server, stdout=subprocess.PIPE), "ready")
-        records = [f"--host-record={name}" for name in self.names()]
+        records = [
+            *(f"--host-record={record}" for record in HOSTS),
+            *(f"--address={record}" for record in ONE_FAMILY),
+        ]
         dnsmasq = self.nodes["r1"].start(
             [
                 *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file", "--no-hosts"),
@@ -224,17 +240,6 @@ class Chain:
             stderr=subprocess.STDOUT,
         )
         _await_line(dnsmasq, "started")
-
-    @staticmethod
-    def names() -> list[str]:
-        """What the DNS server knows, as dnsmasq's host records: routers 1, 3 and the server have names."""
-        return [
-            f"wintermute,{near(1)},{near(1, 6)}",
-            f"core-3.lab.example,{near(3)},{near(3, 6)}",
-            f"www.lab.example,{SERVER},{SERVER_6}",
-            f"four.lab.example,{SERVER}",
-            f"six.lab.example,{SERVER_6}",
-        ]
 
     def _resolver(self, *addresses: str) -> None:
         self.client.etc("resolv.conf", "".join(f"nameserver {address}\n" for address in addresses))

@@ -1,0 +1,22 @@
+"""The output of a real run in a form that can be compared literally."""
+
+from __future__ import annotations
+
+import re
+
+CELL = re.compile(r"(?<!\S)\d{1,4} ms {1,4}(?=\S)")
+"""A round-trip time in its cell of eight columns, with the blanks that fill it."""
+CELL_WIDTH = 8
+REACHED = re.compile(r"(?<= in )\d+ ms(?=\. )")
+
+
+def shape(output: str) -> str:
+    """``output`` with every round-trip time written ``~ ms``.
+
+    A cell keeps its place: only one that fills its eight columns exactly is replaced.
+    """
+    return REACHED.sub("~ ms", CELL.sub(_shape_cell, output))
+
+
+def _shape_cell(match: re.Match[str]) -> str:
+    return "~ ms    " if len(match[0]) == CELL_WIDTH else match[0]
