@@ -1,0 +1,91 @@
+"""The probes that are out, by everything a reply may know them by.
+
+Bounded memory: the last ``REMEMBERED`` probes. Pure values; knows no packet format.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REMEMBERED = 65_535
+"""One probe for each IPv4 identification but 0: the identification is the slot."""
+
+
+class Sent(NamedTuple):
+    """What identified a probe on the wire; ``slot`` is 1 to 65535."""
+
+    slot: int
+    token: int
+    source_port: int
+    destination_port: int
+    ttl: int
+
+
+class Ledger:
+    """Probes by slot (1 to 65535, used in turn from ``first_slot`` on), by token, and by ports and TTL.
+
+    Plain arrays: a scan of every port remembers each probe, and objects would cost ten times the memory.
+    """
+
+    def __init__(self, first_slot: int) -> None:
+        self._next = first_slot
+        self._tokens = array("I", bytes(4 * (REMEMBERED + 1)))
+        self._source_ports = array("H", bytes(2 * (REMEMBERED + 1)))
+        self._destination_ports = array("H", bytes(2 * (REMEMBERED + 1)))
+        self._ttls = array("B", bytes(REMEMBERED + 1))
+        self._slots: dict[int, int] = {}
+
+    def add(self, token: int, source_port: int, destination_port: int, ttl: int) -> int:
+        """Remember a probe, forget the oldest if need be, and return the slot."""
+        slot = self._next
+        self._next = slot % REMEMBERED + 1
+        if self._slots.get(self._tokens[slot]) == slot:
+            del self._slots[self._tokens[slot]]
+        self._slots[token] = slot
+        self._tokens[slot] = token
+        self._source_ports[slot] = source_port
+        self._destination_ports[slot] = destination_port
+        self._ttls[slot] = ttl
+        return slot
+
+    def with_token(self, token: int) -> Sent | None:
+        """The probe that carries ``token``."""
+        slot = self._slots.get(token)
+        return None if slot is None else self._at(slot)
+
+    def with_slot(self, slot: int, source_port: int) -> Sent | None:
+        """The probe in ``slot`` (0 to 65535) if it left from ``source_port``."""
+        is_there = self._ttls[slot] and self._source_ports[slot] == source_port
+        return self._at(slot) if is_there else None
+
+    def newest(self, source_port: int, destination_port: int, ttl: int) -> Sent | None:
+        """The newest probe sent with these.
+
+        A search, for the rare quote whose sequence number was rewritten; array.index runs at C speed.
+        """
+        slots = [
+            slot
+            for slot in self._slots_to(destination_port)
+            if self._source_ports[slot] == source_port and self._ttls[slot] == ttl
+        ]
+        return self._at(max(slots, key=self._age_rank)) if slots and ttl else None
+
+    def _at(self, slot: int) -> Sent:
+        ports = self._source_ports[slot], self._destination_ports[slot]
+        return Sent(slot, self._tokens[slot], *ports, self._ttls[slot])
+
+    def _age_rank(self, slot: int) -> int:
+        return (slot - self._next) % REMEMBERED
+
+    def _slots_to(self, destination_port: int) -> Iterator[int]:
+        slot = 0
+        try:
+            while True:
+                slot = self._destination_ports.index(destination_port, slot + 1)
+                yield slot
+        except ValueError:
+            return
