@@ -1,1 +1,47 @@
 """Probers put SYNs on the wire and match what comes back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracetcp.errors import NoPermission, ProberError
+
+if TYPE_CHECKING:
+    from tracetcp.config import TraceConfig
+    from tracetcp.probers.connect import ConnectProber
+    from tracetcp.probers.raw import RawProber
+
+
+def open_prober(config: TraceConfig, destination: str) -> RawProber | ConnectProber:
+    """The prober for ``destination`` (an address, perhaps with an IPv6 scope); ``kind`` names the one chosen.
+
+    Raw sockets where the system grants them; otherwise the prober that needs no privilege, unless the
+    configuration insists on raw sockets (``raw_only``, or a ``gateway``, which takes them). Raises
+    ``NoPermission`` then, and ``NoRoute``, ``UsageError`` or ``ProberError`` for what else is in the way.
+    """
+    if sys.platform != "linux":
+        raise ProberError(f"probing is not possible on {sys.platform}: run tracetcp on Linux")
+    from tracetcp.probers.raw import RawProber
+
+    try:
+        return RawProber(config, destination)
+    except PermissionError as error:
+        if config.raw_only or config.gateway is not None:
+            raise NoPermission(
+                _remedies(),
+            ) from error
+    from tracetcp.probers.connect import ConnectProber
+
+    return ConnectProber(config, destination)
+
+
+def _remedies() -> str:
+    """What is missing and how to grant it, on one line."""
+    program = Path(sys.argv[0]).resolve()
+    return (
+        f"raw sockets need root or the capability CAP_NET_RAW: run 'sudo {program} ...', or grant it with "
+        f"'setcap cap_net_raw+ep' to a copy of the interpreter {Path(sys.executable).resolve()} made for "
+        "this alone (a virtual environment's python is a link, and the grant holds for every script it runs)"
+    )

@@ -1,0 +1,60 @@
+"""Gives up what the process no longer needs, once its sockets are open.
+
+Nothing from the network has been parsed by then. Linux capabilities belong to a thread: call this before
+any thread is started.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+CAPABILITY_VERSION = 0x20080522
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+LAST_CAPABILITY = 63
+
+
+def drop_privileges() -> None:
+    """Become the user who called sudo, if there was one, and give up every capability for good.
+
+    Root without sudo stays uid 0, without its powers: there is no telling which user could still read the
+    interpreter's modules. Sockets that are open stay usable. Raises nothing: a step that the system
+    refuses, in a container say, is a step that had nothing to take away.
+    """
+    if os.geteuid() == 0 and (invoker := _sudo_invoker()):
+        _become(*invoker)
+    if sys.platform == "linux":
+        _drop_capabilities()
+
+
+def _sudo_invoker() -> tuple[int, int] | None:
+    """The uid and gid of the user who called sudo, None where there was none or it was root."""
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    return (int(uid), int(gid)) if uid.isdecimal() and gid.isdecimal() and int(uid) else None
+
+
+def _become(uid: int, gid: int) -> None:
+    """Groups first: they cannot be changed any more once root is gone."""
+    import pwd
+
+    try:
+        os.initgroups(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:
+        os.setgroups([gid])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def _drop_capabilities() -> None:
+    """Empty every set of this thread; the bounding set first, since that itself takes a capability."""
+    libc = ctypes.CDLL(None)
+    for capability in range(LAST_CAPABILITY + 1):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+    libc.capset(header, (ctypes.c_uint32 * 6)())
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

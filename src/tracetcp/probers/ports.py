@@ -1,0 +1,76 @@
+"""Picks the source ports of a trace: a block that no local program uses or will be given.
+
+Reads the kernel's port range and socket tables under /proc; binds TCP sockets, which sends nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from pathlib import Path
+from random import SystemRandom
+from typing import TYPE_CHECKING
+
+from tracetcp.errors import ProberError
+
+if TYPE_CHECKING:
+    from tracetcp.probers.routes import Route
+
+EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+SOCKET_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+LOWEST = 10_000
+"""Below are the ports that servers like."""
+HELD = 16
+"""Ports of a block that are held with a bound socket: those of a default trace and its retries."""
+TRIES = 50
+
+
+def take_block(route: Route, count: int) -> tuple[int, list[socket.socket]]:
+    """The first port of a free block of ``count``, at random, and the sockets that hold its first ports.
+
+    The block lies outside the range from which the kernel serves other programs, where there is room.
+    A socket that is bound and does not listen gets no packets: the kernel answers a SYN-ACK to its port
+    with RST, which is what closes the half-open connection. Raises ``ProberError`` when no block is free.
+    """
+    used = _ports_in_use()
+    starts = _starts(_ephemeral_range(), count)
+    for _ in range(TRIES):
+        first = SystemRandom().choice(starts)
+        if used.isdisjoint(range(first, first + count)) and (held := _hold(route, first)) is not None:
+            return first, held
+    raise ProberError(f"no {count} free source ports in a row: close some connections and try again")
+
+
+def _starts(ephemeral: range, count: int) -> list[int]:
+    """Where a block may start: clear of ``ephemeral``, anywhere if that leaves no room."""
+    everywhere = range(LOWEST, 65_536 - count + 1)
+    clear = [p for p in everywhere if p + count <= ephemeral.start or p >= ephemeral.stop]
+    return clear or list(everywhere)
+
+
+def _hold(route: Route, first: int) -> list[socket.socket] | None:
+    """Sockets bound to the ports from ``first`` on, None if one of them is taken."""
+    held: list[socket.socket] = []
+    for port in range(first, first + HELD):
+        holder = socket.socket(route.socket_family, socket.SOCK_STREAM)
+        held.append(holder)
+        try:
+            holder.bind(route.source_at(port))
+        except OSError as error:
+            for taken in held:
+                taken.close()
+            if error.errno == errno.EADDRINUSE:
+                return None
+            raise
+    return held
+
+
+def _ephemeral_range() -> range:
+    low, high = map(int, EPHEMERAL_RANGE.read_text().split())
+    return range(low, high + 1)
+
+
+def _ports_in_use() -> set[int]:
+    """The local ports of every TCP socket in this network namespace."""
+    tables = [table.read_text().splitlines()[1:] for table in SOCKET_TABLES if table.exists()]
+    return {int(line.split()[1].rpartition(":")[2], 16) for lines in tables for line in lines}

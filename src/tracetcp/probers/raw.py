@@ -1,0 +1,354 @@
+"""The raw prober: SYNs through an IP raw socket, replies from raw ICMP and TCP sockets (Linux).
+
+Opens sockets and decides nothing. Probes leave through the kernel's IP layer, so that it finds the route
+and the neighbour, and its connection tracking lets its RST close the connection that a SYN-ACK offers;
+only ``-g`` takes the link layer, for one named gateway.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import ipaddress
+import os
+import select
+import socket
+import struct
+import time
+from math import ceil
+from typing import TYPE_CHECKING
+
+from tracetcp.errors import FamilyMismatch, ProberError
+from tracetcp.model import SendFailure
+from tracetcp.packets import FLOWS, ICMP, ICMPV6, Ipv4Codec, load_scapy, open_codec, packed
+from tracetcp.probers import filters
+from tracetcp.probers.ports import take_block
+from tracetcp.probers.routes import SO_BINDTODEVICE, Route, find_route, scoped
+from tracetcp.quotes import TCP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from scapy.interfaces import NetworkInterface
+    from scapy.packet import Packet
+    from scapy.supersocket import SuperSocket
+
+    from tracetcp.config import TraceConfig
+    from tracetcp.model import Probe, Reply
+
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
+SO_RXQ_OVFL = 40
+RECEIVE_BUFFER = 4 << 20
+"""Bytes asked for. The kernel doubles it and charges 832 for a reply: some 10,000 may wait."""
+LONGEST_PACKET = 2048
+"""ICMP errors are at most 576 bytes long (RFC 1812 section 4.3.2.3), ICMPv6's 1280 (RFC 4443)."""
+ANCILLARY = 256
+LONGEST_CLOCK_STEP = 0.05
+"""A wall clock that moved by more than this many seconds against ours was set: its stamps are void."""
+TRANSIENT = {
+    errno.ENOBUFS: "the interface's queue is full",
+    errno.EAGAIN: "the socket's send buffer is full",
+    errno.ENOMEM: "the kernel is short of memory",
+    errno.EPERM: "a local firewall refuses the packet",
+}
+"""Why one probe may fail while the next may pass; any other failure will not go away."""
+NEIGHBOUR_WAIT = 1.0
+"""Seconds for each of ``NEIGHBOUR_TRIES`` questions after a gateway's link-layer address (RFC 4861: 1)."""
+NEIGHBOUR_TRIES = 3
+NO_LINK_ADDRESS = "00:00:00:00:00:00"
+
+_TIMESPEC = struct.Struct("@ll")
+_UNSIGNED = struct.Struct("@I")
+_INT = struct.Struct("@i")
+
+
+class RawProber:
+    """A ``runner.Prober`` on raw sockets, for one destination.
+
+    Raises ``PermissionError`` without CAP_NET_RAW, and what ``find_route``, ``take_block`` and
+    ``GatewayLink`` raise. ``overflows`` counts replies that the kernel dropped because a buffer was full.
+    """
+
+    kind = "raw"
+
+    def __init__(self, config: TraceConfig, destination: str) -> None:
+        self._closers: list[Callable[[], None]] = []
+        self._link: GatewayLink | None = None
+        self._poll = select.poll()
+        self._overflows: dict[int, int] = {}
+        self._clocks_apart = _clocks_apart()
+        try:
+            self._open(config, destination)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, config: TraceConfig, destination: str) -> None:
+        """Receiving sockets first: without permission it ends here, before scapy is loaded."""
+        family = socket.AF_INET6 if ":" in destination else socket.AF_INET
+        icmp = self._kept(socket.socket(family, socket.SOCK_RAW, ICMPV6 if ":" in destination else ICMP))
+        tcp = self._kept(socket.socket(family, socket.SOCK_RAW, TCP))
+        route = find_route(config.gateway or destination, config.interface)
+        if config.gateway is not None:
+            self._link = GatewayLink(config.gateway, destination, route)
+            self._closers.append(self._link.close)
+            route = _onward(route, destination, self._link.interface)
+        first_port, holders = take_block(route, FLOWS)
+        for holder in holders:
+            self._kept(holder)
+        self.destination, self.source = route.destination, route.source
+        self._receivers = {
+            icmp.fileno(): (icmp, ICMPV6 if route.family == 6 else ICMP),
+            tcp.fileno(): (tcp, TCP),
+        }
+        filters.attach(icmp, filters.icmp_errors(route.family))
+        filters.attach(tcp, filters.tcp_answers(packed(destination), range(first_port, first_port + FLOWS)))
+        for receiver in (icmp, tcp):
+            _prepare(receiver, route)
+            self._poll.register(receiver, select.POLLIN)
+        self.codec = open_codec(route.source, route.destination, first_port, mtu=route.mtu)
+        self._sender = self._open_sender(route)
+        self._target = route.destination_address
+
+    def _open_sender(self, route: Route) -> socket.socket:
+        """The raw socket of scapy, less its receiving half: that would queue every packet of this machine."""
+        from scapy.supersocket import L3RawSocket, L3RawSocket6
+
+        opened: SuperSocket = (L3RawSocket if route.family == 4 else L3RawSocket6)()
+        self._closers.append(opened.close)
+        opened.ins.close()
+        assert opened.outs is not None
+        sender: socket.socket = opened.outs
+        sender.setblocking(False)
+        sender.bind(route.source_at(0))
+        if route.device is not None:
+            sender.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(route.device) + b"\0")
+        return sender
+
+    def _kept(self, opened: socket.socket) -> socket.socket:
+        self._closers.append(opened.close)
+        return opened
+
+    @property
+    def overflows(self) -> int:
+        """Replies lost in this machine for want of buffer space."""
+        return sum(self._overflows.values())
+
+    def clock(self) -> float:
+        """See ``runner.Prober``."""
+        return time.monotonic()
+
+    def send(self, probe: Probe) -> float | SendFailure:
+        """See ``runner.Prober``. The first probe by ``-g`` waits for the gateway's link-layer address."""
+        packet = self.codec.encode(probe)
+        if self._link is not None and not self._link.is_resolved:
+            self._link.resolve()
+        sent_at = time.monotonic()
+        try:
+            if self._link is not None:
+                self._link.send(packet)
+            else:
+                self._sender.sendto(packet, self._target)
+        except OSError as error:
+            return _failure(error)
+        return sent_at
+
+    def receive(self, until: float) -> Sequence[Reply]:
+        """See ``runner.Prober``."""
+        replies: list[Reply] = []
+        wait = 0.0
+        while True:
+            ready = {number for number, _ in self._poll.poll(ceil(wait * 1000))}
+            for number in ready & self._receivers.keys():
+                replies.extend(self._drain(number))
+            wait = until - time.monotonic()
+            if replies or wait <= 0 or ready - self._receivers.keys():
+                return replies
+
+    def wake_on(self, file_descriptor: int) -> None:
+        """See ``runner.Prober``."""
+        self._poll.register(file_descriptor, select.POLLIN)
+
+    def close(self) -> None:
+        """See ``runner.Prober``."""
+        while self._closers:
+            self._closers.pop()()
+
+    def _drain(self, number: int) -> Iterator[Reply]:
+        """Every reply that waits in one receiving socket."""
+        receiver, protocol = self._receivers[number]
+        while True:
+            try:
+                packet, ancillary, _, sender = receiver.recvmsg(LONGEST_PACKET, ANCILLARY)
+            except BlockingIOError:
+                return
+            received_at, hop_limit = self._read_ancillary(number, ancillary)
+            if isinstance(self.codec, Ipv4Codec):
+                reply = self.codec.decode(packet, received_at)
+            else:
+                reply = self.codec.decode(
+                    protocol, packet, scoped(sender[0], sender[3]), hop_limit, received_at
+                )
+            if reply is not None:
+                yield reply
+
+    def _read_ancillary(
+        self, number: int, ancillary: list[tuple[int, int, bytes]]
+    ) -> tuple[float, int | None]:
+        """The receive stamp on our clock and the IPv6 hop limit; the count of overflows is kept."""
+        received_at, hop_limit = time.monotonic(), None
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                received_at = self._on_our_clock(*_TIMESPEC.unpack(data))
+            elif (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT):
+                (hop_limit,) = _INT.unpack(data)
+            elif (level, kind) == (socket.SOL_SOCKET, SO_RXQ_OVFL):
+                (self._overflows[number],) = _UNSIGNED.unpack(data)
+        return received_at, hop_limit
+
+    def _on_our_clock(self, seconds: int, nanoseconds: int) -> float:
+        """A kernel stamp (wall clock) on the monotonic clock; now, if the wall clock was set meanwhile."""
+        apart = _clocks_apart()
+        is_steady = abs(apart - self._clocks_apart) < LONGEST_CLOCK_STEP
+        self._clocks_apart = apart
+        now = time.monotonic()
+        return min(seconds + nanoseconds / 1e9 - apart, now) if is_steady else now
+
+
+class GatewayLink:
+    """Frames to one gateway on a local link, whatever the routing table says (``-g``).
+
+    Opens its socket at once and asks for the gateway's link-layer address at the first send, when the
+    process has given up its privileges. ``route`` leads to the gateway. Raises ``FamilyMismatch``,
+    and ``ProberError`` if the gateway is not on a link that has addresses.
+    """
+
+    def __init__(self, gateway: str, destination: str, route: Route) -> None:
+        self._gateway = gateway
+        self._route = route
+        if (":" in gateway) != (":" in destination):
+            raise FamilyMismatch(
+                f"gateway {gateway} is IPv{route.family} but the target's address {destination} is not: "
+                f"give a gateway of the target's family or use -{route.family}"
+            )
+        load_scapy(route.family)
+        self._interface = self._find_interface()
+        self._socket = self._open()
+        self._header = b""
+
+    def _find_interface(self) -> NetworkInterface:
+        from scapy.config import conf
+
+        conf.ifaces.reload()
+        bare, _, zone = self._gateway.partition("%")
+        table = conf.route6 if self._route.family == 6 else conf.route
+        table.resync()
+        device = self._route.device or (socket.if_indextoname(self._route.scope) if zone else None)
+        name, _, via = table.route(bare, dev=device, verbose=0)
+        interface: NetworkInterface = conf.ifaces.dev_from_name(name)
+        if via not in ("0.0.0.0", "::") or interface.mac == NO_LINK_ADDRESS:  # noqa: S104 - no gateway
+            raise ProberError(
+                f"gateway {self._gateway} is not a neighbour on a local link: "
+                "give the address of a router that this machine reaches without another one"
+            )
+        return interface
+
+    @property
+    def interface(self) -> str:
+        """The name of the interface on the gateway's link."""
+        return self._interface.name
+
+    def _open(self) -> SuperSocket:
+        """Never promiscuous, and without a filter of scapy's, which would need libpcap."""
+        from scapy.config import conf
+        from scapy.data import ETH_P_ARP, ETH_P_IPV6
+
+        protocol = ETH_P_IPV6 if self._route.family == 6 else ETH_P_ARP
+        opened: SuperSocket = conf.L2socket(iface=self._interface, type=protocol, promisc=False, nofilter=1)
+        assert opened.outs is not None
+        self._frames: socket.socket = opened.outs
+        return opened
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the gateway's link-layer address is known."""
+        return bool(self._header)
+
+    def resolve(self) -> None:
+        """Ask for the gateway's link-layer address; ``ProberError`` if it does not answer."""
+        from scapy.layers.l2 import Ether
+
+        for _ in range(NEIGHBOUR_TRIES):
+            answer = self._socket.sr1(self._question(), timeout=NEIGHBOUR_WAIT, verbose=0)
+            if answer is not None:
+                ether_type = 0x86DD if self._route.family == 6 else 0x0800
+                self._header = bytes(Ether(dst=answer.src, src=self._interface.mac, type=ether_type))
+                filters.attach(self._frames, filters.NOTHING_PASSES)
+                return
+        raise ProberError(
+            f"gateway {self._gateway} does not answer on {self._interface.name}: "
+            "check the address, and that the gateway is up"
+        )
+
+    def _question(self) -> Packet:
+        """An ARP request (RFC 826) or a neighbour solicitation (RFC 4861 section 4.3)."""
+        from scapy.layers.l2 import ARP, Ether
+
+        own, source = self._interface.mac, self._route.source.partition("%")[0]
+        bare = self._gateway.partition("%")[0]
+        if self._route.family == 4:
+            request = ARP(op="who-has", hwsrc=own, psrc=source, pdst=bare)
+            return Ether(src=own, dst="ff:ff:ff:ff:ff:ff") / request
+        from scapy.layers import inet6
+        from scapy.utils6 import in6_getnsma, in6_getnsmac
+
+        group = in6_getnsma(packed(bare))
+        header = inet6.IPv6(src=source, dst=str(ipaddress.IPv6Address(group)), hlim=255)
+        solicitation = inet6.ICMPv6ND_NS(tgt=bare) / inet6.ICMPv6NDOptSrcLLAddr(lladdr=own)
+        return Ether(src=own, dst=in6_getnsmac(group)) / header / solicitation
+
+    def send(self, packet: bytes) -> None:
+        """Put ``packet`` into a frame to the gateway; raises ``OSError``."""
+        self._frames.send(self._header + packet)
+
+    def close(self) -> None:
+        """Give back the socket."""
+        self._socket.close()
+
+
+def _prepare(receiver: socket.socket, route: Route) -> None:
+    """Time stamps, overflow counts, hop limits, room for replies, and only what is sent to our source."""
+    receiver.setblocking(False)
+    receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    receiver.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+    if route.family == 6:
+        receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    except PermissionError:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    receiver.bind(route.source_at(0))
+
+
+def _onward(route: Route, destination: str, interface: str) -> Route:
+    """``route`` (to a gateway) led on to ``destination``.
+
+    The source that reaches the gateway will do, but for an IPv6 gateway's link-local address: from there
+    the answers of a global destination would not find back.
+    """
+    bare = str(ipaddress.ip_address(destination.partition("%")[0]))
+    if "%" not in route.source:
+        return dataclasses.replace(route, destination=bare)
+    return dataclasses.replace(find_route(destination, interface), device=route.device)
+
+
+def _clocks_apart() -> float:
+    """Seconds from the monotonic clock to the wall clock."""
+    return time.time() - time.monotonic()
+
+
+def _failure(error: OSError) -> SendFailure:
+    number = error.errno or 0
+    reason = TRANSIENT.get(number)
+    return SendFailure(number, reason or os.strerror(number), permanent=reason is None)

@@ -1,0 +1,148 @@
+"""Asks the kernel which way the probes will go: source address, interface, MTU.
+
+Only connects and binds UDP sockets, which sends no packet.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tracetcp.errors import FamilyMismatch, NoRoute, UsageError
+
+SO_BINDTODEVICE = 25
+IP_MTU = 14
+IPV6_MTU = 24
+ANY_PORT = 9
+"""UDP discard; nothing is sent there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way to one destination.
+
+    ``destination`` and ``source`` are addresses in their usual text, with a scope where link-local;
+    ``scope`` is that scope's interface index or 0; ``device`` the interface to insist on; ``mtu`` in bytes.
+    """
+
+    destination: str
+    source: str
+    scope: int
+    device: str | None
+    mtu: int
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.destination else 4
+
+    @property
+    def socket_family(self) -> socket.AddressFamily:
+        """``AF_INET`` or ``AF_INET6``."""
+        return socket.AF_INET6 if self.family == 6 else socket.AF_INET
+
+    def source_at(self, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+        """The socket address of the source."""
+        return _socket_address(self.source, port, self.scope)
+
+    @property
+    def destination_address(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """The socket address that raw sockets send to."""
+        return _socket_address(self.destination, 0, self.scope)
+
+
+def find_route(destination: str, interface: str | None) -> Route:
+    """The route to ``destination`` (an address, perhaps scoped), from ``interface`` if one is given.
+
+    ``interface`` is a name or a local address. Raises ``NoRoute``, ``UsageError`` for an interface that is
+    not there, ``FamilyMismatch`` for an interface address of the other family.
+    """
+    address = ipaddress.ip_address(destination)
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    scope = _scope_index(destination)
+    with socket.socket(family, socket.SOCK_DGRAM) as asker:
+        device = _bind(asker, address.version, interface, scope)
+        if device is not None and address.is_link_local:
+            scope = scope or socket.if_nametoindex(device)
+        bare = destination.partition("%")[0]
+        try:
+            asker.connect(_socket_address(bare, ANY_PORT, scope))
+        except OSError as error:
+            raise _no_route(destination, interface, error) from error
+        source = asker.getsockname()[0]
+        option = (socket.IPPROTO_IPV6, IPV6_MTU) if address.version == 6 else (socket.IPPROTO_IP, IP_MTU)
+        return Route(scoped(bare, scope), scoped(source, scope), scope, device, asker.getsockopt(*option))
+
+
+def scoped(address: str, scope: int) -> str:
+    """``address`` in its usual text; with the name of its interface if it is link-local IPv6."""
+    bare = ipaddress.ip_address(address.partition("%")[0])
+    if not (scope and bare.version == 6 and bare.is_link_local):
+        return str(bare)
+    with suppress(OSError):
+        return f"{bare}%{socket.if_indextoname(scope)}"
+    return f"{bare}%{scope}"
+
+
+def _bind(asker: socket.socket, version: int, interface: str | None, scope: int) -> str | None:
+    """Bind ``asker`` to ``interface``; return its name if a name was given."""
+    if interface is None:
+        return None
+    try:
+        address = ipaddress.ip_address(interface)
+    except ValueError:
+        return _bind_to_device(asker, interface)
+    if address.version != version:
+        raise FamilyMismatch(
+            f"interface address {interface} is IPv{address.version} but the target's is IPv{version}: "
+            f"give an IPv{version} address of this machine or use -{address.version}"
+        )
+    try:
+        bare = interface.partition("%")[0]
+        asker.bind(_socket_address(bare, 0, _scope_index(interface) or scope))
+    except OSError as error:
+        raise UsageError(
+            f"no interface has the address {interface}: see 'ip address' for those of this machine"
+        ) from error
+    return None
+
+
+def _bind_to_device(asker: socket.socket, name: str) -> str:
+    try:
+        socket.if_nametoindex(name)
+    except (OSError, ValueError) as error:
+        known = ", ".join(name for _, name in socket.if_nameindex())
+        raise UsageError(f"there is no interface {name}: use one of {known}, or a local address") from error
+    asker.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(name) + b"\0")
+    return name
+
+
+def _scope_index(address: str) -> int:
+    """The interface index after the % of ``address``, by name or number; 0 without one."""
+    zone = address.partition("%")[2]
+    if not zone or zone.isdecimal():
+        return int(zone or 0)
+    try:
+        return socket.if_nametoindex(zone)
+    except OSError as error:
+        raise UsageError(f"there is no interface {zone}, the scope of {address}") from error
+
+
+def _no_route(destination: str, interface: str | None, error: OSError) -> NoRoute:
+    via = f" from {interface}" if interface else ""
+    if error.errno == errno.EINVAL and ":" in destination:
+        remedy = "a link-local address needs its interface, as in fe80::1%eth0"
+    elif error.errno == errno.EACCES:
+        remedy = "the routing table prohibits it, or it is a broadcast address"
+    else:
+        remedy = "check the interface, its addresses and 'ip route'"
+    return NoRoute(f"no route to {destination}{via} ({os.strerror(error.errno or 0)}): {remedy}")
+
+
+def _socket_address(address: str, port: int, scope: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    bare = address.partition("%")[0]
+    return (bare, port, 0, scope) if ":" in bare else (bare, port)
