@@ -25,10 +25,13 @@ def drop_privileges() -> None:
     interpreter's modules. Sockets that are open stay usable. Raises nothing: a step that the system
     refuses, in a container say, is a step that had nothing to take away.
     """
+    is_linux = sys.platform == "linux"
+    if is_linux:
+        _empty_bounding_set()
     if os.geteuid() == 0 and (invoker := _sudo_invoker()):
         _become(*invoker)
-    if sys.platform == "linux":
-        _drop_capabilities()
+    if is_linux:
+        _empty_other_sets()
 
 
 def _sudo_invoker() -> tuple[int, int] | None:
@@ -49,11 +52,16 @@ def _become(uid: int, gid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def _drop_capabilities() -> None:
-    """Empty every set of this thread; the bounding set first, since that itself takes a capability."""
+def _empty_bounding_set() -> None:
+    """What no program started from here can get back; first of all, for it takes a capability itself."""
     libc = ctypes.CDLL(None)
     for capability in range(LAST_CAPABILITY + 1):
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def _empty_other_sets() -> None:
+    """What this thread may do, and could take or hand on."""
+    libc = ctypes.CDLL(None)
     libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
     libc.capset(header, (ctypes.c_uint32 * 6)())

@@ -247,7 +247,8 @@ class GatewayLink:
         device = self._route.device or (socket.if_indextoname(self._route.scope) if zone else None)
         name, _, via = table.route(bare, dev=device, verbose=0)
         interface: NetworkInterface = conf.ifaces.dev_from_name(name)
-        if via not in ("0.0.0.0", "::") or interface.mac == NO_LINK_ADDRESS:  # noqa: S104 - no gateway
+        is_far = via not in ("0.0.0.0", "::")  # noqa: S104 - scapy's words for no gateway
+        if is_far or interface.mac == NO_LINK_ADDRESS or self._route.source == self._gateway:
             raise ProberError(
                 f"gateway {self._gateway} is not a neighbour on a local link: "
                 "give the address of a router that this machine reaches without another one"

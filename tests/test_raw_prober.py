@@ -1,0 +1,423 @@
+"""The raw prober against real kernels: what it sends, what it hears, and what it leaves behind."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from socket import IPPROTO_TCP
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from lab import SERVER, SERVER_6, near, rules
+from tracetcp.config import TraceConfig
+from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
+from tracetcp.model import Probe, Reply, ReplyKind, SendFailure
+from tracetcp.probers import open_prober
+from tracetcp.probers.raw import RawProber
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lab import Chain
+    from lab.namespaces import Namespace
+
+pytestmark = pytest.mark.netns
+
+CLONE_NEWNET = 0x4000_0000
+PATIENCE = 5.0
+"""Seconds to wait for what must come."""
+QUIET = 0.3
+"""Seconds to wait for what must not come."""
+TE, UNREACHABLE, SYN_ACK, RST = (
+    ReplyKind.TIME_EXCEEDED,
+    ReplyKind.UNREACHABLE,
+    ReplyKind.SYN_ACK,
+    ReplyKind.RST,
+)
+
+
+@contextmanager
+def inside(namespace: Namespace) -> Iterator[None]:
+    """Within the block this thread opens its sockets in ``namespace``."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{namespace.name}", os.O_RDONLY)
+    libc = ctypes.CDLL(None)
+    try:
+        assert libc.setns(there, CLONE_NEWNET) == 0
+        yield
+    finally:
+        assert libc.setns(home, CLONE_NEWNET) == 0
+        os.close(home)
+        os.close(there)
+
+
+@contextmanager
+def prober(namespace: Namespace, destination: str, **options: str) -> Iterator[RawProber]:
+    config = TraceConfig(host=destination, raw_only=True, **options)  # type: ignore[arg-type]
+    with inside(namespace):
+        opened = open_prober(config, destination)
+        assert isinstance(opened, RawProber)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def probe(ttl: int, port: int = 80, flow: int = 0) -> Probe:
+    return Probe(secrets.randbits(32), port, ttl, 1, flow)
+
+
+class Heard(NamedTuple):
+    probe: Probe
+    sent_at: float
+    reply: Reply
+
+
+def ask(opened: RawProber, probes: Sequence[Probe]) -> list[Heard]:
+    """Send ``probes`` and wait for as many replies; in the order of ``probes``."""
+    sent = {}
+    for asked in probes:
+        sent_at = opened.send(asked)
+        assert isinstance(sent_at, float), sent_at
+        sent[asked.token] = (asked, sent_at)
+    replies: list[Reply] = []
+    until = opened.clock() + PATIENCE
+    while len(replies) < len(sent) and opened.clock() < until:
+        replies.extend(opened.receive(until))
+    order = [asked.token for asked in probes]
+    return sorted((Heard(*sent[r.token], r) for r in replies), key=lambda h: order.index(h.reply.token))
+
+
+def kinds(heard: Sequence[Heard]) -> list[tuple[ReplyKind, str]]:
+    return [(h.reply.kind, h.reply.sender) for h in heard]
+
+
+def connections(lab: Chain, state: str) -> str:
+    return lab.nodes["server"].run(["ss", "-Htn", "state", state])
+
+
+@pytest.mark.parametrize(("family", "server"), [(4, SERVER), (6, SERVER_6)])
+def test_every_hop_of_the_chain_answers(lab: Chain, family: int, server: str) -> None:
+    with prober(lab.client, server) as opened:
+        heard = ask(opened, [probe(ttl, flow=ttl) for ttl in range(1, 8)])
+    assert kinds(heard) == [*((TE, near(n, family)) for n in range(1, 7)), (SYN_ACK, server)]
+    assert [h.reply.reply_ttl for h in heard] == [65 - n for n in range(1, 8)]
+    assert [h.reply.quote.changed for h in heard if h.reply.quote] == [()] * 6
+    assert [h.reply.quote.ttl for h in heard if h.reply.quote] == [1] * 6
+
+
+@pytest.mark.parametrize("server", [SERVER, SERVER_6])
+def test_open_and_closed_ports_are_told_apart(lab: Chain, server: str) -> None:
+    with prober(lab.client, server) as opened:
+        heard = ask(opened, [probe(64, port, port) for port in (80, 81, 443)])
+    assert kinds(heard) == [(SYN_ACK, server), (RST, server), (SYN_ACK, server)]
+    assert heard[0].reply.answer is not None
+    assert heard[0].reply.answer.mss == (1460 if server == SERVER else 1440)
+
+
+@pytest.mark.parametrize(("family", "server", "icmp"), [(4, SERVER, (3, 13)), (6, SERVER_6, (1, 1))])
+def test_a_router_that_prohibits_is_heard(
+    lab: Chain, family: int, server: str, icmp: tuple[int, int]
+) -> None:
+    lab.nft("r3", rules.forwarded("tcp dport 80 reject with icmpx type admin-prohibited"))
+    with prober(lab.client, server) as opened:
+        (heard,) = ask(opened, [probe(64)])
+    assert kinds([heard]) == [(UNREACHABLE, near(3, family))]
+    assert (heard.reply.icmp_type, heard.reply.icmp_code) == icmp
+
+
+@pytest.mark.parametrize("own", ["127.0.0.1", "::1", "10.0.1.2", "fd00:1::2"])
+def test_the_machine_itself_answers(lab: Chain, own: str) -> None:
+    with prober(lab.client, own) as opened:
+        (heard,) = ask(opened, [probe(1, 81)])
+        assert opened.source == own
+    assert kinds([heard]) == [(RST, own)]
+
+
+def test_a_link_local_target_is_reached_by_its_scope(lab: Chain) -> None:
+    link_local = (
+        lab.nodes["r1"].run(["ip", "-6", "-o", "address", "show", "near", "scope", "link"]).split()[3]
+    )
+    target = link_local.partition("/")[0] + "%eth0"
+    with prober(lab.client, target) as opened:
+        (heard,) = ask(opened, [probe(64, 81)])
+    assert kinds([heard]) == [(RST, target)]
+
+
+@pytest.mark.parametrize("server", [SERVER, SERVER_6])
+@pytest.mark.parametrize("is_guarded", [False, True], ids=["no firewall", "only established"])
+def test_the_kernel_closes_what_a_syn_ack_opened(lab: Chain, server: str, is_guarded: bool) -> None:
+    if is_guarded:
+        lab.nft("client", rules.ONLY_ESTABLISHED)
+    only = "tcp port 80"
+    with lab.capture("server", only=only) as capture, prober(lab.client, server) as opened:
+        (heard,) = ask(opened, [probe(64)])
+        time.sleep(1.5)  # a half-open connection sends its SYN-ACK again after one second
+    flags = [int(value, 16) for (value,) in capture.fields("tcp", "tcp.flags")]
+    assert kinds([heard]) == [(SYN_ACK, server)]
+    assert flags == [0x02, 0x12, 0x04]
+    assert connections(lab, "syn-recv") == ""
+
+
+@pytest.mark.parametrize("server", [SERVER, SERVER_6])
+def test_what_is_sent_is_a_sound_syn(lab: Chain, server: str) -> None:
+    with lab.capture(only="tcp") as capture, prober(lab.client, server) as opened:
+        ask(opened, [probe(1), probe(64, 81, 3)])
+    fields = [
+        "tcp.options",
+        "tcp.checksum.status",
+        "ip.checksum.status",
+        "ip.flags.df",
+        "tcp.window_size_value",
+    ]
+    sent = capture.fields("tcp.flags == 2", *fields)
+    mss = "05b4" if server == SERVER else "05a0"
+    windows = ["64240", "64240"] if server == SERVER else ["64241", "64304"]
+    ip = ("1", "True") if server == SERVER else ("", "")
+    expected = [(f"0204{mss}0103030801010402", "1", *ip, window) for window in windows]
+    assert [(o, t, i, {"1": "True"}.get(d, d), w) for o, t, i, d, w in sent] == expected
+
+
+def test_the_mss_follows_the_route(lab: Chain) -> None:
+    lab.ip("client", f"route add {SERVER} via {near(1)} mtu 1000", f"route del {SERVER} via {near(1)}")
+    with lab.capture(only="tcp") as capture, prober(lab.client, SERVER) as opened:
+        ask(opened, [probe(1)])
+    assert capture.fields("tcp.flags == 2", "tcp.options.mss_val") == [("960",)]
+
+
+def test_stamps_are_the_kernels_and_on_our_clock(lab: Chain) -> None:
+    with prober(lab.client, SERVER) as opened:
+        asked = probe(64)
+        sent_at = opened.send(asked)
+        assert isinstance(sent_at, float)
+        time.sleep(0.5)  # the reply waits in the socket; its stamp does not
+        (reply,) = opened.receive(opened.clock() + PATIENCE)
+    assert -0.001 < reply.received_at - sent_at < 0.4
+
+
+def test_receive_waits_no_longer_than_it_is_told(lab: Chain) -> None:
+    with prober(lab.client, SERVER) as opened:
+        began_at = opened.clock()
+        assert opened.receive(began_at) == []
+        assert opened.receive(began_at + 0.2) == []
+        assert 0.2 <= opened.clock() - began_at < PATIENCE
+
+
+def test_receive_wakes_for_a_descriptor_and_leaves_it_alone(lab: Chain) -> None:
+    reader, writer = os.pipe()
+    with prober(lab.client, SERVER) as opened:
+        opened.wake_on(reader)
+        os.write(writer, b"x")
+        began_at = opened.clock()
+        assert opened.receive(began_at + 10 * PATIENCE) == []
+        assert opened.clock() - began_at < PATIENCE
+    assert os.read(reader, 1) == b"x"
+    os.close(reader)
+    os.close(writer)
+
+
+def test_strangers_do_not_wake_the_prober(lab: Chain) -> None:
+    with prober(lab.client, SERVER) as opened, prober(lab.client, near(6)) as other:
+        heard = ask(other, [probe(ttl, port, ttl + port) for ttl in (2, 64) for port in (80, 81)])
+        assert len(heard) == 4
+        waiting = [opened._receivers[number][1] for number, _ in opened._poll.poll(0)]
+        assert IPPROTO_TCP not in waiting, "the filter passed another trace's TCP answers"
+        assert opened.receive(opened.clock() + QUIET) == []
+        assert kinds(ask(opened, [probe(64)])) == [(SYN_ACK, SERVER)]
+
+
+def test_an_interface_name_chooses_the_way_out(lab: Chain) -> None:
+    with prober(lab.client, SERVER, interface="eth1") as opened:
+        heard = ask(opened, [probe(1), probe(2, flow=1)])
+        assert opened.source == "10.0.99.2"
+    assert kinds(heard) == [(TE, "10.0.99.1"), (TE, near(3))]
+
+
+def test_an_interface_address_is_the_source(lab: Chain) -> None:
+    with lab.capture(only="tcp") as capture, prober(lab.client, SERVER, interface="10.0.99.2") as opened:
+        heard = ask(opened, [probe(2)])
+        assert opened.source == "10.0.99.2"
+    assert kinds(heard) == [(TE, "10.0.99.1")]  # r2 answers on its own way back to that source
+    assert capture.fields("tcp.flags == 2", "ip.src") == [("10.0.99.2",)]
+
+
+@pytest.mark.parametrize(
+    ("interface", "error", "words"),
+    [
+        ("eth7", UsageError, "there is no interface eth7: use one of lo, eth0, eth1"),
+        ("192.0.2.7", UsageError, "no interface has the address 192.0.2.7"),
+        ("fd00:1::2", FamilyMismatch, "IPv6 but the target's is IPv4"),
+        ("eth1", NoRoute, "no route to 10.0.7.1 from eth1"),
+    ],
+)
+def test_a_wrong_interface_is_a_sentence(
+    lab: Chain, interface: str, error: type[Exception], words: str
+) -> None:
+    lab.ip(
+        "client",
+        "link set eth1 down",
+        "link set eth1 up\nroute add default via 10.0.99.1 metric 4096\n"
+        "address replace fd00:99::2/64 dev eth1 nodad\nroute add ::/0 via fd00:99::1 metric 4096",
+    )
+    with pytest.raises(error, match=words), prober(lab.client, SERVER, interface=interface):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [("192.0.2.1", "Network is unreachable"), ("fe80::1", "a link-local address needs its interface")],
+)
+def test_no_route_is_a_sentence(lab: Chain, target: str, words: str) -> None:
+    with pytest.raises(NoRoute, match=words), prober(lab.nodes["r6"], target):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("gateway", "server", "family"),
+    [("10.0.99.1", SERVER, 4), ("fd00:99::1", SERVER_6, 6)],
+)
+def test_a_gateway_overrides_the_routing_table(lab: Chain, gateway: str, server: str, family: int) -> None:
+    with (
+        lab.capture(interface="eth1", only="tcp") as capture,
+        prober(lab.client, server, gateway=gateway) as opened,
+    ):
+        heard = ask(opened, [probe(1), probe(2, flow=1), probe(64, flow=2)])
+    assert kinds(heard) == [(TE, gateway), (TE, near(3, family)), (SYN_ACK, server)]
+    sent = capture.fields("tcp.flags == 2", "tcp.checksum.status", "ip.checksum.status")
+    assert sent == [("1", "1" if family == 4 else "")] * 3
+
+
+def test_a_link_local_gateway_is_taken_with_a_source_that_answers_reach(lab: Chain) -> None:
+    shown = lab.nodes["r2"].run(["ip", "-6", "-o", "address", "show", "side", "scope", "link"])
+    gateway = shown.split()[3].partition("/")[0] + "%eth1"
+    with prober(lab.client, SERVER_6, gateway=gateway) as opened:
+        assert opened.source == "fd00:99::2"
+        assert kinds(ask(opened, [probe(2)])) == [(TE, near(3, 6))]
+
+
+def test_a_gateway_that_does_not_answer_is_a_sentence(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracetcp.probers.raw.NEIGHBOUR_WAIT", 0.2)
+    silent = pytest.raises(ProberError, match=r"gateway 10\.0\.99\.77 does not answer on eth1")
+    with prober(lab.client, SERVER, gateway="10.0.99.77") as opened, silent:
+        opened.send(probe(1))
+
+
+@pytest.mark.parametrize(
+    ("gateway", "error"), [(near(3), ProberError), ("fd00:99::1", FamilyMismatch), ("10.0.1.2", ProberError)]
+)
+def test_a_gateway_that_is_no_neighbour_is_a_sentence(
+    lab: Chain, gateway: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=f"gateway {gateway} is"), prober(lab.client, SERVER, gateway=gateway):
+        pass
+
+
+def test_a_local_firewall_costs_a_probe_not_the_run(lab: Chain) -> None:
+    lab.nft("client", rules.leaving(rules.drop(81)))
+    with prober(lab.client, SERVER) as opened:
+        failure = opened.send(probe(64, 81))
+        assert isinstance(failure, SendFailure)
+        assert (failure.errno, failure.permanent) == (errno.EPERM, False)
+        assert kinds(ask(opened, [probe(64, 80)])) == [(SYN_ACK, SERVER)]
+
+
+def test_a_route_that_goes_away_is_permanent(lab: Chain) -> None:
+    with prober(lab.client, SERVER) as opened:
+        lab.ip("client", f"route add unreachable {SERVER}", f"route del unreachable {SERVER}")
+        failure = opened.send(probe(64))
+        assert isinstance(failure, SendFailure)
+        assert (failure.errno, failure.permanent) == (errno.EHOSTUNREACH, True)
+
+
+def test_source_ports_stay_clear_of_local_programs(lab: Chain) -> None:
+    with prober(lab.client, SERVER) as opened, prober(lab.client, SERVER) as other:
+        firsts = sorted(range_ := [p.codec._source_port_base for p in (opened, other)])
+        assert firsts[1] - firsts[0] >= 1024, range_
+        assert all(first + 1024 <= 32768 or first > 60999 for first in firsts)
+        held = lab.client.run(["ss", "-Htan"])
+        assert held == ""  # bound, and neither listening nor connected
+
+
+def test_close_gives_back_every_socket_and_may_be_repeated(lab: Chain) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with prober(lab.client, SERVER, gateway="10.0.99.1") as opened:
+        opened.close()
+        opened.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_overflow_of_the_receive_buffer_is_counted(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracetcp.probers.raw.RECEIVE_BUFFER", 4096)
+    with prober(lab.client, SERVER) as opened:
+        for flow in range(100):
+            opened.send(probe(64, 81, flow))
+        time.sleep(QUIET)
+        received = len(opened.receive(opened.clock() + PATIENCE))
+        received += len(ask(opened, [probe(64, 80, 1000)]))
+        assert opened.overflows > 0
+        assert received + opened.overflows == 101
+
+
+SCRIPT = """
+import os, sys
+from tracetcp.config import TraceConfig
+from tracetcp.model import Probe
+from tracetcp.probers import open_prober
+from tracetcp.privileges import drop_privileges
+target = sys.argv[1]
+prober = open_prober(TraceConfig(host=target, raw_only=True, gateway=sys.argv[2] or None), target)
+drop_privileges()
+prober.send(Probe(0x12345678, 80, 64, 1, 0))
+print([reply.kind.value for reply in prober.receive(prober.clock() + 5)])
+print(os.getresuid(), os.getresgid(), os.getgroups())
+print(*(line for line in open("/proc/self/status") if line.startswith(("Cap", "NoNew"))), sep="", end="")
+"""
+
+
+def run_script(lab: Chain, *arguments: str, **variables: str) -> list[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src"), **variables}
+    command = [*lab.client.prefix, sys.executable, "-c", SCRIPT, *arguments]
+    finished = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert finished.stderr == ""
+    return finished.stdout.splitlines()
+
+
+NO_CAPABILITIES = [
+    *(f"Cap{kind}:\t{0:016x}" for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")),
+    "NoNewPrivs:\t1",
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "gateway"), [(SERVER, ""), (SERVER_6, ""), (SERVER, "10.0.99.1"), (SERVER_6, "fd00:99::1")]
+)
+def test_root_probes_on_without_capabilities(lab: Chain, target: str, gateway: str) -> None:
+    answer, ids, *capabilities = run_script(lab, target, gateway, SUDO_UID="", SUDO_GID="")
+    assert answer == "['syn-ack']"
+    assert ids.startswith("(0, 0, 0)")
+    assert capabilities == NO_CAPABILITIES
+
+
+@pytest.mark.parametrize("gateway", ["", "10.0.99.1"])
+def test_under_sudo_the_invoking_user_probes_on(lab: Chain, gateway: str) -> None:
+    answer, ids, *capabilities = run_script(lab, SERVER, gateway, SUDO_UID="54321", SUDO_GID="54321")
+    assert answer == "['syn-ack']"
+    assert ids == "(54321, 54321, 54321) (54321, 54321, 54321) [54321]"
+    assert capabilities == NO_CAPABILITIES
+
+
+@pytest.mark.parametrize("target", [SERVER, SERVER_6])
+def test_nothing_is_left_on_the_disk(lab: Chain, tmp_path: Path, target: str) -> None:
+    variables = {"HOME": str(tmp_path), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "SHELL": "/bin/bash"}
+    run_script(lab, target, "", **variables, PYTHONDONTWRITEBYTECODE="1")
+    assert list(tmp_path.rglob("*")) == []
