@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import struct
+from abc import ABC, abstractmethod
 from itertools import compress
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING
@@ -94,7 +95,7 @@ def load_scapy(family: int) -> None:
             conf.route_autoload, conf.route6_autoload, conf.ipv6_enabled = saved
 
 
-class PacketCodec:
+class PacketCodec(ABC):
     """The packets of one trace between ``source`` and ``destination``; see ``open_codec``.
 
     Subclasses know the IP header of their family; this class knows TCP and how a reply is matched.
@@ -117,9 +118,9 @@ class PacketCodec:
         self._tcp_sum = self._pseudo_sum + len(tcp) + word_sum(tcp)
         self._ledger = Ledger(first)
 
+    @abstractmethod
     def encode(self, probe: Probe) -> bytes:
-        """The IP packet of ``probe``, all checksums right, and remember it for matching."""
-        raise NotImplementedError
+        """The IP packet of ``probe``, all checksums right; it is remembered for matching."""
 
     def _tcp_reply(self, segment: bytes, sender: str, ttl: int | None, received_at: float) -> Reply | None:
         """The answer that ``segment``, sent by the destination, is to a probe (rules 1 to 4 above)."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VENDOR_TABLE = "manufdb.pickle"
+VENDOR_TABLE = "manufdb"
 VENDOR_FOLDERS = (
     "/usr",
     "/usr/local",
@@ -57,17 +57,15 @@ class _CacheFolder:
 
 
 class _CacheFile:
-    """A file of ``_CacheFolder``; an attempt to write it fails and scapy goes on without a cache."""
+    """A file of ``_CacheFolder``; scapy only reads it, since ``parent`` cannot be made."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def exists(self) -> bool:
-        return self._name == VENDOR_TABLE
+        return self._name.startswith(VENDOR_TABLE)
 
-    def open(self, mode: str) -> io.BytesIO:
-        if mode != "rb":
-            raise OSError("this folder is not on the disk")
+    def open(self, _mode: str) -> io.BytesIO:
         return io.BytesIO(_empty_table(_vendor_file()))
 
     def unlink(self, **_: object) -> None:
