@@ -84,10 +84,13 @@ def run(engine: Engine, prober: Prober, lookups: Sequence[Lookup] = ()) -> Itera
     """
     loop = _Loop(engine, prober, lookups)
     try:
-        while not engine.is_done or loop.held:
-            loop.turn()
+        while True:
+            is_sending = loop.send()
             if ready := loop.release():
                 yield ready
+            if engine.is_done and not loop.held:
+                return
+            loop.wait(at_once=is_sending)
     except KeyboardInterrupt:
         if loop.held:
             yield list(loop.held)
@@ -108,22 +111,10 @@ class _Loop:
             lookup.ask(prober.destination)
             prober.wake_on(lookup.fileno())
 
-    def turn(self) -> None:
-        """Send what may be sent, wait for what comes, tell the engine, take what it decided."""
-        engine, prober = self._engine, self._prober
-        now = prober.clock()
-        is_sending = self._send_some(now)
-        until = now if is_sending else min(engine.wake_at(), self._names_wait_until())
-        for reply in prober.receive(until):
-            engine.receive(reply)
-        for lookup in self._lookups:
-            lookup.acknowledge()
-        engine.advance(min(prober.clock(), max(until, now)))
-        self._take(engine.events())
-
-    def _send_some(self, now: float) -> bool:
+    def send(self) -> bool:
         """Send a burst; return whether there may be more to send at once."""
         engine = self._engine
+        now = self._prober.clock()
         for _ in range(BURST):
             probe = engine.next_probe(now)
             if probe is None:
@@ -139,6 +130,16 @@ class _Loop:
                 engine.failed(probe, now)
         return True
 
+    def wait(self, *, at_once: bool) -> None:
+        """Wait for replies, a name or the engine's next deadline, not at all if ``at_once``."""
+        now = self._prober.clock()
+        until = now if at_once else min(self._engine_wakes_at(), self._names_wait_until())
+        for reply in self._prober.receive(until):
+            self._engine.receive(reply)
+        for lookup in self._lookups:
+            lookup.acknowledge()
+        self._engine.advance(min(self._prober.clock(), max(until, now)))
+
     def _send(self, probe: Probe) -> float | SendFailure:
         """Send, with a few pauses where the system is only out of buffers."""
         result = self._prober.send(probe)
@@ -149,7 +150,8 @@ class _Loop:
             result = self._prober.send(probe)
         return result
 
-    def _take(self, events: list[Event]) -> None:
+    def _take(self) -> None:
+        events = self._engine.events()
         if self._failure is not None and not self._has_sent and _has_row(events):
             raise ProberError(self._failure.reason)
         for lookup in self._lookups:
@@ -159,7 +161,8 @@ class _Loop:
         self.held.extend(events)
 
     def release(self) -> list[Event]:
-        """The events, from the first held one on, that wait for no lookup any more."""
+        """What was decided and waits for no lookup any more, in order."""
+        self._take()
         if not self._lookups:
             ready = list(self.held)
             self.held.clear()
@@ -169,6 +172,9 @@ class _Loop:
         while self.held and self._waits_until(self.held[0]) <= now:
             ready.append(self.held.popleft())
         return ready
+
+    def _engine_wakes_at(self) -> float:
+        return inf if self._engine.is_done else self._engine.wake_at()
 
     def _names_wait_until(self) -> float:
         return self._waits_until(self.held[0]) if self.held else inf
