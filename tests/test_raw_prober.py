@@ -6,12 +6,12 @@ import ctypes
 import errno
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from socket import IPPROTO_TCP
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -20,8 +20,10 @@ from lab import SERVER, SERVER_6, near, rules
 from tracetcp.config import TraceConfig
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import Probe, Reply, ReplyKind, SendFailure
-from tracetcp.probers import open_prober
+from tracetcp.packets import FLOWS
+from tracetcp.probers import open_prober, ports
 from tracetcp.probers.raw import RawProber
+from tracetcp.probers.routes import find_route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -229,7 +231,7 @@ def test_strangers_do_not_wake_the_prober(lab: Chain) -> None:
         heard = ask(other, [probe(ttl, port, ttl + port) for ttl in (2, 64) for port in (80, 81)])
         assert len(heard) == 4
         waiting = [opened._receivers[number][1] for number, _ in opened._poll.poll(0)]
-        assert IPPROTO_TCP not in waiting, "the filter passed another trace's TCP answers"
+        assert socket.IPPROTO_TCP not in waiting, "the filter passed another trace's TCP answers"
         assert opened.receive(opened.clock() + QUIET) == []
         assert kinds(ask(opened, [probe(64)])) == [(SYN_ACK, SERVER)]
 
@@ -339,9 +341,9 @@ def test_a_route_that_goes_away_is_permanent(lab: Chain) -> None:
 
 def test_source_ports_stay_clear_of_local_programs(lab: Chain) -> None:
     with prober(lab.client, SERVER) as opened, prober(lab.client, SERVER) as other:
-        firsts = sorted(range_ := [p.codec._source_port_base for p in (opened, other)])
-        assert firsts[1] - firsts[0] >= 1024, range_
-        assert all(first + 1024 <= 32768 or first > 60999 for first in firsts)
+        firsts = sorted(p.codec._source_port_base for p in (opened, other))
+        assert firsts[1] - firsts[0] >= FLOWS
+        assert all(first + FLOWS <= 32768 or first > 60999 for first in firsts)
         held = lab.client.run(["ss", "-Htan"])
         assert held == ""  # bound, and neither listening nor connected
 
@@ -366,6 +368,68 @@ def test_overflow_of_the_receive_buffer_is_counted(lab: Chain, monkeypatch: pyte
         assert received + opened.overflows == 101
 
 
+def test_a_block_that_another_trace_holds_in_part_is_not_taken(lab: Chain) -> None:
+    with prober(lab.client, SERVER) as opened:
+        first = opened.codec._source_port_base
+        route = find_route(SERVER, None)
+        for start in (first - 500, first - 1, first, first + 1, first + 500, first + FLOWS - 1):
+            assert ports._hold(route, start, FLOWS) == []
+
+
+def test_ports_of_connections_are_not_taken(lab: Chain) -> None:
+    with inside(lab.client), socket.create_connection((SERVER, 80), PATIENCE) as connection:
+        assert connection.getsockname()[1] in ports._ports_in_use()
+
+
+@pytest.mark.parametrize(
+    ("ephemeral", "lowest", "highest"),
+    [
+        (range(32_768, 61_000), 10_000, 64_512),
+        (range(49_152, 65_536), 10_000, 49_152 - FLOWS),
+        (range(9_000, 30_000), 30_000, 64_512),
+        (range(1_024, 65_536), 10_000, 64_512),
+    ],
+)
+def test_blocks_lie_outside_the_ephemeral_range_if_they_can(
+    ephemeral: range, lowest: int, highest: int
+) -> None:
+    starts = ports._starts(ephemeral, FLOWS)
+    assert (min(starts), max(starts)) == (lowest, highest)
+    if ephemeral.start > 1_024:
+        assert all(start + FLOWS <= ephemeral.start or start >= ephemeral.stop for start in starts)
+
+
+def test_no_free_block_is_a_sentence(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_ports_in_use", lambda: set(range(65_536)))
+    with pytest.raises(ProberError, match="no 1024 free source ports in a row"), prober(lab.client, SERVER):
+        pass
+
+
+def test_a_link_local_target_may_have_its_interface_named_apart(lab: Chain) -> None:
+    with inside(lab.client):
+        route = find_route("fe80::1", "eth1")
+    assert route.destination == "fe80::1%eth1"
+    assert route.source.endswith("%eth1")
+
+
+def test_an_unknown_scope_is_a_sentence(lab: Chain) -> None:
+    with pytest.raises(UsageError, match="there is no interface eth7"), prober(lab.client, "fe80::1%eth7"):
+        pass
+
+
+def test_a_prohibited_route_is_a_sentence(lab: Chain) -> None:
+    lab.ip("client", f"route add prohibit {SERVER}", f"route del prohibit {SERVER}")
+    with pytest.raises(NoRoute, match="the routing table prohibits it"), prober(lab.client, SERVER):
+        pass
+
+
+def test_a_wall_clock_that_is_set_does_not_bend_the_rtt(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    with prober(lab.client, SERVER) as opened:
+        monkeypatch.setattr("tracetcp.probers.raw._clocks_apart", lambda: 0.0)
+        (heard,) = ask(opened, [probe(64)])
+    assert -0.001 < heard.reply.received_at - heard.sent_at < PATIENCE
+
+
 SCRIPT = """
 import os, sys
 from tracetcp.config import TraceConfig
@@ -382,9 +446,15 @@ print(*(line for line in open("/proc/self/status") if line.startswith(("Cap", "N
 """
 
 
-def run_script(lab: Chain, *arguments: str, **variables: str) -> list[str]:
+def run_script(
+    lab: Chain,
+    *arguments: str,
+    script_text: str = SCRIPT,
+    prefix: Sequence[str] = (),
+    **variables: str,
+) -> list[str]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src"), **variables}
-    command = [*lab.client.prefix, sys.executable, "-c", SCRIPT, *arguments]
+    command = [*lab.client.prefix, *prefix, sys.executable, "-c", script_text, *arguments]
     finished = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=30, check=False
     )
@@ -408,6 +478,11 @@ def test_root_probes_on_without_capabilities(lab: Chain, target: str, gateway: s
     assert capabilities == NO_CAPABILITIES
 
 
+def test_a_root_of_few_powers_makes_do_with_the_ordinary_buffer(lab: Chain) -> None:
+    answer, *_ = run_script(lab, SERVER, "", prefix=["setpriv", "--bounding-set", "-net_admin"])
+    assert answer == "['syn-ack']"
+
+
 @pytest.mark.parametrize("gateway", ["", "10.0.99.1"])
 def test_under_sudo_the_invoking_user_probes_on(lab: Chain, gateway: str) -> None:
     answer, ids, *capabilities = run_script(lab, SERVER, gateway, SUDO_UID="54321", SUDO_GID="54321")
@@ -421,3 +496,33 @@ def test_nothing_is_left_on_the_disk(lab: Chain, tmp_path: Path, target: str) ->
     variables = {"HOME": str(tmp_path), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "SHELL": "/bin/bash"}
     run_script(lab, target, "", **variables, PYTHONDONTWRITEBYTECODE="1")
     assert list(tmp_path.rglob("*")) == []
+
+
+REFUSED = """
+import sys
+from tracetcp.config import TraceConfig
+from tracetcp.errors import NoPermission
+from tracetcp.probers import open_prober
+from tracetcp.privileges import drop_privileges
+drop_privileges()
+sys.argv[0] = sys.argv[1]
+try:
+    open_prober(TraceConfig(host="127.0.0.1", raw_only=True), "127.0.0.1")
+except NoPermission as error:
+    print(error, "scapy" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "program"),
+    [
+        ("/usr/local/bin/../bin/tracetcp", "/usr/local/bin/tracetcp"),
+        ("/lib/tracetcp/__main__.py", f"{sys.executable} -m tracetcp"),
+    ],
+)
+def test_without_permission_the_remedies_are_named(lab: Chain, script: str, program: str) -> None:
+    (told,) = run_script(lab, script, script_text=REFUSED)
+    assert told.startswith("raw sockets need root or the capability CAP_NET_RAW: run ")
+    assert f"'sudo {program} ...'" in told
+    assert "'setcap cap_net_raw+ep' to a copy of the interpreter " in told
+    assert told.endswith("the grant holds for every script it runs) False")

@@ -57,6 +57,15 @@ class Ledger:
         slot = self._slots.get(token)
         return None if slot is None else self._at(slot)
 
+    def has(self, token: int, source_port: int, destination_port: int) -> bool:
+        """Whether the probe that carries ``token`` has these ports; quicker than looking at it."""
+        slot = self._slots.get(token)
+        return (
+            slot is not None
+            and self._source_ports[slot] == source_port
+            and self._destination_ports[slot] == destination_port
+        )
+
     def with_slot(self, slot: int, source_port: int) -> Sent | None:
         """The probe in ``slot`` (0 to 65535) if it left from ``source_port``."""
         is_there = self._ttls[slot] and self._source_ports[slot] == source_port

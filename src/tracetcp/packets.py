@@ -19,12 +19,15 @@ Whatever else of the quote was changed on the way is told in ``Quote.changed``.
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import struct
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from itertools import compress
 from socket import AF_INET, AF_INET6, inet_pton
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tracetcp.checksums import checksum_of, word_sum
 from tracetcp.ledger import REMEMBERED, Ledger, Sent
@@ -44,7 +47,7 @@ from tracetcp.quotes import (
 from tracetcp.scapy_start import without_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from scapy.packet import Packet
 
@@ -68,17 +71,20 @@ _ICMPV6_KINDS = {1: ReplyKind.UNREACHABLE, 3: ReplyKind.TIME_EXCEEDED}
 _IN_TRANSIT = 0
 """The code of a Time Exceeded on the way; code 1 is about reassembly (RFC 792, RFC 4443)."""
 
+_IPV4 = struct.Struct("!BxH2xHBB2x4s4s")
 _TCP = struct.Struct("!HHIIBBHH")
 
 
 def load_scapy(family: int) -> None:
     """Import the layers that build probes of ``family``, without scapy's tables, routes and interfaces.
 
-    They cost a quarter of a second and no probe needs them; ``-g`` loads routes and interfaces itself.
+    They cost a quarter of a second and no probe needs them; ``-g`` loads routes and interfaces itself. The
+    garbage collector would look in vain through what an import makes, for a tenth of its time.
     """
-    with without_tables():
+    with without_tables(), _no_garbage_collection():
         from scapy.config import conf
 
+        conf.logLevel = logging.CRITICAL  # its warnings would go to standard error, past the application
         saved = conf.route_autoload, conf.route6_autoload, conf.ipv6_enabled
         conf.route_autoload = conf.route6_autoload = False
         conf.ipv6_enabled = family == 6
@@ -95,13 +101,24 @@ def load_scapy(family: int) -> None:
             conf.route_autoload, conf.route6_autoload, conf.ipv6_enabled = saved
 
 
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class PacketCodec(ABC):
     """The packets of one trace between ``source`` and ``destination``; see ``open_codec``.
 
     Subclasses know the IP header of their family; this class knows TCP and how a reply is matched.
     """
 
-    family: int
+    family: Literal[4, 6]
 
     def __init__(
         self, source: str, destination: str, source_port_base: int, template: bytes, first: int
@@ -128,15 +145,15 @@ class PacketCodec(ABC):
             return None
         source_port, port, _, acknowledgement, offset, flags, window, checksum = _TCP.unpack_from(segment)
         kind = _TCP_KINDS.get(flags)
-        sent = self._ledger.with_token(acknowledgement - 1 & 0xFFFFFFFF)
-        if kind is None or sent is None or (port, source_port) != (sent.source_port, sent.destination_port):
+        token = acknowledgement - 1 & 0xFFFFFFFF
+        if kind is None or not self._ledger.has(token, port, source_port):
             return None
         header = (offset >> 4) * 4
         if not TCP_HEADER <= header <= len(segment) or not self._is_intact(segment, checksum):
             return None
         options = segment[TCP_HEADER:header]
-        answer = TcpAnswer(window, mss_of(options), options)
-        return Reply(sent.token, kind, sender, received_at, ttl, answer=answer)
+        answer = TcpAnswer(window, mss_of(options) if options else None, options)
+        return Reply(token, kind, sender, received_at, ttl, None, None, None, (), answer)
 
     def _is_intact(self, segment: bytes, checksum: int) -> bool:
         """Whether the checksum is right, or left to the network card by a kernel on this machine.
@@ -179,7 +196,7 @@ class PacketCodec(ABC):
 class Ipv4Codec(PacketCodec):
     """IPv4 probes; each of 65,535 in a row has its own identification."""
 
-    family = 4
+    family: Literal[4] = 4
     _packet = struct.Struct(f"!4sH2sBsH8sHHI8sH{2 + OPTIONS_LENGTH}s")
 
     def __init__(
@@ -212,13 +229,14 @@ class Ipv4Codec(PacketCodec):
 
     def decode(self, packet: bytes, received_at: float) -> Reply | None:
         """The reply that ``packet`` (IP header included, as raw IPv4 sockets give it) is, or None."""
-        if len(packet) < IPV4_HEADER or packet[0] >> 4 != 4 or packet[6] & 0x1F or packet[7]:
+        if len(packet) < IPV4_HEADER:
             return None
-        header, total = (packet[0] & 0xF) * 4, int.from_bytes(packet[2:4], "big")
-        if not IPV4_HEADER <= header <= total <= len(packet):
+        first, total, fragment, ttl, protocol, sender, receiver = _IPV4.unpack_from(packet)
+        header = (first & 0xF) * 4
+        if first >> 4 != 4 or fragment & 0x1FFF or not IPV4_HEADER <= header <= total <= len(packet):
             return None
-        ttl, protocol, sender, payload = packet[8], packet[9], packet[12:16], packet[header:total]
-        if protocol == TCP and sender == self._destination and packet[16:20] == self._source:
+        payload = packet[header:total]
+        if protocol == TCP and sender == self._destination and receiver == self._source:
             return self._tcp_reply(payload, self._destination_text, ttl, received_at)
         if protocol == ICMP:
             return self._icmp_reply(payload, address(sender), ttl, received_at)
@@ -251,7 +269,7 @@ class Ipv6Codec(PacketCodec):
     that the quote is of our SYN; the window, ``WINDOW`` + TTL, tells which of its flow it was.
     """
 
-    family = 6
+    family: Literal[6] = 6
     _packet = struct.Struct(f"!I3sB32sHHI6sHH{2 + OPTIONS_LENGTH}s")
 
     def __init__(

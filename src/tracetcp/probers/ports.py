@@ -21,12 +21,16 @@ SOCKET_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LOWEST = 10_000
 """Below are the ports that servers like."""
 HELD = 16
-"""Ports of a block that are held with a bound socket: those of a default trace and its retries."""
+"""The first ports of a block, those of a default trace and its retries, are held with bound sockets.
+
+So is every 16th port behind them: the block of another trace cannot overlap ours, which no table of
+/proc would show. More would use up the file descriptors of a process.
+"""
 TRIES = 50
 
 
 def take_block(route: Route, count: int) -> tuple[int, list[socket.socket]]:
-    """The first port of a free block of ``count``, at random, and the sockets that hold its first ports.
+    """The first port of a free block of ``count``, at random, and the sockets that hold it.
 
     The block lies outside the range from which the kernel serves other programs, where there is room.
     A socket that is bound and does not listen gets no packets: the kernel answers a SYN-ACK to its port
@@ -36,22 +40,23 @@ def take_block(route: Route, count: int) -> tuple[int, list[socket.socket]]:
     starts = _starts(_ephemeral_range(), count)
     for _ in range(TRIES):
         first = SystemRandom().choice(starts)
-        if used.isdisjoint(range(first, first + count)) and (held := _hold(route, first)) is not None:
+        if used.isdisjoint(range(first, first + count)) and (held := _hold(route, first, count)):
             return first, held
     raise ProberError(f"no {count} free source ports in a row: close some connections and try again")
 
 
 def _starts(ephemeral: range, count: int) -> list[int]:
     """Where a block may start: clear of ``ephemeral``, anywhere if that leaves no room."""
-    everywhere = range(LOWEST, 65_536 - count + 1)
-    clear = [p for p in everywhere if p + count <= ephemeral.start or p >= ephemeral.stop]
-    return clear or list(everywhere)
+    last = 65_536 - count
+    below = range(LOWEST, min(ephemeral.start - count, last) + 1)
+    above = range(max(ephemeral.stop, LOWEST), last + 1)
+    return [*below, *above] or list(range(LOWEST, last + 1))
 
 
-def _hold(route: Route, first: int) -> list[socket.socket] | None:
-    """Sockets bound to the ports from ``first`` on, None if one of them is taken."""
+def _hold(route: Route, first: int, count: int) -> list[socket.socket]:
+    """Sockets bound to ports of the block from ``first`` on, none if one of those is taken."""
     held: list[socket.socket] = []
-    for port in range(first, first + HELD):
+    for port in (*range(first, first + HELD), *range(first + 2 * HELD - 1, first + count, HELD)):
         holder = socket.socket(route.socket_family, socket.SOCK_STREAM)
         held.append(holder)
         try:
@@ -60,7 +65,7 @@ def _hold(route: Route, first: int) -> list[socket.socket] | None:
             for taken in held:
                 taken.close()
             if error.errno == errno.EADDRINUSE:
-                return None
+                return []
             raise
     return held
 

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from tracetcp.errors import FamilyMismatch, ProberError
 from tracetcp.model import SendFailure
-from tracetcp.packets import FLOWS, ICMP, ICMPV6, Ipv4Codec, load_scapy, open_codec, packed
+from tracetcp.packets import FLOWS, ICMP, ICMPV6, load_scapy, open_codec, packed
 from tracetcp.probers import filters
 from tracetcp.probers.ports import take_block
 from tracetcp.probers.routes import SO_BINDTODEVICE, Route, find_route, scoped
 from tracetcp.quotes import TCP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from scapy.interfaces import NetworkInterface
     from scapy.packet import Packet
@@ -161,7 +161,7 @@ class RawProber:
         while True:
             ready = {number for number, _ in self._poll.poll(ceil(wait * 1000))}
             for number in ready & self._receivers.keys():
-                replies.extend(self._drain(number))
+                self._drain(number, replies)
             wait = until - time.monotonic()
             if replies or wait <= 0 or ready - self._receivers.keys():
                 return replies
@@ -175,45 +175,46 @@ class RawProber:
         while self._closers:
             self._closers.pop()()
 
-    def _drain(self, number: int) -> Iterator[Reply]:
-        """Every reply that waits in one receiving socket."""
+    def _drain(self, number: int, replies: list[Reply]) -> None:
+        """Add every reply that waits in one receiving socket."""
         receiver, protocol = self._receivers[number]
+        codec, offset = self.codec, self._stamp_offset()
         while True:
             try:
                 packet, ancillary, _, sender = receiver.recvmsg(LONGEST_PACKET, ANCILLARY)
             except BlockingIOError:
                 return
-            received_at, hop_limit = self._read_ancillary(number, ancillary)
-            if isinstance(self.codec, Ipv4Codec):
-                reply = self.codec.decode(packet, received_at)
+            received_at, hop_limit = self._read_ancillary(number, ancillary, offset)
+            if codec.family == 4:
+                reply = codec.decode(packet, received_at)
             else:
-                reply = self.codec.decode(
-                    protocol, packet, scoped(sender[0], sender[3]), hop_limit, received_at
-                )
+                source = scoped(sender[0], sender[3]) if sender[3] else sender[0]
+                reply = codec.decode(protocol, packet, source, hop_limit, received_at)
             if reply is not None:
-                yield reply
+                replies.append(reply)
 
     def _read_ancillary(
-        self, number: int, ancillary: list[tuple[int, int, bytes]]
+        self, number: int, ancillary: list[tuple[int, int, bytes]], offset: float | None
     ) -> tuple[float, int | None]:
-        """The receive stamp on our clock and the IPv6 hop limit; the count of overflows is kept."""
-        received_at, hop_limit = time.monotonic(), None
-        for level, kind, data in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
-                received_at = self._on_our_clock(*_TIMESPEC.unpack(data))
-            elif (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT):
-                (hop_limit,) = _INT.unpack(data)
-            elif (level, kind) == (socket.SOL_SOCKET, SO_RXQ_OVFL):
-                (self._overflows[number],) = _UNSIGNED.unpack(data)
-        return received_at, hop_limit
+        """The receive stamp on our clock and the IPv6 hop limit; the count of overflows is kept.
 
-    def _on_our_clock(self, seconds: int, nanoseconds: int) -> float:
-        """A kernel stamp (wall clock) on the monotonic clock; now, if the wall clock was set meanwhile."""
-        apart = _clocks_apart()
-        is_steady = abs(apart - self._clocks_apart) < LONGEST_CLOCK_STEP
-        self._clocks_apart = apart
-        now = time.monotonic()
-        return min(seconds + nanoseconds / 1e9 - apart, now) if is_steady else now
+        No two of the kinds asked for share a number, so their levels need no look.
+        """
+        received_at = hop_limit = None
+        for _, kind, data in ancillary:
+            if kind == SO_TIMESTAMPNS and offset is not None:
+                seconds, nanoseconds = _TIMESPEC.unpack(data)
+                received_at = seconds + nanoseconds * 1e-9 - offset
+            elif kind == socket.IPV6_HOPLIMIT:
+                (hop_limit,) = _INT.unpack(data)
+            elif kind == SO_RXQ_OVFL:
+                (self._overflows[number],) = _UNSIGNED.unpack(data)
+        return (time.monotonic() if received_at is None else received_at), hop_limit
+
+    def _stamp_offset(self) -> float | None:
+        """What to take off a kernel stamp (wall clock), None if the wall clock was set since last time."""
+        before, self._clocks_apart = self._clocks_apart, _clocks_apart()
+        return self._clocks_apart if abs(self._clocks_apart - before) < LONGEST_CLOCK_STEP else None
 
 
 class GatewayLink:
@@ -338,9 +339,8 @@ def _onward(route: Route, destination: str, interface: str) -> Route:
     The source that reaches the gateway will do, but for an IPv6 gateway's link-local address: from there
     the answers of a global destination would not find back.
     """
-    bare = str(ipaddress.ip_address(destination.partition("%")[0]))
     if "%" not in route.source:
-        return dataclasses.replace(route, destination=bare)
+        return dataclasses.replace(route, destination=scoped(destination, 0))
     return dataclasses.replace(find_route(destination, interface), device=route.device)
 
 

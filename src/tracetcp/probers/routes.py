@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tracetcp.errors import FamilyMismatch, NoRoute, UsageError
+from tracetcp.packets import packed
+from tracetcp.quotes import address
 
 SO_BINDTODEVICE = 25
 IP_MTU = 14
@@ -61,12 +63,12 @@ def find_route(destination: str, interface: str | None) -> Route:
     ``interface`` is a name or a local address. Raises ``NoRoute``, ``UsageError`` for an interface that is
     not there, ``FamilyMismatch`` for an interface address of the other family.
     """
-    address = ipaddress.ip_address(destination)
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    target = ipaddress.ip_address(destination)
+    family = socket.AF_INET6 if target.version == 6 else socket.AF_INET
     scope = _scope_index(destination)
     with socket.socket(family, socket.SOCK_DGRAM) as asker:
-        device = _bind(asker, address.version, interface, scope)
-        if device is not None and address.is_link_local:
+        device = _bind(asker, target.version, interface, scope)
+        if device is not None and target.is_link_local:
             scope = scope or socket.if_nametoindex(device)
         bare = destination.partition("%")[0]
         try:
@@ -74,18 +76,19 @@ def find_route(destination: str, interface: str | None) -> Route:
         except OSError as error:
             raise _no_route(destination, interface, error) from error
         source = asker.getsockname()[0]
-        option = (socket.IPPROTO_IPV6, IPV6_MTU) if address.version == 6 else (socket.IPPROTO_IP, IP_MTU)
+        option = (socket.IPPROTO_IPV6, IPV6_MTU) if target.version == 6 else (socket.IPPROTO_IP, IP_MTU)
         return Route(scoped(bare, scope), scoped(source, scope), scope, device, asker.getsockopt(*option))
 
 
-def scoped(address: str, scope: int) -> str:
-    """``address`` in its usual text; with the name of its interface if it is link-local IPv6."""
-    bare = ipaddress.ip_address(address.partition("%")[0])
-    if not (scope and bare.version == 6 and bare.is_link_local):
-        return str(bare)
+def scoped(text: str, scope: int) -> str:
+    """The address ``text`` as the kernel writes it; with the name of its interface if link-local IPv6."""
+    binary = packed(text)
+    usual = address(binary)
+    if not scope or not ipaddress.ip_address(binary).is_link_local or len(binary) == 4:
+        return usual
     with suppress(OSError):
-        return f"{bare}%{socket.if_indextoname(scope)}"
-    return f"{bare}%{scope}"
+        return f"{usual}%{socket.if_indextoname(scope)}"
+    return f"{usual}%{scope}"
 
 
 def _bind(asker: socket.socket, version: int, interface: str | None, scope: int) -> str | None:
@@ -93,13 +96,13 @@ def _bind(asker: socket.socket, version: int, interface: str | None, scope: int)
     if interface is None:
         return None
     try:
-        address = ipaddress.ip_address(interface)
+        own = ipaddress.ip_address(interface)
     except ValueError:
         return _bind_to_device(asker, interface)
-    if address.version != version:
+    if own.version != version:
         raise FamilyMismatch(
-            f"interface address {interface} is IPv{address.version} but the target's is IPv{version}: "
-            f"give an IPv{version} address of this machine or use -{address.version}"
+            f"interface address {interface} is IPv{own.version} but the target's is IPv{version}: "
+            f"give an IPv{version} address of this machine or use -{own.version}"
         )
     try:
         bare = interface.partition("%")[0]
