@@ -77,6 +77,8 @@ class OneHopEngine:
 class ScriptedProber:
     """A virtual clock; answers its first good send after ``RTT``, or never, or fails as told."""
 
+    kind = "scripted"
+    capacity = 64
     destination = TARGET
     source = "192.0.2.2"
 

@@ -22,6 +22,10 @@ class UsageError(TracetcpError):
     exit_status = 2
 
 
+class MissingHost(UsageError):
+    """The command line names no host; worth showing the usage line."""
+
+
 class NameNotFound(TracetcpError):
     """The target's name has no address."""
 

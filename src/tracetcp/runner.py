@@ -33,11 +33,14 @@ class Prober(Protocol):
     """Sends probes and gathers the replies that belong to them.
 
     A prober matches replies to its own probes (DESIGN: Matching); what it hands out is never a stranger's.
-    All instants are on ``clock``. ``destination`` and ``source`` are the addresses on the wire.
+    All instants are on ``clock``. ``destination`` and ``source`` are the addresses on the wire;
+    ``capacity`` is how many probes may be in flight at once; ``kind`` names the way of probing.
     """
 
+    kind: str
     destination: str
     source: str
+    capacity: int
 
     def clock(self) -> float:
         """Now, in seconds; never runs backwards."""

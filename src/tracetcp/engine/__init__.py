@@ -61,6 +61,9 @@ def open_engine(config: TraceConfig, secret: bytes, capacity: int = UNBOUNDED) -
     from tracetcp.engine.sweep import Sweep
     from tracetcp.engine.tracing import Tracing
 
-    if config.start_hop > PLACES and config.start_hop == config.last_ttl:
-        return Sweep(config, secret, capacity)
-    return Tracing(config, secret, capacity)
+    return (Sweep if is_scan(config) else Tracing)(config, secret, capacity)
+
+
+def is_scan(config: TraceConfig) -> bool:
+    """Whether ``config`` asks for the documented port scan: one TTL, beyond any path."""
+    return config.start_hop > PLACES and config.start_hop == config.last_ttl

@@ -1,0 +1,40 @@
+"""Cells at tab stops, written as spaces: the same text as the original's tabs after ``expand``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tracetcp.model import Ping
+
+TAB_STOP = 8
+LOST = "*"
+
+
+def columns(cells: Iterable[str], prefix: str = "") -> str:
+    """``prefix``, then each cell at the next tab stop of the line; nothing trails the last cell."""
+    line = prefix
+    has_cell = False
+    for cell in cells:
+        if has_cell:
+            line = line.ljust((len(line) // TAB_STOP + 1) * TAB_STOP)
+        line += cell
+        has_cell = True
+    return line + "\n"
+
+
+def milliseconds(rtt: float, precision: int) -> str:
+    """``rtt`` (seconds) as ``N ms`` with ``precision`` decimals."""
+    return f"{rtt * 1000:.{precision}f} ms"
+
+
+def ping_cell(ping: Ping, precision: int) -> str:
+    """The cell of one ping."""
+    return LOST if ping.rtt is None else milliseconds(ping.rtt, precision)
+
+
+def address_cells(address: str, texts: Sequence[Mapping[str, str]]) -> list[str]:
+    """``address`` and what each of ``texts`` knows of it, in brackets."""
+    return [address, *(f"[{known[address]}]" for known in texts if address in known)]

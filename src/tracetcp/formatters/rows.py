@@ -1,0 +1,39 @@
+"""What verbose and condensed rows have in common: the cells of a hop. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracetcp.formatters.columns import address_cells, milliseconds, ping_cell
+from tracetcp.icmp_words import icmp_words
+from tracetcp.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tracetcp.model import Hop
+
+TIMED_OUT = "Request timed out."
+
+
+def cells(
+    hop: Hop, texts: Sequence[Mapping[str, str]], precision: int, reached: Mapping[Outcome, str]
+) -> list[str]:
+    """The cells after the hop's number.
+
+    ``reached`` holds the sentence for an open and a closed destination, with ``{rtt}`` and ``{address}``.
+    """
+    final = hop.final_reply
+    if hop.outcome is not None and hop.outcome in reached and final is not None:
+        *lost, answer = hop.pings
+        rtt = milliseconds(answer.rtt or 0.0, precision)
+        sentence = reached[hop.outcome].format(rtt=rtt, address=final.sender)
+        return [*(ping_cell(ping, precision) for ping in lost), sentence]
+    row = [ping_cell(ping, precision) for ping in hop.pings]
+    if hop.outcome is Outcome.UNREACHABLE and final is not None:
+        return [*row, f"{final.sender} reports: {icmp_words(final.icmp_type, final.icmp_code)}"]
+    if not hop.senders:
+        return [*row, TIMED_OUT]
+    for sender in hop.senders:
+        row += address_cells(sender, texts)
+    return row

@@ -1,0 +1,41 @@
+"""The default output: a header, a row a hop, a closing line. Pure: ``render(event)`` returns text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracetcp.formatters.columns import address_cells, columns
+from tracetcp.formatters.rows import cells
+from tracetcp.model import Event, HopFinished, Outcome, TraceFinished, TraceStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+REACHED = {
+    Outcome.OPEN: "Destination Reached in {rtt}. Connection established to {address}",
+    Outcome.CLOSED: "Destination Reached in {rtt}. Port closed on {address}",
+}
+
+
+class VerboseFormatter:
+    """Words the traces to ``destination`` (an address) over ``max_hops`` hops."""
+
+    def __init__(self, destination: str, max_hops: int, precision: int = 0) -> None:
+        self._destination = destination
+        self._max_hops = max_hops
+        self._precision = precision
+
+    def render(self, event: Event, texts: Sequence[Mapping[str, str]] = ()) -> str:
+        """The text of ``event``, empty where there is nothing to show.
+
+        ``texts`` map addresses to what stands in brackets behind them: names, then origins.
+        """
+        match event:
+            case TraceStarted(port):
+                to = " ".join(address_cells(self._destination, texts))
+                return f"\nTracing route to {to} on port {port}\nOver a maximum of {self._max_hops} hops.\n"
+            case HopFinished(_, hop):
+                return columns([str(hop.ttl), *cells(hop, texts, self._precision, REACHED)])
+            case TraceFinished():
+                return "Trace Complete.\n"
+        return ""
