@@ -144,6 +144,16 @@ def test_the_machine_itself_answers(lab: Chain, own: str) -> None:
     assert kinds([heard]) == [(RST, own)]
 
 
+@pytest.mark.parametrize("own", ["127.0.0.1", "::1", "10.0.1.2", "fd00:1::2"])
+def test_a_program_on_the_machine_itself_answers(lab: Chain, own: str) -> None:
+    """Its SYN-ACK never meets a card that would finish its checksum."""
+    with inside(lab.client):
+        listener = socket.create_server(("::", 8099), family=socket.AF_INET6, dualstack_ipv6=True)
+    with listener, prober(lab.client, own) as opened:
+        (heard,) = ask(opened, [probe(1, 8099)])
+    assert kinds([heard]) == [(SYN_ACK, own)]
+
+
 def test_a_link_local_target_is_reached_by_its_scope(lab: Chain) -> None:
     link_local = (
         lab.nodes["r1"].run(["ip", "-6", "-o", "address", "show", "near", "scope", "link"]).split()[3]
