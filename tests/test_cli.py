@@ -1,0 +1,160 @@
+"""The command line: every flag, every default, every refusal."""
+
+from __future__ import annotations
+
+import pytest
+
+from tracetcp import __version__
+from tracetcp.cli import Display, Invocation, Message, build_parser, parse
+from tracetcp.config import TraceConfig
+from tracetcp.errors import MissingHost, UsageError
+
+
+def understood(line: str) -> Invocation:
+    invocation = parse(line.split())
+    assert isinstance(invocation, Invocation)
+    return invocation
+
+
+def test_the_defaults_are_those_of_the_original() -> None:
+    assert understood("host") == Invocation(TraceConfig(host="host"), Display())
+    config = TraceConfig(host="host")
+    assert (config.ports, config.start_hop, config.max_hops, config.pings, config.timeout) == (
+        (80,),
+        1,
+        30,
+        3,
+        4.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("-h 7", "start_hop", 7),
+        ("-h7", "start_hop", 7),
+        ("--start-hop 255", "start_hop", 255),
+        ("--start-hop=2", "start_hop", 2),
+        ("-m 1", "max_hops", 1),
+        ("--max-hops 255", "max_hops", 255),
+        ("-p 100", "pings", 100),
+        ("--pings 1", "pings", 1),
+        ("-t 500", "timeout", 0.5),
+        ("--timeout 99999", "timeout", 99.999),
+        ("-F", "anti_flood", False),
+        ("--no-anti-flood", "anti_flood", False),
+        ("-4", "family", 4),
+        ("-6", "family", 6),
+        ("-i eth0", "interface", "eth0"),
+        ("--interface 192.0.2.9", "interface", "192.0.2.9"),
+        ("-g 192.0.2.254", "gateway", "192.0.2.254"),
+        ("--gateway fe80::1", "gateway", "fe80::1"),
+        ("-R", "raw_only", True),
+        ("--raw", "raw_only", True),
+        ("-r 0 65535", "ports", range(65536)),
+        ("--port-range 5 5", "ports", range(5, 6)),
+    ],
+)
+def test_a_flag_sets_its_value_before_or_after_the_host(line: str, name: str, value: object) -> None:
+    assert getattr(understood(f"{line} host").config, name) == value
+    assert getattr(understood(f"host {line}").config, name) == value
+
+
+@pytest.mark.parametrize(
+    ("line", "display"),
+    [
+        ("-c", Display(condensed=True)),
+        ("--condensed", Display(condensed=True)),
+        ("-n", Display(numeric=True)),
+        ("--numeric", Display(numeric=True)),
+        ("--precision 3", Display(precision=3)),
+    ],
+)
+def test_a_flag_sets_how_it_is_shown(line: str, display: Display) -> None:
+    assert understood(f"{line} host").display == display
+
+
+def test_letters_bundle_and_the_last_may_take_numbers() -> None:
+    invocation = understood("-cnr 130 140 host -h 3 -m 1 -p 1 -t 500")
+    assert invocation.display == Display(condensed=True, numeric=True)
+    assert invocation.config == TraceConfig(
+        host="host", ports=range(130, 141), start_hop=3, max_hops=1, pings=1, timeout=0.5
+    )
+
+
+def test_the_easy_scan_is_a_preset_that_any_flag_beside_it_overrules() -> None:
+    preset = understood("-s 1 100 host")
+    assert preset.display == Display(condensed=True, numeric=True)
+    assert preset.config == TraceConfig(host="host", ports=range(1, 101), start_hop=128, max_hops=1, pings=1)
+    other = understood("-p 3 -s 1 100 host -h 200 -t 100").config
+    assert (other.pings, other.start_hop, other.max_hops, other.timeout) == (3, 200, 1, 0.1)
+
+
+@pytest.mark.parametrize("line", ["-r 20 21 host:443", "-s 20 21 host:443"])
+def test_a_range_wins_over_a_port_in_the_target(line: str) -> None:
+    assert understood(line).config.ports == range(20, 22)
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("-h", "start hop"),
+        ("-h host", "help is -? or --help"),
+        ("-h 0 host", "use 1 to 255"),
+        ("-h 256 host", "use 1 to 255"),
+        ("-m 0 host", "'0'"),
+        ("-m x host", "use 1 to 255"),
+        ("-p 101 host", "use 1 to 100"),
+        ("-p 1e3 host", "'1e3'"),
+        ("-p +5 host", "'+5'"),
+        ("-p ٣ host", "'٣'"),
+        ("-t 0 host", "use 1 to 99999"),
+        ("-t 100000 host", "use 1 to 99999"),
+        ("-t 9999999999 host", "use 1 to 99999"),
+        ("--precision 4 host", "use 0 to 3"),
+        ("-r 1 host", "'host'"),
+        ("-r 1", "-r/--port-range"),
+        ("-r 140 130 host", "140 to 130 runs backwards"),
+        ("-r 0 65536 host", "use 0 to 65535"),
+        ("-s 9 8 host", "9 to 8 runs backwards"),
+        ("-r 1 2 -s 1 2 host", "-r and -s"),
+        ("-4 -6 host", "-4 and -6"),
+        ("-i", "-i/--interface"),
+        ("-g", "-g/--gateway"),
+        ("--portrange 1 2 host", "did you mean --port-range?"),
+        ("--cond host", "unknown flag --cond"),
+        ("--port=1 host", "unknown flag --port:"),
+        ("-x host", "unknown flag -x"),
+        ("-cx host", "unknown flag -x"),
+        ("host other", "unexpected argument 'other'"),
+        ("-n host -c other", "unexpected argument 'other'"),
+        ("host:port", "'port'"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(line: str, named: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(line.split())
+    assert named in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("line", ["", "-n", "-c -p 3"])
+def test_a_missing_host_is_a_usage_error_of_its_own(line: str) -> None:
+    with pytest.raises(MissingHost, match="no host given"):
+        parse(line.split())
+
+
+@pytest.mark.parametrize("line", ["-?", "--help", "-n --help", "-? -p nonsense"])
+def test_help_is_a_message_that_names_every_flag(line: str) -> None:
+    message = parse(line.split())
+    assert isinstance(message, Message)
+    flags = [flag for action in build_parser()._actions for flag in action.option_strings]
+    assert len(flags) > 20
+    assert all(flag in message.text for flag in flags)
+    assert message.text.isascii()
+    assert max(map(len, message.text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("line", ["-v", "--version"])
+def test_the_version_is_a_message(line: str) -> None:
+    assert parse(line.split()) == Message(f"tracetcp {__version__}\n")
