@@ -17,6 +17,7 @@ import shlex
 import subprocess
 import sys
 from contextlib import ExitStack
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -80,13 +81,17 @@ SERVER_6 = near(ROUTERS + 1, 6)
 DEAD = f"10.0.{ROUTERS + 1}.99"
 DEAD_6 = f"fd00:{ROUTERS + 1}::99"
 
-# What the DNS server on r1 knows: names that work both ways, and names of one family without a way back.
+# What the DNS server on r1 knows. A router without a record has no name.
 HOSTS = (
     f"wintermute,{near(1)},{near(1, 6)}",
     f"core-3.lab.example,{near(3)},{near(3, 6)}",
     f"www.lab.example,{SERVER},{SERVER_6}",
+    f"four.lab.example,{SERVER}",
+    f"six.lab.example,{SERVER_6}",
 )
-ONE_FAMILY = (f"/four.lab.example/{SERVER}", f"/six.lab.example/{SERVER_6}")
+NAME_OF_THE_SERVER = tuple(
+    f"{ip_address(address).reverse_pointer},www.lab.example" for address in (SERVER, SERVER_6)
+)
 
 
 class Chain:
@@ -228,7 +233,7 @@ class Chain:
             _await_line(self.nodes[label].start(server, stdout=subprocess.PIPE), "ready")
         records = [
             *(f"--host-record={record}" for record in HOSTS),
-            *(f"--address={record}" for record in ONE_FAMILY),
+            *(f"--ptr-record={record}" for record in NAME_OF_THE_SERVER),
         ]
         dnsmasq = self.nodes["r1"].start(
             [
