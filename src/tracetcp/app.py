@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from tracetcp.errors import MissingHost, TracetcpError
@@ -30,7 +30,8 @@ def console() -> None:
     """The console script: run, flush, and leave without Python's own complaints about closed pipes."""
     status = main(sys.argv[1:])
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (OSError, ValueError):
         _discard_stdout()
     sys.exit(status)
@@ -69,6 +70,8 @@ def _run(argv: Sequence[str]) -> int:
     from tracetcp.cli import Message, parse
 
     understood = parse(argv)
+    if sys.stdout is None:
+        raise TracetcpError("standard output is closed: there is nowhere to write to")
     if isinstance(understood, Message):
         _write(understood.text)
         return 0
@@ -123,12 +126,11 @@ def _write(text: str) -> None:
 
 
 def _complain(sentence: str) -> None:
-    """One line on stderr, if anybody can still read it."""
-    try:
-        sys.stderr.write(sentence + "\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass
+    """One line on stderr, if there is one and anybody can still read it."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(sentence + "\n")
+            sys.stderr.flush()
 
 
 def _discard_stdout() -> None:

@@ -126,7 +126,7 @@ def _resolve_by_dns(host: str, families: tuple[int, ...], forced: int | None) ->
 
     ends_at = time.monotonic() + RESOLVE_TIME
     try:
-        resolver = dns.resolver.Resolver()
+        resolver = system_resolver()
         for family in families:
             answer = _ask(resolver, host, RECORDS[family], max(0.1, ends_at - time.monotonic()))
             if answer is not None and answer.rrset is not None:
@@ -150,6 +150,15 @@ def _resolve_by_dns(host: str, families: tuple[int, ...], forced: int | None) ->
     if forced is not None:
         raise FamilyMismatch(f"{_shown(host)} has no IPv{forced} address: leave out -{forced}")
     raise NameNotFound(f"{_shown(host)} has no address in DNS: check the name")
+
+
+def system_resolver(lifetime: float = RESOLVE_TIME) -> Resolver:
+    """A resolver as /etc/resolv.conf says, that answers or fails within ``lifetime`` seconds."""
+    import dns.resolver
+
+    resolver = dns.resolver.Resolver()
+    resolver.lifetime = lifetime
+    return resolver
 
 
 def _ask(resolver: Resolver, name: str | Name, record: str, lifetime: float) -> Answer | None:
@@ -219,8 +228,8 @@ class AddressLookup:
     def acknowledge(self) -> None:
         """Make ``fileno`` unreadable until the next address is settled."""
         with suppress(BlockingIOError):
-            while os.read(self._reader, 4096):
-                pass
+            while True:
+                os.read(self._reader, 4096)
 
     def close(self) -> None:
         """Let the workers end after their query and give the descriptors back; safe to call twice."""
@@ -235,16 +244,10 @@ class AddressLookup:
 
     def _work(self) -> None:
         import dns.exception
-        import dns.resolver
 
-        try:
-            resolver = dns.resolver.Resolver()
-        except (dns.exception.DNSException, OSError):
-            resolver = dns.resolver.Resolver(configure=False)
-        resolver.lifetime = LOOKUP_TIME
         while (address := self._queue.get()) is not None:
             try:
-                text = self._look_up(resolver, address)
+                text = self._look_up(system_resolver(LOOKUP_TIME), address)
             except (dns.exception.DNSException, OSError, ValueError):
                 text = None
             self._settle(address, text)
@@ -259,12 +262,14 @@ class AddressLookup:
                     os.write(self._writer, b"!")
 
     def _known_at_once(self, address: str) -> str | None:
+        """The text of ``address`` if it takes no query."""
         raise NotImplementedError
 
     def _is_worth_asking(self, address: str) -> bool:  # noqa: ARG002 - for those that must not ask for all
         return True
 
     def _look_up(self, resolver: Resolver, address: str) -> str | None:
+        """The text of ``address``; runs in a worker, and may raise DNS errors."""
         raise NotImplementedError
 
 
@@ -280,15 +285,10 @@ class ReverseNames(AddressLookup):
         return None if name is None else printable(name.encode())
 
     def _look_up(self, resolver: Resolver, address: str) -> str | None:
-        import dns.rdatatype
         import dns.reversename
 
         name = dns.reversename.from_address(address.partition("%")[0])
-        answer = resolver.resolve(name, "PTR")
-        for record in answer:
-            if record.rdtype == dns.rdatatype.PTR:
-                return domain_text(record.target)
-        return None
+        return domain_text(resolver.resolve(name, "PTR")[0].target)
 
 
 class OriginNames(AddressLookup):

@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from tracetcp.engine.tokens import tokens
+from tracetcp.engine.tokens import tokens, unused
 
 
 def test_tokens_are_repeatable_distinct_and_cover_the_32_bit_space() -> None:
@@ -12,3 +12,7 @@ def test_tokens_are_repeatable_distinct_and_cover_the_32_bit_space() -> None:
     assert len(set(drawn)) == len(drawn)
     assert {token >> 28 for token in drawn} == set(range(16))
     assert all(0 <= token < 1 << 32 for token in drawn)
+
+
+def test_a_token_in_use_is_drawn_past() -> None:
+    assert unused(iter([1, 2, 1, 3]), {1, 2}) == 3

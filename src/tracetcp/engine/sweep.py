@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tracetcp.engine.congestion import CongestionWindow
 from tracetcp.engine.hops import OUTCOMES
 from tracetcp.engine.patience import VARIATION_FACTOR, RttEstimator
-from tracetcp.engine.tokens import tokens
+from tracetcp.engine.tokens import tokens, unused
 from tracetcp.model import (
     AddressSeen,
     Event,
@@ -145,7 +145,7 @@ class Sweep:
         if state is None:
             return None
         attempt = len(state.sent) + 1
-        probe = Probe(next(self._tokens), state.port, self._ttl, attempt, attempt - 1)
+        probe = Probe(unused(self._tokens, self._flights), state.port, self._ttl, attempt, attempt - 1)
         sent = Sent(probe, state)
         state.sent.append(sent)
         self._flights[probe.token] = sent

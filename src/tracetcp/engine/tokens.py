@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
 _TOKENS_PER_BLOCK = struct.Struct("<16I")
 
@@ -21,3 +21,8 @@ def tokens(secret: bytes) -> Iterator[int]:
     for block in count():
         digest = blake2b(block.to_bytes(8, "little"), key=secret, digest_size=_TOKENS_PER_BLOCK.size).digest()
         yield from _TOKENS_PER_BLOCK.unpack(digest)
+
+
+def unused(drawn: Iterator[int], used: Container[int]) -> int:
+    """The next token that is not in ``used``: chance repeats one of 32 bits in every other full scan."""
+    return next(token for token in drawn if token not in used)

@@ -24,7 +24,7 @@ from tracetcp.engine.flight import Purpose, Want
 from tracetcp.engine.gate import BURST, SLOW_INTERVAL
 from tracetcp.engine.path import STRIKES, Path
 from tracetcp.engine.survey import Survey
-from tracetcp.engine.tokens import tokens
+from tracetcp.engine.tokens import tokens, unused
 from tracetcp.model import AddressSeen, Event, Probe
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Tracing:
             return None
         path, want, inquiry, port = choice
         self._sending = (path, want, inquiry)
-        return Probe(next(self._tokens), port, want.ttl, want.attempt, want.flow)
+        return Probe(unused(self._tokens, self._flights), port, want.ttl, want.attempt, want.flow)
 
     def _admit(self, now: float) -> None:
         active = sum(not path.is_done for path in self._paths)
