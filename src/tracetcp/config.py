@@ -55,7 +55,7 @@ class TraceConfig:
             raise UsageError("the host is empty: give a name or an address")
         if not self.ports:
             raise UsageError("no port to trace: give a number from 0 to 65535 or a service name")
-        for port in (self.ports if not isinstance(self.ports, range) else (self.ports[0], self.ports[-1])):
+        for port in self.ports if not isinstance(self.ports, range) else (self.ports[0], self.ports[-1]):
             require(port, PORTS, "port")
         require(self.start_hop, START_HOPS, "start hop")
         require(self.max_hops, MAX_HOPS, "number of hops")

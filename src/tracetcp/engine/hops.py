@@ -81,6 +81,11 @@ class HopState:
         return all(cell.state in SETTLED for cell in self.cells)
 
     @property
+    def is_answered(self) -> bool:
+        """Whether anything at all answered here."""
+        return any(flight.replies for flight in self.flights)
+
+    @property
     def doubtful(self) -> Cell | None:
         """The first cell to be asked again."""
         return next((cell for cell in self.cells if cell.state is CellState.DOUBTFUL), None)
@@ -99,6 +104,18 @@ class HopState:
                 if reply is not None:
                     return flight, reply
         return None
+
+    @property
+    def has_only_rst_in_a_cell(self) -> bool:
+        """Whether a ping was answered by a RST and, so far, by nothing else."""
+        answered = [cell.flight for cell in self.cells if cell.state is CellState.ANSWERED and cell.flight]
+        return any(all(reply.kind is ReplyKind.RST for reply in flight.replies) for flight in answered)
+
+    def doubt(self) -> None:
+        """Have the lost cells asked again."""
+        for cell in self.cells:
+            if cell.state is CellState.LOST:
+                cell.state = CellState.DOUBTFUL
 
     def alone_losses(self) -> int:
         """How many probes that were alone on their flow got no answer here."""

@@ -7,18 +7,23 @@ argument. The rules, in the order in which probes are wanted:
 2. First attempts go out on flow 0, up to ``WINDOW`` TTLs beyond the farthest router heard, never beyond
    the nearest terminal answer (``end``).
 3. A silent TTL just below ``end`` may be the destination itself, which answers only one SYN of a flow: it
-   is a suspect until a probe alone on its flow was lost there. The nearest suspect clears all below it;
-   the middle one halves a long block.
+   is a suspect until a probe alone on its flow was lost there, or farther out. The nearest suspect and the
+   one in the middle are asked, so that a long block is halved with every answer.
 4. Further attempts go to known hops, attempt k on flow k - 1, so that each column is one path.
-5. When nothing answers for a while the window doubles; at the last TTL one look on a fresh flow asks
-   whether the destination is there at all; then the silent TTLs get their further attempts, each on a
-   fresh flow. A router that answers such a probe is asked again on the flow of its column.
+5. When nothing answers for a while, one look at the last TTL, on a fresh flow, asks whether the destination
+   is there at all; then the window doubles step by step; then the silent TTLs get their further attempts,
+   each on a fresh flow. A router that answers such a probe is asked again on the flow of its column.
 
-A row is decided when its cells are settled and nothing in flight can still change what it is.
+A row is decided when its cells are settled and nothing in flight can still change what it is:
+
+- a RST may be forged or early; it stands once the second look is back and, for ``GRACE``, no router beyond
+  and no SYN-ACK contradicted it;
+- on a path that loses packets, a hop of stars is asked again before it is called silent.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.engine.flight import Flight, Purpose, Want
@@ -48,7 +53,10 @@ FLOWS = 1024
 """Flows a prober can tell apart; fresh ones are used again after that many."""
 LOSSY_ALONE_LOSSES = 4
 """Lone losses that clear a suspect on a path known to lose packets; on a clean one a single loss does."""
-TERMINAL_KINDS = (ReplyKind.SYN_ACK, ReplyKind.RST, ReplyKind.UNREACHABLE)
+GRACE = 0.1
+"""Seconds, at least, for which a RST may be contradicted; the next routers' answers are that near."""
+GRACE_RTTS = 2
+"""The same in RTTs of the RST, up to ``STALL_FLOOR``."""
 
 
 class Path:
@@ -61,6 +69,7 @@ class Path:
         self.pings = config.pings
         self.flights: list[Flight] = []
         self.is_done = False
+        self.has_new_doubts = False
         self._anti_flood = config.anti_flood
         self._timeout = config.timeout
         self._survey = survey
@@ -74,7 +83,9 @@ class Path:
         self._next_row = self.start
         self._next_flow = config.pings
         self._next_look = config.pings
+        self._now = now
         self._stirred_at = now
+        self._stands_at = now
         self._is_scouted = False
         self._is_sweeping = False
         self._is_lossy = False
@@ -93,14 +104,15 @@ class Path:
             yield Want(self._next_first, 1, 0, Purpose.CELL)
         yield from self._suspect_wants()
         yield from self._further_wants()
-        if self._end is None and self._is_scouted and not self._is_sweeping:
-            if not self._scouts():
-                yield Want(self.last, self._next_look + 1, self._next_flow, Purpose.LOOK, True)
-        elif self._end is None and self._is_sweeping:
+        if self._end is None and self._is_scouted and not self._scouts():
+            yield Want(self.last, self._next_look + 1, self._next_flow, Purpose.LOOK, True)
+        if self._end is None and self._is_sweeping:
             yield from self._sweep_wants()
 
     def _first_limit(self) -> int:
-        return min(self._reach, self.last if self._end is None else self._end - 1)
+        if self._end is None:
+            return self._reach
+        return min(max(self._reach, self._known() + WINDOW), self._end - 1)
 
     def _needs_second_look(self) -> bool:
         end = self._end
@@ -111,9 +123,10 @@ class Path:
 
     def _suspects(self) -> tuple[int, ...]:
         """The silent TTLs below ``end`` to be asked now: the nearest and, in a long block, the middle one."""
-        if self._end is None or self._known() == self._end - 1:
+        known = self._known()
+        if self._end is None or known == self._end - 1:
             return ()
-        nearest, middle = self._end - 1, (self._frontier + self._end) // 2
+        nearest, middle = self._end - 1, (known + self._end) // 2
         return (nearest, middle) if middle < nearest - 1 else (nearest,)
 
     def _suspect_wants(self) -> Iterator[Want]:
@@ -122,7 +135,7 @@ class Path:
             cell = self._next_cell(hop)
             if cell is not None and cell.attempt > 1:
                 yield self._lone_want(ttl, cell.attempt)
-            elif cell is None and not any(flight.is_waiting and flight.is_alone for flight in hop.flights):
+            elif not any(flight.is_waiting and flight.is_alone for flight in hop.flights):
                 yield Want(ttl, self._next_look + 1, self._next_flow, Purpose.LOOK, True)
 
     def _further_wants(self) -> Iterator[Want]:
@@ -157,6 +170,7 @@ class Path:
 
     def doubts(self) -> Iterator[int]:
         """The TTLs with a cell to be asked again, nearest first."""
+        self.has_new_doubts = False
         if self.is_done:
             return
         for ttl in range(self._next_row, (self._end or self.last) + 1):
@@ -206,6 +220,9 @@ class Path:
             self._frontier = ttl
             self._reach = min(self.last, max(self._reach, ttl + WINDOW))
             self._stirred_at = reply.received_at
+        if reply.kind is ReplyKind.RST:
+            grace = min(STALL_FLOOR, max(GRACE, GRACE_RTTS * flight.rtt(reply)))
+            self._stands_at = max(self._stands_at, reply.received_at + grace)
         self._farthest = max(self._farthest, ttl)
         if flight.purpose is Purpose.CELL:
             self._answer_cell(flight, reply)
@@ -223,9 +240,7 @@ class Path:
             cell.state, cell.flight = CellState.ANSWERED, flight
         hop.strikes = 0
         if reply.kind in (ReplyKind.TIME_EXCEEDED, ReplyKind.UNREACHABLE) and self._anti_flood:
-            for other in hop.cells:
-                if other.state is CellState.LOST:
-                    other.state = CellState.DOUBTFUL
+            hop.doubt()
 
     def _find_end(self) -> None:
         self._end = next(
@@ -264,24 +279,36 @@ class Path:
         wait = min(self._timeout, self._survey.patience.bound(ttl)) if has_answered else self._timeout
         return flight.sent_at + wait
 
-    def widens_at(self) -> float | None:
-        """When silence beyond the frontier makes the path look farther, None while there is no need."""
+    def wakes_at(self) -> float:
+        """When ``advance()`` has something to do though nothing arrives, infinity for never."""
+        if self.is_done:
+            return inf
+        stands_at = self._stands_at if self._stands_at > self._now else inf
+        return min(stands_at, self._widens_at())
+
+    def advance(self, now: float) -> None:
+        """Let time pass: look farther when nothing has answered for a while."""
+        self._now = now
+        if not self.is_done and self._widens_at() <= now:
+            self._widen()
+
+    def _widens_at(self) -> float:
         is_waiting_for_more = self._end is None and self._next_first > self._reach > self._frontier
-        if self.is_done or self._is_sweeping or not is_waiting_for_more:
-            return None
+        if self._is_sweeping or not is_waiting_for_more:
+            return inf
         longest = self._survey.patience.longest
         stall = STALL_BLIND if longest is None else max(STALL_FLOOR, 2 * longest)
         return self._stirred_at + min(stall, self._timeout)
 
-    def widen(self, now: float) -> None:
-        """Look farther: double the window, then scout the last TTL, then sweep all silent ones."""
-        self._stirred_at = now
-        if self._reach < self.last:
+    def _widen(self) -> None:
+        """Scout the last TTL, then double the window, then sweep all that is silent."""
+        self._stirred_at = self._now
+        is_near_the_last = self.last - self._reach <= 1
+        if not self._is_scouted and not is_near_the_last:
+            self._is_scouted = True
+        elif self._reach < self.last:
             self._reach = min(self.last, self._reach + self._step)
             self._step *= 2
-        elif not self._is_scouted:
-            self._is_scouted = True
-            self._is_sweeping = self.last - self._frontier <= 2 and self.pings > 1
         else:
             self._is_sweeping = True
 
@@ -292,10 +319,13 @@ class Path:
 
     def _known(self) -> int:
         """The highest TTL that cannot be the destination: a router's, or a cleared suspect's."""
-        if self._end is None or self._frontier >= self._end - 1:
+        if self._end is None:
             return self._frontier
         needed = LOSSY_ALONE_LOSSES if self._is_lossy else 1
-        return self._end - 1 if self._hops[self._end - 1].alone_losses() >= needed else self._frontier
+        for ttl in range(self._end - 1, self._frontier, -1):
+            if self._hops[ttl].alone_losses() >= needed:
+                return ttl
+        return self._frontier
 
     def decide(self) -> None:
         """Decide every row that can be decided."""
@@ -317,6 +347,12 @@ class Path:
             return self._final_row(hop)
         if not hop.is_settled or (self._end is not None and ttl > self._known()):
             return None
+        if self._now < self._stands_at and hop.has_only_rst_in_a_cell:
+            return None
+        if self._is_lossy and self._anti_flood and hop.strikes < STRIKES and not hop.is_answered:
+            hop.doubt()
+            self.has_new_doubts = True
+            return None
         return hop.row()
 
     def _final_row(self, hop: HopState) -> Hop | None:
@@ -329,6 +365,8 @@ class Path:
     def _may_be_contradicted(self) -> bool:
         """Whether a RST may yet prove early or forged: by a second look, or by a router farther out."""
         if self._needs_second_look() or any(look.is_waiting for look in self._second_looks):
+            return True
+        if self._now < self._stands_at:
             return True
         end = self._end or 0
         return any(flight.is_waiting and flight.probe.ttl > end for flight in self.flights)

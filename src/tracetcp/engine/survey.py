@@ -64,6 +64,11 @@ class Survey:
             self._routers[ttl] = Router()
         return self._routers[ttl]
 
+    def last_sent_to(self, router: Router) -> float:
+        """When a probe last left for ``router``, at any TTL: one that rejects answers at two."""
+        alike = [other for other in self._routers.values() if other.senders & router.senders]
+        return max(other.gate.last_sent_at for other in [router, *alike])
+
     def answers(self, ttl: int) -> bool:
         """Whether a router at ``ttl`` has answered anything, whatever the port."""
         router = self._routers.get(ttl)

@@ -125,14 +125,16 @@ class Tracing:
         return Probe(unused(self._tokens, self._flights), port, want.ttl, want.attempt, want.flow)
 
     def _admit(self, now: float) -> None:
-        active = sum(not path.is_done for path in self._paths)
-        while self._has_more_ports and active < ACTIVE_PATHS and len(self._paths) < QUEUED_PATHS:
+        while self._may_admit():
             port = next(self._ports, None)
             if port is None:
                 self._has_more_ports = False
                 return
             self._paths.append(Path(port, self._config, self._survey, now))
-            active += 1
+
+    def _may_admit(self) -> bool:
+        active = sum(not path.is_done for path in self._paths)
+        return self._has_more_ports and active < ACTIVE_PATHS and len(self._paths) < QUEUED_PATHS
 
     def _choose(self, now: float) -> tuple[Path, Want, None, int] | None:
         closed: set[int] = set()
@@ -171,7 +173,7 @@ class Tracing:
         control = router.control({path.port for path in members})
         if control is None:
             members = members[:1]
-            opens_at = router.gate.last_sent_at + SLOW_INTERVAL
+            opens_at = self._survey.last_sent_to(router) + SLOW_INTERVAL
         else:
             opens_at = router.gate.opens_at(BURST)
         if opens_at > now:
@@ -228,9 +230,7 @@ class Tracing:
             del self._waiting[flight.probe.token]
             path.lost(flight)
         for path in self._paths:
-            widens_at = path.widens_at()
-            if widens_at is not None and widens_at <= now:
-                path.widen(now)
+            path.advance(now)
         for ttl in [ttl for ttl, inquiry in self._inquiries.items() if inquiry.is_over]:
             self._inquiries.pop(ttl).judge(self._survey)
 
@@ -240,14 +240,14 @@ class Tracing:
 
     def _instants(self) -> Iterator[float]:
         yield self._opens_at
-        if any(inquiry.is_over for inquiry in self._inquiries.values()):
+        if self._may_admit() or any(inquiry.is_over for inquiry in self._inquiries.values()):
+            yield -inf
+        if any(path.has_new_doubts for path in self._paths):
             yield -inf
         for path, flight in self._waiting.values():
             yield path.gives_up_at(flight)
         for path in self._paths:
-            widens_at = path.widens_at()
-            if widens_at is not None:
-                yield widens_at
+            yield path.wakes_at()
 
     # What is decided ---------------------------------------------------------------------------------
 

@@ -71,6 +71,7 @@ class RawProber:
     """
 
     kind = "raw"
+    capacity = 1 << 20
 
     def __init__(self, config: TraceConfig, destination: str) -> None:
         self._closers: list[Callable[[], None]] = []
