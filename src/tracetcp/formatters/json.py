@@ -1,0 +1,166 @@
+"""The JSON output: one object a trace, one line an object. Pure; docs/json.md and schema.json describe it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from tracetcp.model import ReplyKind
+from tracetcp.verdicts import verdict_as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from tracetcp.config import TraceConfig
+    from tracetcp.model import Hop, MplsLabel, ProbeRecord, Reply
+    from tracetcp.verdicts import Evidence, TracedPort, Verdict
+
+SCHEMA = 1
+"""Version of the format: raised when a field changes its meaning or goes, not when one is added."""
+RTT_DECIMALS = 3
+"""Microseconds: what the kernel's stamps are good for."""
+
+NO_REPLY: dict[str, object] = {
+    "kind": None,
+    "sender": None,
+    "name": None,
+    "origin": None,
+    "rtt_ms": None,
+    "icmp_type": None,
+    "icmp_code": None,
+    "reply_ttl": None,
+    "changed": [],
+    "mpls": [],
+}
+"""The fields of a reply that never came."""
+
+
+class JsonFormatter:
+    """Words the traces of one run to ``host`` under ``config``.
+
+    ``origins`` map addresses to their origin AS; what comes in later is seen, as in ``Evidence.names``.
+    """
+
+    def __init__(self, host: str, config: TraceConfig, origins: Mapping[str, str] | None = None) -> None:
+        self._host = host
+        self._config = _config(config)
+        self._origins: Mapping[str, str] = origins if origins is not None else {}
+
+    def render(
+        self, evidence: Evidence, started_at: datetime, ended_at: datetime, verdicts: Sequence[Verdict] = ()
+    ) -> str:
+        """The line of one finished trace; ``started_at`` and ``ended_at`` know their time zone."""
+        words = _Words(evidence.names, self._origins)
+        shown = {hop.ttl for hop in evidence.hops}
+        trace = {
+            "schema": SCHEMA,
+            "target": {"host": self._host, **words.of(evidence.destination)},
+            "port": evidence.port,
+            "config": self._config,
+            "started_at": _utc(started_at),
+            "ended_at": _utc(ended_at),
+            "outcome": _slug(evidence.outcome.value),
+            "hops": [words.hop(hop, evidence.own_records) for hop in evidence.hops],
+            "other_probes": words.probes(
+                record
+                for record in evidence.records
+                if record.is_control or record.probe.port != evidence.port or record.probe.ttl not in shown
+            ),
+            "controls": [words.control(control) for control in evidence.controls],
+            "verdicts": [verdict_as_json(verdict) for verdict in verdicts],
+        }
+        return json.dumps(trace, ensure_ascii=True, separators=(",", ":")) + "\n"
+
+
+class _Words:
+    """The objects of the format, with what is known of each address."""
+
+    def __init__(self, names: Mapping[str, str], origins: Mapping[str, str]) -> None:
+        self._names = names
+        self._origins = origins
+
+    def of(self, address: str) -> dict[str, object]:
+        return {
+            "address": address,
+            "name": self._names.get(address),
+            "origin": self._origins.get(address),
+        }
+
+    def hop(self, hop: Hop, records: Sequence[ProbeRecord]) -> dict[str, object]:
+        return {
+            "ttl": hop.ttl,
+            "outcome": _slug(hop.outcome.value) if hop.outcome else None,
+            "probes": self.probes(record for record in records if record.probe.ttl == hop.ttl),
+        }
+
+    def control(self, control: TracedPort) -> dict[str, object]:
+        return {
+            "port": control.port,
+            "outcome": _slug(control.outcome.value),
+            "probes": self.probes(control.own_records),
+        }
+
+    def probes(self, records: Iterable[ProbeRecord]) -> list[dict[str, object]]:
+        return [self._probe(record) for record in records]
+
+    def _probe(self, record: ProbeRecord) -> dict[str, object]:
+        """A probe with its foremost reply: where there are several, the router's, as in a row."""
+        probe = record.probe
+        replies = sorted(record.replies, key=lambda reply: reply.kind is not ReplyKind.TIME_EXCEEDED)
+        first, *more = [self._reply(reply, record.sent_at) for reply in replies] or [NO_REPLY]
+        return {
+            "port": probe.port,
+            "ttl": probe.ttl,
+            "attempt": probe.attempt,
+            "flow": probe.flow,
+            "control": record.is_control,
+            **first,
+            "more_replies": more,
+        }
+
+    def _reply(self, reply: Reply, sent_at: float) -> dict[str, object]:
+        return {
+            "kind": _slug(reply.kind.value),
+            "sender": reply.sender,
+            "name": self._names.get(reply.sender),
+            "origin": self._origins.get(reply.sender),
+            "rtt_ms": round(max(0.0, reply.received_at - sent_at) * 1000, RTT_DECIMALS),
+            "icmp_type": reply.icmp_type,
+            "icmp_code": reply.icmp_code,
+            "reply_ttl": reply.reply_ttl,
+            "changed": list(reply.quote.changed) if reply.quote else [],
+            "mpls": [_label(label) for label in reply.labels],
+        }
+
+
+def _label(label: MplsLabel) -> dict[str, object]:
+    return {
+        "label": label.label,
+        "traffic_class": label.traffic_class,
+        "bottom_of_stack": label.bottom_of_stack,
+        "ttl": label.ttl,
+    }
+
+
+def _config(config: TraceConfig) -> dict[str, object]:
+    return {
+        "start_hop": config.start_hop,
+        "max_hops": config.max_hops,
+        "pings": config.pings,
+        "timeout_ms": round(config.timeout * 1000),
+        "anti_flood": config.anti_flood,
+        "family": config.family,
+        "interface": config.interface,
+        "gateway": config.gateway,
+        "raw_only": config.raw_only,
+    }
+
+
+def _utc(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _slug(words: str) -> str:
+    return words.replace(" ", "-")

@@ -1,0 +1,39 @@
+"""Writes packets as a classic pcap file, which tcpdump, tshark and Wireshark read. Knows no socket.
+
+The format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-05.html. Packets begin at their IP header.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+MICROSECONDS_MAGIC = 0xA1B2C3D4
+VERSION = (2, 4)
+LINKTYPE_RAW = 101
+"""Raw IP: each packet's first four bits say whether it is IPv4 or IPv6."""
+SNAPSHOT_LENGTH = 65_535
+"""Bytes kept of a packet: all of the longest IPv4 one, and of any answer to a SYN."""
+
+_HEADER = struct.Struct("<IHHiIII")
+_RECORD = struct.Struct("<IIII")
+
+
+class PcapWriter:
+    """Writes to ``stream`` (binary, opened and closed by the caller), packet by packet.
+
+    The header is written at once, so that a trace without a packet is a valid file too.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        stream.write(_HEADER.pack(MICROSECONDS_MAGIC, *VERSION, 0, 0, SNAPSHOT_LENGTH, LINKTYPE_RAW))
+
+    def write(self, instant: float, packet: bytes) -> None:
+        """Add ``packet``, sent or received at ``instant`` (seconds since 1970, UTC)."""
+        seconds, microseconds = divmod(round(instant * 1_000_000), 1_000_000)
+        kept = packet[:SNAPSHOT_LENGTH]
+        self._stream.write(_RECORD.pack(seconds, microseconds, len(kept), len(packet)) + kept)

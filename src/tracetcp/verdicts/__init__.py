@@ -1,0 +1,61 @@
+"""Verdicts: what a trace means, concluded from recorded evidence alone. Pure.
+
+``judge`` draws the conclusions of one trace; ``plan`` says which control probes it still wants; one module
+a family of verdicts, each with its thresholds and their reasons. False alarms are worse than silence: paths
+that share load, lose packets, limit answers or return another way must raise none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracetcp.verdicts import blocked, ended, forged, proxy, rewriting, routers
+from tracetcp.verdicts.evidence import Evidence, TracedPort
+from tracetcp.verdicts.plan import ControlPlan, plan_controls
+from tracetcp.verdicts.verdict import Certainty, Kind, Verdict, render_verdicts, verdict_as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "Certainty",
+    "ControlPlan",
+    "Evidence",
+    "Kind",
+    "TracedPort",
+    "Verdict",
+    "judge",
+    "judge_main",
+    "plan_controls",
+    "render_verdicts",
+    "verdict_as_json",
+]
+
+MAIN: tuple[Callable[[Evidence], Verdict | None], ...] = (
+    forged.judge,
+    proxy.judge,
+    ended.judge,
+    routers.judge_loop,
+    blocked.judge,
+)
+"""The first that has something to say gives the main verdict: what contradicts an answer comes before it."""
+
+
+def judge(evidence: Evidence) -> tuple[Verdict, ...]:
+    """All verdicts on a trace: exactly one main verdict, then the findings on its path."""
+    findings = (routers.judge_silent(evidence), routers.judge_limited(evidence))
+    notes = [finding for finding in findings if finding is not None]
+    return (judge_main(evidence), *notes, *rewriting.judge(evidence))
+
+
+def judge_main(evidence: Evidence) -> Verdict:
+    """What became of the port: one verdict, also where that is 'nothing conclusive'."""
+    for rule in MAIN:
+        verdict = rule(evidence)
+        if verdict is not None:
+            return verdict
+    return Verdict(
+        kind=Kind.INCONCLUSIVE,
+        sentence=f"Nothing conclusive about port {evidence.port}.",
+        certainty=Certainty.CERTAIN,
+    )

@@ -1,0 +1,204 @@
+"""Ports that no TCP answer came from: blocked, rejected, silent, or simply farther than was asked. Pure.
+
+Silence alone never makes a block: the destination may be down or drop what it does not serve. A block needs
+all of this:
+
+1. a control port that was answered at TTLs where this port was not, more often than chance allows;
+2. a reason why a branch of another length does not explain it, whose end a silent destination would be: the
+   destination itself answered the control, or the control went on ``NEARER_HOPS`` farther, or both ports
+   passed the very router after which this one fell silent (who hands packets for an address to another
+   router for one port is not its last router for another), or this port met nobody at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracetcp.icmp_words import ICMP_UNREACHABLE, ICMPV6_UNREACHABLE, icmp_words
+from tracetcp.model import Outcome
+from tracetcp.verdicts.loss import BY_CHANCE, BY_CHANCE_CERTAIN, loss_rate
+from tracetcp.verdicts.nearness import NEARER_HOPS
+from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
+
+if TYPE_CHECKING:
+    from tracetcp.verdicts.evidence import Evidence, TracedPort
+
+PROHIBITIONS = {
+    *((ICMP_UNREACHABLE, code) for code in (2, 3, 9, 10, 13)),
+    *((ICMPV6_UNREACHABLE, code) for code in (1, 4, 5, 6)),
+}
+"""Codes that firewalls send to reject; a SYN draws 'port unreachable' from nothing else."""
+ENOUGH_LOST = 3
+"""Unanswered probes below which nothing is said, whatever the odds."""
+ENOUGH_FLOWS = 3
+"""Flows that must have met silence for certainty: each may be sent another way by load balancing."""
+
+
+class Passing(NamedTuple):
+    """Where controls were answered past the last hop of the port, and how likely its silence is chance."""
+
+    ttls: tuple[int, ...]
+    lost: int
+    flows: int
+    chance: float
+    controls: tuple[TracedPort, ...]
+
+
+def judge(evidence: Evidence) -> Verdict | None:
+    """What became of a port without a TCP answer; None for one that has it."""
+    if evidence.outcome is Outcome.UNREACHABLE:
+        return _rejected(evidence)
+    if evidence.outcome is not Outcome.NOT_REACHED:
+        return None
+    if evidence.last_router == evidence.last_ttl:
+        return _goes_on(evidence)
+    passing = passing_controls(evidence)
+    if passing is not None and _is_block(evidence, passing):
+        return _blocked(evidence, passing)
+    return _unanswered(evidence)
+
+
+def passing_controls(evidence: Evidence) -> Passing | None:
+    """The controls that were answered at TTLs past the last answer where this port was asked in vain.
+
+    Routers must have answered them as far out as this port: else a proxy for the control may be nearer.
+    """
+    last = evidence.last_router or 0
+    farther = {ttl for ttl in evidence.lost if ttl > last}
+    controls = tuple(
+        control
+        for control in evidence.controls
+        if (control.last_router or 0) >= last and any(ttl in farther for ttl in control.answered)
+    )
+    ttls = tuple(sorted(farther & {ttl for control in controls for ttl in control.answered}))
+    if not ttls:
+        return None
+    chance = 1.0
+    for ttl in ttls:
+        answered = sum(control.answered[ttl] for control in controls)
+        lost = sum(control.lost[ttl] for control in controls)
+        chance *= loss_rate(answered, lost) ** evidence.lost[ttl]
+    flows = {record.probe.flow for record in evidence.own_records if record.probe.ttl in ttls}
+    return Passing(ttls, sum(evidence.lost[ttl] for ttl in ttls), len(flows), chance, controls)
+
+
+def _is_block(evidence: Evidence, passing: Passing) -> bool:
+    """Whether both conditions for a block are met (the list above)."""
+    if passing.lost < ENOUGH_LOST or passing.chance > BY_CHANCE:
+        return False
+    last = evidence.last_router
+    return last is None or any(
+        control.distance in passing.ttls
+        or passing.ttls[-1] - last >= NEARER_HOPS
+        or _shares(control, evidence, last)
+        for control in passing.controls
+    )
+
+
+def _shares(control: TracedPort, evidence: Evidence, ttl: int) -> bool:
+    return bool(set(evidence.routers.get(ttl, ())) & set(control.routers.get(ttl, ())))
+
+
+def _rejected(evidence: Evidence) -> Verdict | None:
+    answer = evidence.answer
+    if evidence.last_row is None or answer is None:
+        return None
+    hop = evidence.last_row.ttl
+    place = evidence.place(hop, answer.sender)
+    words = icmp_words(answer.icmp_type, answer.icmp_code)
+    is_prohibition = (answer.icmp_type, answer.icmp_code) in PROHIBITIONS
+    by = "the destination itself, " if answer.sender == evidence.destination else ""
+    if is_prohibition:
+        sentence = f"Port {evidence.port} is rejected by {by}{place}: {words}."
+    else:
+        sentence = f"The destination cannot be reached, says {by}{place}: {words}."
+    return Verdict(
+        kind=Kind.REJECTED if is_prohibition else Kind.UNREACHABLE,
+        sentence=sentence,
+        certainty=Certainty.CERTAIN,
+        evidence=(f"ICMP type {answer.icmp_type} code {answer.icmp_code} from {answer.sender}.",),
+        hop=hop,
+        address=answer.sender,
+    )
+
+
+def _goes_on(evidence: Evidence) -> Verdict:
+    last = evidence.last_ttl
+    return Verdict(
+        kind=Kind.PATH_GOES_ON,
+        sentence=f"Port {evidence.port} passes {evidence.place(last)}, the last hop asked.",
+        certainty=Certainty.CERTAIN,
+        evidence=("The destination is farther: ask more hops with -m.",),
+        hop=last,
+        address=evidence.router(last),
+    )
+
+
+def _blocked(evidence: Evidence, passing: Passing) -> Verdict:
+    last = evidence.last_router
+    control = max(passing.controls, key=lambda control: max(control.answered))
+    facts = [
+        f"Port {control.port} is answered at {_hops(passing.ttls)}; {passing.lost} probes there were not."
+    ]
+    if control.distance == passing.ttls[0]:
+        facts.append("That is the destination, which may drop the port itself.")
+    return Verdict(
+        kind=Kind.BLOCKED,
+        sentence=f"Port {evidence.port} is blocked {_where(evidence, passing)}: silently dropped.",
+        certainty=_certainty(evidence, passing, control),
+        evidence=tuple(facts),
+        hop=last,
+        address=evidence.router(last),
+    )
+
+
+def _where(evidence: Evidence, passing: Passing) -> str:
+    if evidence.last_router:
+        return f"after {evidence.place(evidence.last_router)}"
+    ttl = passing.ttls[0]
+    senders = [sender for control in passing.controls for sender in control.routers.get(ttl, ())]
+    return f"before {evidence.place(ttl, senders[0])}" if senders else "on the way or by the destination"
+
+
+def _certainty(evidence: Evidence, passing: Passing, control: TracedPort) -> Certainty:
+    """Certain where the last hop is shared and too many probes, on too many flows, met silence."""
+    is_shared = _shares(control, evidence, evidence.last_router or 0)
+    is_clear = passing.chance <= BY_CHANCE_CERTAIN and passing.flows >= ENOUGH_FLOWS
+    return Certainty.CERTAIN if is_shared and is_clear else Certainty.LIKELY
+
+
+def _unanswered(evidence: Evidence) -> Verdict:
+    last = evidence.last_router
+    silent = tuple(control.port for control in evidence.controls if not _is_past(control, last or 0))
+    others = " and ".join(str(port) for port in silent)
+    facts = (
+        (f"Nothing past it answers port{'s' if len(silent) > 1 else ''} {others} either.",) if silent else ()
+    )
+    if last is None:
+        return Verdict(
+            kind=Kind.INCONCLUSIVE,
+            sentence=f"Nothing conclusive: no hop answered port {evidence.port}.",
+            certainty=Certainty.CERTAIN,
+            evidence=facts,
+        )
+    return Verdict(
+        kind=Kind.NO_ANSWER,
+        sentence=(
+            f"Nothing conclusive: no answer of port {evidence.port} after {evidence.place(last)}. "
+            "It is blocked there, or the destination is silent."
+        ),
+        certainty=Certainty.POSSIBLE,
+        evidence=facts,
+        hop=last,
+        address=evidence.router(last),
+    )
+
+
+def _is_past(control: TracedPort, last: int) -> bool:
+    return any(ttl > last for ttl in control.answered)
+
+
+def _hops(ttls: tuple[int, ...]) -> str:
+    if len(ttls) == 1:
+        return f"hop {ttls[0]}"
+    return f"{len(ttls)} hops from {ttls[0]} to {ttls[-1]}"

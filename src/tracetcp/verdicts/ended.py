@@ -1,0 +1,55 @@
+"""Open and closed: a TCP answer in the destination's name that nothing speaks against. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracetcp.model import Outcome
+from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
+
+if TYPE_CHECKING:
+    from tracetcp.model import Reply
+    from tracetcp.verdicts.evidence import Evidence, TracedPort
+
+SAME_DISTANCE = 2
+"""Hops by which two flows to one host may differ: unequal branches of load balancing are rarely longer."""
+NAMES = {Outcome.OPEN: "SYN-ACK", Outcome.CLOSED: "RST"}
+
+
+def judge(evidence: Evidence) -> Verdict | None:
+    """Open or closed at the hop that answered; certain where another port is answered as far away."""
+    distance, answer = evidence.distance, evidence.answer
+    if distance is None or answer is None:
+        return None
+    place = evidence.place(distance, answer.sender)
+    is_open = evidence.outcome is Outcome.OPEN
+    sentence = (
+        f"Port {evidence.port} is open at {place}."
+        if is_open
+        else (f"Port {evidence.port} is closed: refused at {place}.")
+    )
+    agreeing = [control.port for control in evidence.controls if _agrees(control, distance)]
+    facts = [_arrival(NAMES[evidence.outcome], answer)]
+    if agreeing:
+        facts.append(f"Port {agreeing[0]} is answered as far away.")
+    return Verdict(
+        kind=Kind.OPEN if is_open else Kind.CLOSED,
+        sentence=sentence,
+        certainty=Certainty.CERTAIN if agreeing else Certainty.LIKELY,
+        evidence=tuple(facts),
+        hop=distance,
+        address=answer.sender,
+    )
+
+
+def _agrees(control: TracedPort, distance: int) -> bool:
+    """Whether ``control`` is answered as far away, and not merely at the first TTL it was asked at."""
+    if control.distance is None or (control.last_router is None and control.distance > 1):
+        return False
+    return abs(control.distance - distance) <= SAME_DISTANCE
+
+
+def _arrival(name: str, answer: Reply) -> str:
+    if answer.reply_ttl is None:
+        return f"A {name} came from {answer.sender}."
+    return f"A {name} came from {answer.sender} with TTL {answer.reply_ttl}."

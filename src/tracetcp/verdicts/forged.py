@@ -1,0 +1,125 @@
+"""Forged answers: a TCP answer in the destination's name from somebody nearer. Pure.
+
+The signs, strongest first:
+
+1. One probe drew both a router's Time Exceeded and a TCP answer. It died on the way, so the destination
+   never saw it. Seen at ``DEAD_PROBES`` probes, since a network that doubles packets can do it once.
+2. A probe was answered, and farther probes of the same flow died at routers beyond: what answered lets
+   packets pass, so it is not their end.
+3. One probe drew a SYN-ACK and a RST over return paths of clearly different length: two machines spoke.
+4. A port is refused nearer than a control port shows the destination to be (``nearness``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracetcp.model import Outcome, ProbeRecord, ReplyKind
+from tracetcp.verdicts.evidence import TCP_KINDS, Evidence, reply_of
+from tracetcp.verdicts.nearness import NEARER_HOPS, nearer_than_control, return_distance
+from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEAD_PROBES = 2
+"""Probes answered after their death: one may be a packet doubled on the way."""
+FARTHER_ROUTERS = 2
+"""TTLs at which routers answered beyond: one may be a route that changed just then."""
+
+
+def judge(evidence: Evidence) -> Verdict | None:
+    """The strongest sign that an answer was forged."""
+    return (
+        _answered_after_death(evidence)
+        or _routers_beyond(evidence)
+        or _two_machines(evidence)
+        or _refused_nearer(evidence)
+    )
+
+
+def _answered_after_death(evidence: Evidence) -> Verdict | None:
+    dead = [record for record in evidence.own_records if _died_on_the_way(record, evidence.destination)]
+    answered = [record for record in dead if reply_of(record, *TCP_KINDS)]
+    if len(answered) < DEAD_PROBES:
+        return None
+    fact = (
+        f"{len(answered)} probes were answered both by the router where their TTL ran out and in the "
+        "name of the destination, which never saw them."
+    )
+    return _verdict(evidence, answered, Certainty.CERTAIN, fact)
+
+
+def _routers_beyond(evidence: Evidence) -> Verdict | None:
+    for answered in evidence.own_records:
+        if not reply_of(answered, *TCP_KINDS):
+            continue
+        beyond = {
+            record.probe.ttl
+            for record in evidence.own_records
+            if record.probe.flow == answered.probe.flow
+            and record.probe.ttl >= answered.probe.ttl + NEARER_HOPS
+            and _died_on_the_way(record, evidence.destination)
+        }
+        if len(beyond) >= FARTHER_ROUTERS:
+            fact = f"Farther probes of the same flow passed on, as far as {evidence.place(max(beyond))}."
+            return _verdict(evidence, [answered], Certainty.LIKELY, fact)
+    return None
+
+
+def _two_machines(evidence: Evidence) -> Verdict | None:
+    for record in evidence.own_records:
+        accepted, refused = (reply_of(record, kind) for kind in TCP_KINDS)
+        if accepted is None or refused is None or accepted.reply_ttl is None or refused.reply_ttl is None:
+            continue
+        back = return_distance(accepted.reply_ttl), return_distance(refused.reply_ttl)
+        if abs(back[0] - back[1]) >= NEARER_HOPS:
+            fact = (
+                f"One probe drew a SYN-ACK with TTL {accepted.reply_ttl} and a RST with TTL "
+                f"{refused.reply_ttl}: two machines answered."
+            )
+            return _verdict(evidence, [record], Certainty.LIKELY, fact)
+    return None
+
+
+def _refused_nearer(evidence: Evidence) -> Verdict | None:
+    if evidence.outcome is not Outcome.CLOSED or evidence.distance is None:
+        return None
+    nearer = nearer_than_control(evidence)
+    if nearer is None:
+        return None
+    return Verdict(
+        kind=Kind.FORGED,
+        sentence=_sentence("a RST", evidence, evidence.distance),
+        certainty=Certainty.LIKELY,
+        evidence=nearer.facts,
+        hop=evidence.distance,
+    )
+
+
+def _died_on_the_way(record: ProbeRecord, destination: str) -> bool:
+    """Whether a router other than the destination said so."""
+    expired = reply_of(record, ReplyKind.TIME_EXCEEDED)
+    return expired is not None and expired.sender != destination
+
+
+def _verdict(evidence: Evidence, answered: Sequence[ProbeRecord], certainty: Certainty, fact: str) -> Verdict:
+    nearest = min(answered, key=lambda record: record.probe.ttl)
+    name = "a SYN-ACK" if reply_of(nearest, ReplyKind.SYN_ACK) else "a RST"
+    hop = nearest.probe.ttl
+    if all(reply_of(nearest, kind) for kind in TCP_KINDS):
+        name = "a SYN-ACK or a RST"
+    return Verdict(
+        kind=Kind.FORGED,
+        sentence=_sentence(name, evidence, hop),
+        certainty=certainty,
+        evidence=(fact,),
+        hop=hop,
+    )
+
+
+def _sentence(name: str, evidence: Evidence, hop: int) -> str:
+    return (
+        f"The answer of port {evidence.port} is forged: at hop {hop} somebody sends {name} in the name of "
+        f"{evidence.destination}."
+    )

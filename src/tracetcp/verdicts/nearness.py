@@ -1,0 +1,123 @@
+"""Is a port answered nearer than the destination is? The common ground of forged answers and proxies. Pure.
+
+Distance alone proves nothing: flows of one trace may take branches of different length, and return paths
+differ from forward ones. So a claim needs all of this:
+
+1. a control port whose probes ran out at a router at least ``NEARER_HOPS`` - 1 hops past the answer, so that
+   the destination is at least ``NEARER_HOPS`` farther (what answered the control itself proves no distance:
+   lost answers make a host look farther than it is);
+2. a second sign that does not follow from the first: both ports share the last router before the answer
+   (branches do not differ so much so late), or the answers of both ports came back over paths of a
+   different length, or from different TCP stacks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracetcp.model import ReplyKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracetcp.model import Reply
+    from tracetcp.verdicts.evidence import Evidence, TracedPort
+
+NEARER_HOPS = 3
+"""Branches of load balancing differ by one hop or two; three and more are next to unknown."""
+SHARED_WITHIN = 2
+"""How far before the answer the shared router may be: one silent hop between is common."""
+INITIAL_TTLS = (64, 128, 255)
+"""With what TTL systems send: Linux, BSD and macOS; Windows; routers and Solaris."""
+
+
+class Nearer(NamedTuple):
+    """An answer from nearer than ``control`` shows the destination to be, and the second signs."""
+
+    control: TracedPort
+    farthest_router: int
+    signs: tuple[str, ...]
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The evidence in sentences."""
+        reach = f"Routers as far as hop {self.farthest_router} answer port {self.control.port}."
+        return (reach, *self.signs)
+
+
+def initial_ttl(reply_ttl: int) -> int:
+    """The smallest usual initial TTL that an answer with ``reply_ttl`` can have had."""
+    return next(ttl for ttl in INITIAL_TTLS if ttl >= reply_ttl)
+
+
+def return_distance(reply_ttl: int) -> int:
+    """How many hops away the sender is if its answer started with the nearest usual TTL."""
+    return initial_ttl(reply_ttl) - reply_ttl + 1
+
+
+def nearer_than_control(evidence: Evidence) -> Nearer | None:
+    """The best proof among the controls that the answer came from nearer than the destination."""
+    found = [
+        Nearer(control, control.last_router or 0, signs)
+        for control in evidence.controls
+        if _is_farther(control, evidence) and (signs := tuple(_signs(evidence, control)))
+    ]
+    return max(found, key=lambda nearer: (len(nearer.signs), nearer.farthest_router), default=None)
+
+
+def _is_farther(control: TracedPort, evidence: Evidence) -> bool:
+    distance = evidence.distance
+    others = [
+        ttl
+        for ttl, senders in control.routers.items()
+        if any(sender != evidence.destination for sender in senders)
+    ]
+    return distance is not None and max(others, default=0) + 1 - distance >= NEARER_HOPS
+
+
+def _signs(evidence: Evidence, control: TracedPort) -> Iterator[str]:
+    distance = evidence.distance or 0
+    if distance == 1:
+        yield "It answers in place of the first hop."
+    for ttl in range(distance - 1, max(0, distance - 1 - SHARED_WITHIN), -1):
+        shared = set(evidence.routers.get(ttl, ())) & set(control.routers.get(ttl, ()))
+        if shared:
+            yield f"Both ports pass {evidence.place(ttl, min(shared))}, just before the answer."
+            break
+    if evidence.answer and control.distance is not None and control.answer:
+        yield from _differences(evidence.answer, control.answer, control.port)
+
+
+def _differences(answer: Reply, other: Reply, port: int) -> Iterator[str]:
+    """How the machine that answered differs from the one that answered the control.
+
+    The window is left out, since applications set it. Initial TTL, MSS and options are compared between
+    answers of one kind only, since many systems send a RST otherwise than a SYN-ACK.
+    """
+    if answer.reply_ttl is not None and other.reply_ttl is not None:
+        back, other_back = return_distance(answer.reply_ttl), return_distance(other.reply_ttl)
+        if other_back - back >= NEARER_HOPS:
+            yield f"Its TTL {answer.reply_ttl} says {back} hops back, that of port {port} {other_back}."
+        elif answer.kind is other.kind and initial_ttl(answer.reply_ttl) != initial_ttl(other.reply_ttl):
+            yield f"Its TTL {answer.reply_ttl} is no system's that sends {other.reply_ttl} for port {port}."
+    if answer.kind is other.kind is ReplyKind.SYN_ACK and answer.answer and other.answer:
+        if answer.answer.mss != other.answer.mss:
+            yield f"Its MSS is {answer.answer.mss}, that of port {port} {other.answer.mss}."
+        if option_kinds(answer.answer.options) != option_kinds(other.answer.options):
+            yield f"Its TCP options are other ones than those of port {port}."
+
+
+def option_kinds(options: bytes) -> tuple[int, ...]:
+    """The kinds among TCP ``options`` in their order, padding left out (RFC 9293 section 3.1)."""
+    kinds = []
+    at = 0
+    while at < len(options) and options[at] != 0:
+        if options[at] == 1:
+            at += 1
+            continue
+        kinds.append(options[at])
+        length = options[at + 1] if at + 1 < len(options) else 0
+        if length < 2:
+            break
+        at += length
+    return tuple(kinds)

@@ -1,0 +1,153 @@
+"""What the routers on the path do: loop, stay silent, limit their answers. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracetcp.model import Outcome, ReplyKind
+from tracetcp.verdicts.evidence import replies
+from tracetcp.verdicts.loss import BY_CHANCE, loss_rate
+from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracetcp.model import ProbeRecord
+    from tracetcp.verdicts.evidence import Evidence
+
+LOOP_ROUNDS = 3
+"""Rounds of a loop to be seen: NAT and route changes show an address twice, never a rhythm of three."""
+LONGEST_LOOP = 8
+"""Routers in a loop; real ones have two or three."""
+LIMITED_LOSSES = 3
+"""Lost probes that a limit must explain: fewer are any path's loss."""
+LIMITED_ANSWERS = 2
+"""Answers after a pause that a limit must explain."""
+REFILL = 0.9
+"""Seconds: Linux routers earn one ICMP error a second (icmp_ratelimit), and clocks differ a little."""
+CLEAN_ANSWERS = 9
+"""Answers of farther hops without which nothing shows that the path itself loses nothing."""
+HONEST_LOSS = 0.05
+"""Loss at farther hops above which the path may lose what the router sent."""
+
+
+def judge_loop(evidence: Evidence) -> Verdict | None:
+    """A loop: on one flow the same routers answer in turn, again and again, and nothing is reached."""
+    if evidence.outcome is not Outcome.NOT_REACHED:
+        return None
+    for flow in sorted({record.probe.flow for record in evidence.own_records}):
+        path = _flow_path(evidence, flow)
+        for period in range(2, LONGEST_LOOP + 1):
+            start = _loop_start(path, period)
+            if start is not None:
+                return _loop(evidence, path, start, period)
+    return None
+
+
+def _flow_path(evidence: Evidence, flow: int) -> Mapping[int, str]:
+    records = [record for record in evidence.own_records if record.probe.flow == flow]
+    return {record.probe.ttl: reply.sender for record, reply in replies(records, ReplyKind.TIME_EXCEEDED)}
+
+
+def _loop_start(path: Mapping[int, str], period: int) -> int | None:
+    """The nearest TTL from which ``path`` repeats with ``period`` up to its end, if it does so long enough.
+
+    A TTL may stay silent, a place in the rhythm may not; and one address over and over is no loop but a
+    router that hides those behind it.
+    """
+    for start in sorted(path):
+        places: dict[int, list[str]] = {}
+        for ttl in path:
+            if ttl >= start:
+                places.setdefault((ttl - start) % period, []).append(path[ttl])
+        is_steady = all(len(set(place)) == 1 and len(place) >= LOOP_ROUNDS for place in places.values())
+        if is_steady and len(places) == period and len({place[0] for place in places.values()}) > 1:
+            return start
+    return None
+
+
+def _loop(evidence: Evidence, path: Mapping[int, str], start: int, period: int) -> Verdict:
+    members = " and ".join(dict.fromkeys(path[ttl] for ttl in sorted(path) if ttl >= start))
+    return Verdict(
+        kind=Kind.LOOP,
+        sentence=f"The path loops from {evidence.place(start, path[start])} on: {members} answer in turn.",
+        certainty=Certainty.CERTAIN,
+        evidence=(f"The same {period} addresses repeat up to hop {max(path)}.",),
+        hop=start,
+        address=path[start],
+    )
+
+
+def judge_silent(evidence: Evidence) -> Verdict | None:
+    """Routers that answer nothing while later hops answer; none where loss may explain it."""
+    ended = evidence.last_row.ttl if evidence.last_row else evidence.last_router or 0
+    answered = sum(evidence.answered[ttl] for ttl in evidence.routers)
+    rate = loss_rate(answered, sum(evidence.lost[ttl] for ttl in evidence.routers))
+    silent = [
+        ttl
+        for ttl in sorted(evidence.lost)
+        if ttl < ended and not evidence.answered[ttl] and rate ** evidence.lost[ttl] <= BY_CHANCE
+    ]
+    if not silent:
+        return None
+    some = len(silent) > 1
+    hops = f"Hops {', '.join(map(str, silent))} do" if some else f"Hop {silent[0]} does"
+    return Verdict(
+        kind=Kind.SILENT_ROUTER,
+        sentence=f"{hops} not answer, but later ones do: {'silent routers' if some else 'a silent router'}.",
+        certainty=Certainty.CERTAIN,
+        evidence=(f"{sum(evidence.lost[ttl] for ttl in silent)} probes unanswered there.",),
+        hop=silent[0],
+    )
+
+
+def judge_limited(evidence: Evidence) -> Verdict | None:
+    """The nearest router whose answers follow a bucket that fills once a second."""
+    return next((v for ttl in evidence.routers if (v := _limited(evidence, ttl)) is not None), None)
+
+
+def _limited(evidence: Evidence, ttl: int) -> Verdict | None:
+    traces = (evidence, *evidence.controls)
+    asked = sorted(
+        (record for trace in traces for record in trace.records if record.probe.ttl == ttl),
+        key=lambda record: record.sent_at,
+    )
+    if not _is_bucket(asked) or not _is_clean_beyond(evidence, ttl):
+        return None
+    answered = sum(bool(record.replies) for record in asked)
+    return Verdict(
+        kind=Kind.LIMITED_ROUTER,
+        sentence=f"The router at {evidence.place(ttl)} limits its answers: a star there is no loss.",
+        certainty=Certainty.LIKELY,
+        evidence=(
+            f"It answered {answered} of {len(asked)} probes, later ones after a pause of a second each.",
+        ),
+        hop=ttl,
+        address=evidence.router(ttl),
+    )
+
+
+def _is_bucket(asked: list[ProbeRecord]) -> bool:
+    """Whether every loss came soon after an answer and, from then on, every answer after a pause."""
+    losses = pauses = 0
+    answered_at: float | None = None
+    for record in asked:
+        since = None if answered_at is None else record.sent_at - answered_at
+        if not record.replies:
+            if since is None or since > 1 / REFILL:
+                return False
+            losses += 1
+            continue
+        if losses and since is not None:
+            if since < REFILL:
+                return False
+            pauses += 1
+        answered_at = record.sent_at
+    return losses >= LIMITED_LOSSES and pauses >= LIMITED_ANSWERS
+
+
+def _is_clean_beyond(evidence: Evidence, ttl: int) -> bool:
+    farther = [other for other in evidence.routers if other > ttl]
+    answered = sum(evidence.answered[other] for other in farther)
+    lost = sum(evidence.lost[other] for other in farther)
+    return answered >= CLEAN_ANSWERS and lost <= HONEST_LOSS * (answered + lost)
