@@ -1,0 +1,559 @@
+"""How a simulated network answers a SYN: a pure function of the instant, the SYN and the scenario's seed.
+
+No clock, no socket, no bytes: ``virtual`` makes replies of the answers, ``wire`` packets. What needs an order
+of arrival (a destination that remembers, a stateful firewall) comes back as something pending, to be handed
+in again when it is due; ``Simulation`` does that for both.
+
+What happens to a SYN, hop by hop:
+1. The hop rewrites it, as later quotes show.
+2. Rules for what is addressed to somebody at the hop act (a proxy, an injector).
+3. A SYN whose TTL ends here is told about, or not: silence, rate limit.
+4. The other rules act on what passes on, then loss and the bottleneck. Linux keeps this order.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from functools import lru_cache
+from ipaddress import ip_address
+from itertools import count
+from math import inf
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from internet.counts import Counts
+from internet.scenario import LONGEST_PATH
+
+if TYPE_CHECKING:
+    from internet.scenario import Destination, Limit, Rewrite, Route, Router, Rule, Scenario, Stack
+    from tracetcp.model import MplsLabel
+
+SYN_ACK, RST_ACK, RST, ACK = 0x12, 0x14, 0x04, 0x10
+ERROR_TYPES = {4: (11, 3), 6: (3, 1)}
+"""ICMP types of Time Exceeded and Destination Unreachable by family (RFC 792, RFC 4443)."""
+HOST_UNREACHABLE = {4: 1, 6: 3}
+MSS = b"\x02\x04"
+SYN_ACK_RETRIES = 5
+CHALLENGE_GAP = 0.5
+"""Linux answers out-of-window segments of one connection at most this often (tcp_invalid_ratelimit)."""
+
+
+class Syn(NamedTuple):
+    """A SYN as some place sees it. Addresses are packed; ``ip_id`` is 0 for IPv6, ``flow_label`` for IPv4."""
+
+    family: int
+    source: bytes
+    destination: bytes
+    source_port: int
+    destination_port: int
+    sequence: int
+    ttl: int
+    tos: int
+    ip_id: int
+    flow_label: int
+    window: int
+    options: bytes
+
+    @property
+    def flow(self) -> Flow:
+        """The 5-tuple, less the protocol."""
+        return self.source, self.destination, self.source_port, self.destination_port
+
+
+Flow: TypeAlias = tuple[bytes, bytes, int, int]
+
+
+class IcmpError(NamedTuple):
+    """An ICMP message about ``syn``, which ``quoted`` shows as ``sender`` saw it.
+
+    ``ttl`` is what is left of the message's own TTL at the client; ``quote`` the TCP bytes quoted at most.
+    """
+
+    syn: Syn
+    sender: str
+    ttl: int
+    icmp_type: int
+    code: int
+    quoted: Syn
+    quote: int
+    labels: tuple[MplsLabel, ...]
+    is_legacy: bool
+
+
+class Segment(NamedTuple):
+    """A TCP segment in the name of the destination of ``syn``; ``ttl`` as it is left at the client."""
+
+    syn: Syn
+    ttl: int
+    flags: int
+    sequence: int
+    acknowledgement: int
+    window: int
+    options: bytes
+
+
+class Arrival(NamedTuple):
+    """A SYN that is about to reach the destination, and what its answer will go through."""
+
+    syn: Syn
+    distance: int
+    rtt: float
+    back: float
+    is_tracked: bool
+
+
+class Reset(NamedTuple):
+    """A RST of the client that is about to reach the destination."""
+
+    flow: Flow
+    sequence: int
+
+
+class Retransmission(NamedTuple):
+    """A SYN-ACK that leaves again, the ``tries``-th time, unless its connection is gone."""
+
+    arrival: Arrival
+    tries: int
+
+
+Answer: TypeAlias = IcmpError | Segment
+Pending: TypeAlias = Arrival | Reset | Retransmission
+Step: TypeAlias = tuple[float, Answer | Pending]
+"""How long after now (seconds) something reaches the client, or is due to be handed to ``resume``."""
+
+
+class _Path(NamedTuple):
+    routers: tuple[Router, ...]
+    touching: tuple[tuple[int, Router], ...]
+    is_tracked: bool
+
+
+class _HalfOpen(NamedTuple):
+    sequence: int
+    challenged_at: float
+
+
+class _Trip:
+    """A SYN on its way: how it looks by now, its delay so far, the chance of an answer to get back."""
+
+    def __init__(self, syn: Syn, path: _Path, back: float) -> None:
+        self.syn = self.seen = syn
+        self.path = path
+        self.delay = 0.0
+        self.back = back
+        self.steps: list[Step] = []
+
+
+class Bucket:
+    """The token bucket of Linux's ``inet_peer_xrlim_allow``: full at first, a refusal costs nothing."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self._tokens = float(limit.burst)
+        self._at = -inf
+
+    def allows(self, now: float) -> bool:
+        """Whether one more may be sent now; if so it is counted."""
+        refilled = self._tokens + (now - self._at) * self._limit.per_second
+        self._tokens = min(self._limit.burst, refilled)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Network:
+    """A scenario at work. Told of SYNs in order of time; ``counts`` is what it saw."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.counts = Counts()
+        self._scenario = scenario
+        self._chance = Random(scenario.seed)
+        self._began_at: float | None = None
+        self._single = _single_path(scenario)
+        self._fixed = lru_cache(maxsize=65_536)(self._walk)
+        self._nth: Counter[tuple[int, int]] = Counter()
+        self._turns: Counter[tuple[int, int]] = Counter()
+        self._buckets: dict[str, Bucket] = {}
+        self._link_free_at = -inf
+        self._half_open: dict[Flow, _HalfOpen] = {}
+        self._answered: set[Flow] = set()
+        self._tracked: dict[Flow, int] = {}
+
+    def syn(self, now: float, syn: Syn) -> list[Step]:
+        """What comes of a SYN that leaves the client at ``now``."""
+        scenario = self._scenario
+        self.counts.sent(now, syn.ttl)
+        trip = _Trip(syn, self._single or self._path(now, syn), 1 - scenario.loss_back)
+        if self._happens(scenario.loss_out) or not self._travel(now, trip):
+            return trip.steps
+        if syn.ttl <= len(trip.path.routers):
+            self._expire(now, trip)
+        else:
+            self._reach(now, trip)
+        return trip.steps
+
+    def reset(self, now: float, flow: Flow, sequence: int) -> list[Step]:
+        """What comes of a RST that the client sends at ``now``."""
+        self.counts.resets += 1
+        if self._happens(self._scenario.loss_out):
+            return []
+        return [(self._scenario.destination.rtts[0] / 2, Reset(flow, sequence))]
+
+    def resume(self, now: float, pending: Pending) -> list[Step]:
+        """Go on with something that is due at ``now``."""
+        if isinstance(pending, Arrival):
+            return [(pending.rtt / 2 + delay, step) for delay, step in self._at_destination(now, pending)]
+        if isinstance(pending, Retransmission):
+            return self._retransmit(pending)
+        half_open = self._half_open.get(pending.flow)
+        if half_open is not None and half_open.sequence + 1 & 0xFFFFFFFF == pending.sequence:
+            del self._half_open[pending.flow]
+        return []
+
+    # The way
+
+    def _path(self, now: float, syn: Syn) -> _Path:
+        """The path of a SYN: routes come and go, the flow decides where they share load."""
+        if self._began_at is None:
+            self._began_at = now
+        self._nth[syn.ttl, syn.destination_port] += 1
+        nth, elapsed = self._nth[syn.ttl, syn.destination_port], now - self._began_at
+        routes: tuple[int, ...] = ()
+        for index, route in enumerate(self._scenario.routes):
+            if not route.replaces:
+                routes = (*routes, index)
+            elif elapsed >= route.since and nth >= route.attempt:
+                routes = (index,)
+        return self._fixed(routes, syn.flow)
+
+    def _walk(self, routes: tuple[int, ...], flow: Flow) -> _Path:
+        """The routers that ``flow`` takes when these routes share the load."""
+        source, destination, source_port, port = flow
+        numbers = (int.from_bytes(source, "big"), int.from_bytes(destination, "big"), source_port, port)
+        seed = self._scenario.seed
+        route = self._scenario.routes[routes[hash((seed, 0, numbers)) % len(routes)]]
+        routers: list[Router] = []
+        for number, choices in enumerate(route.hops, 1):
+            links = routers[-1].links if routers else ()
+            allowed = [choices[link] for link in links] or choices
+            routers.append(allowed[hash((seed, number, numbers)) % len(allowed)])
+        return _path_of(routers, self._scenario.loop)
+
+    def _travel(self, now: float, trip: _Trip) -> bool:
+        """Take a SYN past the hops that touch it; whether it is still there."""
+        ttl = trip.syn.ttl
+        narrow = self._scenario.bottleneck
+        has_queued = narrow is None or ttl <= narrow.hop
+        for number, router in trip.path.touching:
+            if number > ttl:
+                break
+            if not has_queued and narrow and number > narrow.hop:
+                has_queued = True
+                if not self._queue(now, trip):
+                    return False
+            if not self._pass(now, trip, number, router):
+                return False
+        return has_queued or self._queue(now, trip)
+
+    def _pass(self, now: float, trip: _Trip, number: int, router: Router) -> bool:
+        """What a hop does to a SYN before its TTL is looked at and after; whether it goes on."""
+        is_expiring = number == trip.syn.ttl
+        if router.rewrite:
+            trip.seen = rewritten(trip.seen, router.rewrite)
+        for rule in router.rules:
+            fits = trip.syn.destination_port in rule.ports
+            if (
+                fits
+                and (rule.acts_on_expiring or not is_expiring)
+                and self._act(now, trip, number, router, rule)
+            ):
+                return False
+        if is_expiring:
+            return True
+        trip.back *= 1 - router.loss_back
+        return not self._happens(router.loss_out)
+
+    def _act(self, now: float, trip: _Trip, number: int, router: Router, rule: Rule) -> bool:
+        """Do what a rule says; whether the SYN's way ends with it."""
+        if rule.action in ("rst", "syn-ack"):
+            segments = _segments(trip.syn, number, rule.stack, is_open=rule.action == "syn-ack")
+            self._answer(trip, router, segments)
+            return not rule.is_injected
+        if rule.action in ("unreachable", "notice"):
+            family = trip.syn.family
+            is_end = rule.action == "unreachable"
+            icmp_type = ERROR_TYPES[family][1] if is_end else rule.icmp_type
+            self._tell(now, trip, number, router, icmp_type, rule.codes[family])
+            return is_end
+        return True
+
+    def _queue(self, now: float, trip: _Trip) -> bool:
+        """Wait for the bottleneck's link; False when there is no room to wait."""
+        narrow = self._scenario.bottleneck
+        assert narrow is not None
+        waiting = max(0.0, self._link_free_at - now) * narrow.rate
+        if waiting >= narrow.queue:
+            self.counts.queue_losses += 1
+            return False
+        self._link_free_at = max(now, self._link_free_at) + 1 / narrow.rate
+        trip.delay += self._link_free_at - now
+        return True
+
+    # Answers of routers
+
+    def _expire(self, now: float, trip: _Trip) -> None:
+        number = trip.syn.ttl
+        router = trip.path.routers[number - 1]
+        self.counts.expired(now, router.addresses[trip.syn.family])
+        self._tell(now, trip, number, router, ERROR_TYPES[trip.syn.family][0], 0)
+
+    def _tell(self, now: float, trip: _Trip, number: int, router: Router, icmp_type: int, code: int) -> None:
+        """An ICMP message of ``router``, if it is not silent and has not said enough lately."""
+        syn = trip.syn
+        sender = router.addresses[syn.family]
+        if router.is_silent or not self._allows(now, sender, router.limits.get(syn.family)):
+            return
+        quoted = trip.seen
+        if quoted.ttl == syn.ttl:  # unless somebody wrote another TTL into it
+            quoted = quoted._replace(ttl=syn.ttl - number + 1)
+        ttl = max(1, router.reply_ttl - number + 1)
+        error = IcmpError(
+            syn, sender, ttl, icmp_type, code, quoted, router.quote, router.labels, router.is_legacy
+        )
+        self._answer(trip, router, [error])
+
+    def _allows(self, now: float, sender: str, limit: Limit | None) -> bool:
+        if limit is None:
+            return True
+        bucket = self._buckets.get(sender)
+        if bucket is None:
+            bucket = self._buckets[sender] = Bucket(limit)
+        if bucket.allows(now):
+            return True
+        self.counts.limited += 1
+        return False
+
+    def _answer(self, trip: _Trip, place: Router, answers: list[IcmpError] | list[Segment]) -> None:
+        """Send ``answers`` back from ``place``, copies included, as far as they are not lost."""
+        for _ in range(1 + place.duplicates):
+            delay = trip.delay + self._rtt(place, trip.syn.destination_port)
+            trip.steps += [(delay, answer) for answer in answers if not self._happens(1 - trip.back)]
+
+    def _rtt(self, place: Router | Destination, port: int) -> float:
+        """The next round trip time to ``place`` for a SYN to ``port``."""
+        rtts = place.rtts
+        rtt = rtts[0]
+        if len(rtts) > 1:
+            rtt = rtts[self._turns[id(place), port] % len(rtts)]
+            self._turns[id(place), port] += 1
+        if hasattr(place, "port_rtts"):
+            rtt = place.port_rtts.get(port, rtt)
+        return rtt + self._chance.random() * place.jitter if place.jitter else rtt
+
+    def _happens(self, probability: float) -> bool:
+        return probability > 0 and self._chance.random() < probability
+
+    # The destination
+
+    def _reach(self, now: float, trip: _Trip) -> None:
+        """Bring a SYN to the destination: at once where order does not matter, else when it is due."""
+        destination = self._scenario.destination
+        distance = len(trip.path.routers) + 1
+        if self._happens(destination.loss_out):
+            return
+        if destination.down_after is not None:
+            self._give_up(now, trip, destination.down_after)
+            return
+        rtt = self._rtt(destination, trip.syn.destination_port)
+        back = trip.back * (1 - destination.loss_back)
+        arrival = Arrival(trip.syn, distance, rtt, back, trip.path.is_tracked)
+        if destination.remembers or arrival.is_tracked:
+            trip.steps.append((trip.delay + rtt / 2, arrival))
+            return
+        delay = trip.delay + rtt
+        trip.steps += [(delay + later, step) for later, step in self._at_destination(0.0, arrival)]
+
+    def _give_up(self, now: float, trip: _Trip, after: float) -> None:
+        """The last router has asked for the destination's link address in vain."""
+        routers = trip.path.routers
+        if routers:
+            trip.delay += after
+            family = trip.syn.family
+            code = HOST_UNREACHABLE[family]
+            self._tell(now, trip, len(routers), routers[-1], ERROR_TYPES[family][1], code)
+
+    def _at_destination(self, now: float, arrival: Arrival) -> list[Step]:
+        """The destination's answers; delays count from its own door to the client's less the way back."""
+        destination = self._scenario.destination
+        syn = arrival.syn
+        self.counts.destination[syn.destination_port] += 1
+        has_answered = syn.flow in self._answered
+        if syn.destination_port in destination.silent or (destination.once and has_answered):
+            return []
+        if destination.once:
+            self._answered.add(syn.flow)
+        if (
+            syn.ttl - arrival.distance + 1 <= destination.refuse_ttl
+            or syn.destination_port not in destination.open
+        ):
+            return self._reply(arrival, _segments(syn, arrival.distance, destination.stack, is_open=False))
+        half_open = self._half_open.get(syn.flow)
+        if half_open is not None and half_open.sequence != syn.sequence and destination.again != "answer":
+            return self._answer_again(now, arrival, half_open)
+        steps = self._reply(arrival, _segments(syn, arrival.distance, destination.stack, is_open=True))
+        if destination.remembers and half_open is None:
+            self._half_open[syn.flow] = _HalfOpen(syn.sequence, -inf)
+            if destination.retransmits:
+                steps.append((1.0 - arrival.rtt / 2, Retransmission(arrival, 1)))
+        return steps
+
+    def _answer_again(self, now: float, arrival: Arrival, half_open: _HalfOpen) -> list[Step]:
+        """The answer to another SYN of a flow whose first one was answered (RFC 5961 section 4)."""
+        destination = self._scenario.destination
+        again, syn = destination.again, arrival.syn
+        in_window = (syn.sequence - half_open.sequence - 1) & 0xFFFFFFFF < destination.stack.window
+        if again == "rst" or (again == "linux" and in_window):
+            if again == "linux":
+                del self._half_open[syn.flow]
+            return self._reply(arrival, _segments(syn, arrival.distance, destination.stack, is_open=False))
+        if again == "silent" or now - half_open.challenged_at < CHALLENGE_GAP:
+            return []
+        self._half_open[syn.flow] = half_open._replace(challenged_at=now)
+        ours, theirs = isn(half_open.sequence) + 1, half_open.sequence + 1
+        ttl = max(1, destination.stack.ttl - arrival.distance + 1)
+        segment = Segment(
+            syn, ttl, ACK, ours & 0xFFFFFFFF, theirs & 0xFFFFFFFF, destination.stack.window, b""
+        )
+        return self._reply(arrival, [segment])
+
+    def _retransmit(self, due: Retransmission) -> list[Step]:
+        arrival, tries = due
+        half_open = self._half_open.get(arrival.syn.flow)
+        if half_open is None or half_open.sequence != arrival.syn.sequence:
+            return []
+        stack = self._scenario.destination.stack
+        segments = _segments(arrival.syn, arrival.distance, stack, is_open=True)
+        steps = [(arrival.rtt / 2 + delay, step) for delay, step in self._reply(arrival, segments)]
+        if tries < SYN_ACK_RETRIES:
+            steps.append((2.0**tries, Retransmission(arrival, tries + 1)))
+        return steps
+
+    def _reply(self, arrival: Arrival, segments: list[Segment]) -> list[Step]:
+        """``segments`` as far as loss and the stateful firewall let them back."""
+        syn = arrival.syn
+        if arrival.is_tracked and self._tracked.setdefault(syn.flow, syn.sequence) != syn.sequence:
+            return []
+        copies = segments * (1 + self._scenario.destination.duplicates)
+        return [(0.0, segment) for segment in copies if not self._happens(1 - arrival.back)]
+
+
+class Simulation:
+    """A network and the calendar of what it will do; instants are on the caller's clock."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.network = Network(scenario)
+        self._calendar: list[tuple[float, int, Answer | Pending]] = []
+        self._order = count()
+
+    @property
+    def next_at(self) -> float:
+        """When something is due next; infinity when nothing is."""
+        return self._calendar[0][0] if self._calendar else inf
+
+    def send(self, now: float, syn: Syn) -> None:
+        """A SYN leaves the client."""
+        self._note(now, self.network.syn(now, syn))
+
+    def reset(self, now: float, flow: Flow, sequence: int) -> None:
+        """The client's system refuses a SYN-ACK with a RST."""
+        self._note(now, self.network.reset(now, flow, sequence))
+
+    def due(self, now: float) -> list[tuple[float, Answer]]:
+        """The answers that reach the client until ``now``, with their instants, in order."""
+        answers: list[tuple[float, Answer]] = []
+        calendar = self._calendar
+        while calendar and calendar[0][0] <= now:
+            at, _, item = heapq.heappop(calendar)
+            if isinstance(item, IcmpError | Segment):
+                self.network.counts.answers += 1
+                answers.append((at, item))
+            else:
+                self._note(at, self.network.resume(at, item))
+        return answers
+
+    def _note(self, now: float, steps: list[Step]) -> None:
+        for delay, item in steps:
+            heapq.heappush(self._calendar, (now + delay, next(self._order), item))
+
+
+def rewritten(syn: Syn, rewrite: Rewrite) -> Syn:
+    """``syn`` with what ``rewrite`` changes."""
+    changes: dict[str, object] = {}
+    for name, (number, is_added) in rewrite.numbers.items():
+        if name == "mss":
+            if syn.options[:2] == MSS:
+                changes["options"] = mss_option(number) + syn.options[4:]
+            continue
+        old: int = getattr(syn, name) if is_added else 0
+        changes[name] = (old + number) & _WIDTHS[name]
+    for name, addresses in (("source", rewrite.sources), ("destination", rewrite.destinations)):
+        if syn.family in addresses:
+            changes[name] = ip_address(addresses[syn.family]).packed
+    return syn._replace(**changes)  # type: ignore[arg-type]
+
+
+_WIDTHS = {
+    "source_port": 0xFFFF,
+    "destination_port": 0xFFFF,
+    "sequence": 0xFFFFFFFF,
+    "ip_id": 0xFFFF,
+    "tos": 0xFF,
+    "ttl": 0xFF,
+    "flow_label": 0xFFFFF,
+}
+
+
+def mss_option(mss: int) -> bytes:
+    """The maximum segment size option (RFC 9293 section 3.2)."""
+    return MSS + mss.to_bytes(2, "big")
+
+
+def isn(sequence: int) -> int:
+    """The initial sequence number with which a SYN numbered ``sequence`` is answered."""
+    return (sequence * 2_654_435_761 + 1) & 0xFFFFFFFF
+
+
+def _segments(syn: Syn, hop: int, stack: Stack, *, is_open: bool) -> list[Segment]:
+    """SYN-ACK or RST from ``hop``; if ``stack`` does so after its opposite with a wrong acknowledgement."""
+    ttl = max(1, stack.ttl - hop + 1)
+    right = syn.sequence + 1 & 0xFFFFFFFF
+    segments = []
+    if stack.wrong_ack:
+        segments.append(_segment(syn, ttl, stack, right + 7 & 0xFFFFFFFF, is_open=not is_open))
+    return [*segments, _segment(syn, ttl, stack, right, is_open=is_open)]
+
+
+def _segment(syn: Syn, ttl: int, stack: Stack, acknowledgement: int, *, is_open: bool) -> Segment:
+    if not is_open:
+        return Segment(syn, ttl, RST_ACK, 0, acknowledgement, 0, b"")
+    options = mss_option(stack.mss) + b"\x01\x01\x04\x02" if stack.mss else b""
+    return Segment(syn, ttl, SYN_ACK, isn(syn.sequence), acknowledgement, stack.window, options)
+
+
+def _single_path(scenario: Scenario) -> _Path | None:
+    """The path of every flow, None where there are several."""
+    routes: tuple[Route, ...] = scenario.routes
+    if len(routes) > 1 or any(len(routers) > 1 for routers in routes[0].hops):
+        return None
+    return _path_of([routers[0] for routers in routes[0].hops], scenario.loop)
+
+
+def _path_of(routers: list[Router], loop: int | None) -> _Path:
+    """The path over ``routers``; a ``loop`` from a hop on leads round until every TTL has ended."""
+    while loop and len(routers) < LONGEST_PATH:
+        routers = [*routers, *routers[loop - 1 :]][:LONGEST_PATH]
+    touching = tuple((number, router) for number, router in enumerate(routers, 1) if router.touches)
+    return _Path(tuple(routers), touching, any(router.tracks for router in routers))

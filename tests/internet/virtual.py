@@ -1,0 +1,221 @@
+"""A prober on a virtual clock: a whole trace over a simulated network in no time.
+
+It does what a real prober and the kernel below it do: replies are matched to probes, what a good matcher
+must refuse is not handed out, and a SYN-ACK is answered with RST.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_address
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from internet.behaviour import ACK, SYN_ACK, IcmpError, Segment, Simulation, Syn, mss_option
+from tracetcp.model import QUOTE_FIELDS, Probe, Quote, Reply, ReplyKind, TcpAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from internet.behaviour import Answer
+    from internet.counts import Counts
+    from internet.scenario import Scenario
+    from tracetcp.model import SendFailure
+
+SOURCE_PORTS_FROM = 40_000
+WINDOW = 64_240
+OPTIONS = mss_option(1460) + b"\x01\x03\x03\x07\x01\x01\x04\x02"
+TCP_HEADER = 20
+SHORT_OF_WINDOW = 16
+"""A quote shorter than this ends before the window, by which IPv6 probes tell their TTL."""
+_KINDS = {11: ReplyKind.TIME_EXCEEDED, 3: ReplyKind.UNREACHABLE}
+_KINDS_6 = {3: ReplyKind.TIME_EXCEEDED, 1: ReplyKind.UNREACHABLE}
+
+
+class Sent(NamedTuple):
+    """A probe that left, and when."""
+
+    at: float
+    probe: Probe
+
+
+class VirtualProber:
+    """Sends probes into a scenario's network; time passes only in ``receive``.
+
+    ``sent`` is every probe with its instant, ``counts`` what the network saw. ``failing`` tells which probes
+    cannot be sent; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is no time.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        family: int = 4,
+        *,
+        starts_at: float = 0.0,
+        failing: Callable[[Probe], SendFailure | None] = lambda _: None,
+        interrupt_at: float = inf,
+    ) -> None:
+        self.destination = scenario.destination.addresses[family]
+        self.source = scenario.clients[family]
+        self.sent: list[Sent] = []
+        self._family = family
+        self._ends = ip_address(self.source).packed, ip_address(self.destination).packed
+        self._simulation = Simulation(scenario)
+        self._now = starts_at
+        self._failing = failing
+        self._interrupt_at = interrupt_at
+        self._injected: list[Reply] = []
+
+    @property
+    def counts(self) -> Counts:
+        """What the network saw."""
+        return self._simulation.network.counts
+
+    def clock(self) -> float:
+        """See ``Prober.clock``."""
+        return self._now
+
+    def send(self, probe: Probe) -> float | SendFailure:
+        """See ``Prober.send``."""
+        failure = self._failing(probe)
+        if failure is not None:
+            return failure
+        self.sent.append(Sent(self._now, probe))
+        self._simulation.send(self._now, self._syn(probe))
+        return self._now
+
+    def receive(self, until: float) -> Sequence[Reply]:
+        """Jump to the first arrival, or to ``until``. Waiting for ever fails the test."""
+        while True:
+            at = max(self._now, min(self._simulation.next_at, self._next_injected_at(), until))
+            if at >= self._interrupt_at:
+                self._now, self._interrupt_at = max(self._now, self._interrupt_at), inf
+                raise KeyboardInterrupt
+            assert at < inf, "the engine waits for ever: nothing is in flight and no instant was given"
+            self._now = at
+            if replies := self._arrived():
+                return replies
+            if at >= until and self._simulation.next_at > at:
+                return []
+
+    def wake_on(self, file_descriptor: int) -> None:
+        """See ``Prober.wake_on``; nothing outside wakes a virtual clock."""
+
+    def close(self) -> None:
+        """See ``Prober.close``."""
+
+    def inject(self, *replies: Reply) -> None:
+        """Hand out ``replies`` of strangers, with whatever token, at their ``received_at``."""
+        self._injected = sorted([*self._injected, *replies], key=lambda reply: reply.received_at)
+
+    def _next_injected_at(self) -> float:
+        return self._injected[0].received_at if self._injected else inf
+
+    def _arrived(self) -> list[Reply]:
+        """The replies that are there by now, in order of arrival; the kernel refuses every SYN-ACK."""
+        replies = []
+        while self._next_injected_at() <= self._now:
+            replies.append(self._injected.pop(0))
+        for at, answer in self._simulation.due(self._now):
+            if isinstance(answer, Segment) and answer.flags == SYN_ACK:
+                self._simulation.reset(at, answer.syn.flow, answer.acknowledgement)
+            reply = reply_of(answer, at)
+            if reply is not None:
+                replies.append(reply)
+        return sorted(replies, key=lambda reply: reply.received_at)
+
+    def _syn(self, probe: Probe) -> Syn:
+        is_ipv4 = self._family == 4
+        return Syn(
+            self._family,
+            *self._ends,
+            SOURCE_PORTS_FROM + probe.flow,
+            probe.port,
+            probe.token,
+            probe.ttl,
+            0,
+            len(self.sent) & 0xFFFF if is_ipv4 else 0,
+            0 if is_ipv4 else (probe.flow * 2_654_435_761 & 0xFFFFF) or 1,
+            WINDOW if is_ipv4 else WINDOW + probe.ttl,
+            OPTIONS,
+        )
+
+
+def reply_of(answer: Answer, at: float) -> Reply | None:
+    """``answer`` as a good prober hands it out: None for what must not be taken for an answer."""
+    if isinstance(answer, Segment):
+        return _tcp_reply(answer, at)
+    syn, quoted = answer.syn, answer.quoted
+    kind = (_KINDS if syn.family == 4 else _KINDS_6).get(answer.icmp_type)
+    if kind is None or not _is_known(syn, quoted, answer.quote):
+        return None
+    return Reply(
+        syn.sequence,
+        kind,
+        answer.sender,
+        at,
+        answer.ttl,
+        answer.icmp_type,
+        answer.code,
+        _quote(answer),
+        answer.labels,
+    )
+
+
+def _tcp_reply(answer: Segment, at: float) -> Reply | None:
+    syn = answer.syn
+    if answer.flags == ACK or answer.acknowledgement != syn.sequence + 1 & 0xFFFFFFFF:
+        return None
+    kind = ReplyKind.SYN_ACK if answer.flags == SYN_ACK else ReplyKind.RST
+    mss = int.from_bytes(answer.options[2:4], "big") if answer.options else None
+    traits = TcpAnswer(answer.window, mss, answer.options)
+    return Reply(syn.sequence, kind, address(syn.destination), at, answer.ttl, answer=traits)
+
+
+def _is_known(syn: Syn, quoted: Syn, length: int) -> bool:
+    """Whether a quote carries enough of what only the sender of ``syn`` knows; see ``tracetcp.packets``."""
+    if quoted.sequence == syn.sequence:
+        return True
+    if syn.family == 4:
+        return (quoted.source_port, quoted.ip_id) == (syn.source_port, syn.ip_id)
+    same = ("source_port", "flow_label", "window", "destination_port")
+    return length >= SHORT_OF_WINDOW and all(getattr(quoted, n) == getattr(syn, n) for n in same)
+
+
+def _quote(answer: IcmpError) -> Quote:
+    """The quote of ``answer`` with what differs from the SYN as it was sent."""
+    syn, quoted = answer.syn, answer.quoted
+    length = min(answer.quote, TCP_HEADER + len(quoted.options))
+    has_mss = length >= TCP_HEADER + 4
+    has_options = length >= TCP_HEADER + len(quoted.options)
+    pairs: list[tuple[object, object]] = [
+        (quoted.source, syn.source),
+        (quoted.source_port, syn.source_port),
+        (quoted.destination, syn.destination),
+        (quoted.destination_port, syn.destination_port),
+        (quoted.sequence, syn.sequence),
+        (quoted.ip_id, syn.ip_id),
+        (quoted.tos, syn.tos),
+        (quoted.options[:4], syn.options[:4] if has_mss else quoted.options[:4]),
+        (quoted.options, syn.options if has_options else quoted.options),
+    ]
+    return Quote(
+        address(quoted.source),
+        address(quoted.destination),
+        quoted.source_port,
+        quoted.destination_port,
+        quoted.sequence,
+        quoted.ttl,
+        quoted.tos,
+        quoted.ip_id if syn.family == 4 else None,
+        length,
+        int.from_bytes(quoted.options[2:4], "big") if has_mss else None,
+        quoted.options if has_options else None,
+        tuple(name for name, (now, then) in zip(QUOTE_FIELDS, pairs, strict=True) if now != then),
+    )
+
+
+@lru_cache(maxsize=1024)
+def address(packed: bytes) -> str:
+    """The text of a packed address."""
+    return str(ip_address(packed))
