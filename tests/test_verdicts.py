@@ -20,6 +20,7 @@ from notation import (
     reply_at,
     trace,
 )
+from tracetcp.formatters.json import verdict_as_json
 from tracetcp.model import (
     Outcome,
     Probe,
@@ -39,7 +40,6 @@ from tracetcp.verdicts import (
     judge_main,
     plan_controls,
     render_verdicts,
-    verdict_as_json,
 )
 from tracetcp.verdicts.bisection import CONFIRMATIONS, Bisection, Border
 from tracetcp.verdicts.nearness import initial_ttl, option_kinds, return_distance

@@ -7,7 +7,6 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from tracetcp.model import ReplyKind
-from tracetcp.verdicts import verdict_as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -133,6 +132,18 @@ class _Words:
             "changed": list(reply.quote.changed) if reply.quote else [],
             "mpls": [_label(label) for label in reply.labels],
         }
+
+
+def verdict_as_json(verdict: Verdict) -> dict[str, object]:
+    """The verdict as the ``verdict`` objects of docs/json.md."""
+    return {
+        "kind": verdict.kind.value,
+        "sentence": verdict.sentence,
+        "certainty": verdict.certainty.value,
+        "evidence": list(verdict.evidence),
+        "hop": verdict.hop,
+        "address": verdict.address,
+    }
 
 
 def _label(label: MplsLabel) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tracetcp.verdicts import blocked, ended, forged, proxy, rewriting, routers
 from tracetcp.verdicts.evidence import Evidence, TracedPort
 from tracetcp.verdicts.plan import ControlPlan, plan_controls
-from tracetcp.verdicts.verdict import Certainty, Kind, Verdict, render_verdicts, verdict_as_json
+from tracetcp.verdicts.verdict import Certainty, Kind, Verdict, render_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,6 @@ __all__ = [
     "judge_main",
     "plan_controls",
     "render_verdicts",
-    "verdict_as_json",
 ]
 
 MAIN: tuple[Callable[[Evidence], Verdict | None], ...] = (

@@ -1,6 +1,6 @@
 """A verdict: a conclusion in one sentence, what it rests on, and how sure it is.
 
-Also its two forms for readers: lines of text and a JSON object. Pure.
+Also its lines of text; its JSON object stands in ``formatters.json``. Pure.
 """
 
 from __future__ import annotations
@@ -69,15 +69,3 @@ def render_verdicts(verdicts: Sequence[Verdict], prefix: str = "") -> str:
         if not number and verdict.evidence:
             lines.append(f"Evidence: {' '.join(verdict.evidence)}")
     return "".join(f"{prefix}{line}\n" for line in lines)
-
-
-def verdict_as_json(verdict: Verdict) -> dict[str, object]:
-    """The verdict as the ``verdict`` objects of docs/json.md."""
-    return {
-        "kind": verdict.kind.value,
-        "sentence": verdict.sentence,
-        "certainty": verdict.certainty.value,
-        "evidence": list(verdict.evidence),
-        "hop": verdict.hop,
-        "address": verdict.address,
-    }
