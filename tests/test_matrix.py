@@ -64,9 +64,16 @@ def test_a_scan_in_three_lines() -> None:
     traces = [trace(ends.get(port, "*"), port, start=128, last=128) for port in (22, 23, 80, 81, 82)]
     assert [(group.ports, group.met, group.kind) for group in summarise(traces)] == [
         ((22, 80), f"open at hop 128 ({TARGET})", Kind.OPEN),
-        ((23, 82), "dropped", Kind.BLOCKED),
+        ((23, 82), "dropped on the way or by the destination", Kind.BLOCKED),
         ((81,), f"closed at hop 128 ({TARGET})", Kind.CLOSED),
     ]
+
+
+def test_the_documented_range_over_one_hop() -> None:
+    traces = [trace("*" if port in (135, 137) else C, port, start=3, last=3) for port in range(130, 138)]
+    assert render_matrix(summarise(traces)) == (
+        f"PORTS        MET\n130-134,136  passes hop 3 ({C})\n135,137      dropped before hop 3 ({C})\n"
+    )
 
 
 def test_nothing_answers_at_all() -> None:

@@ -194,7 +194,7 @@ def test_refused_nearer_is_forged() -> None:
     verdict = judge_main(trace(REFUSED, controls=(trace(FAR, 443),)))
     assert (verdict.kind, verdict.hop) == (Kind.FORGED, 4)
     assert verdict.sentence == (
-        f"The answer of port 80 is forged: at hop 4 somebody sends a RST in the name of {TARGET}."
+        f"The answer of port 80 is forged: after hop 3 ({C}) somebody sends a RST in the name of {TARGET}."
     )
 
 
@@ -324,7 +324,7 @@ def test_a_control_that_passes_shows_the_block() -> None:
     assert verdict.sentence == f"Port 80 is blocked after hop 2 ({B}, fw.example): silently dropped."
     assert (verdict.kind, verdict.hop, verdict.address) == (Kind.BLOCKED, 2, B)
     assert verdict.certainty is Certainty.CERTAIN
-    assert verdict.evidence == ("Port 443 is answered at 7 hops from 3 to 9; 21 probes there were not.",)
+    assert verdict.evidence == ("Port 443 is answered at 7 TTLs from 3 to 9; 21 probes there were not.",)
 
 
 def test_a_block_on_another_branch_is_only_likely() -> None:
@@ -341,7 +341,7 @@ def test_a_host_that_drops_the_port_itself_is_named_as_a_suspect() -> None:
     verdict = judge_main(trace(SILENCE, controls=(trace(f"{A} {B} open", 443),)))
     assert verdict.kind is Kind.BLOCKED
     assert verdict.evidence == (
-        "Port 443 is answered at hop 3; 3 probes there were not.",
+        "Port 443 is answered at TTL 3; 3 probes there were not.",
         "That is the destination, which may drop the port itself.",
     )
 
@@ -408,6 +408,17 @@ def test_no_hop_at_all() -> None:
         Kind.INCONCLUSIVE,
         "Nothing conclusive: no hop answered port 80.",
     )
+
+
+def test_who_rejects_what_it_forwards_is_named_by_its_own_hop() -> None:
+    verdict = judge_main(trace(f"{A} {B} {B}!3/13"))
+    assert (verdict.hop, verdict.address) == (2, B)
+    assert verdict.evidence == (f"ICMP type 3 code 13 from {B} to TTL 3.",)
+
+
+def test_a_forger_at_the_first_hop_has_no_hop_before_it() -> None:
+    verdict = judge_main(trace("closed", controls=(trace(FAR, 443),)))
+    assert "forged: at hop 1 somebody" in verdict.sentence
 
 
 def test_out_of_hops() -> None:
@@ -487,12 +498,17 @@ def test_what_is_reached_does_not_loop() -> None:
 def test_a_silent_router_is_named() -> None:
     verdict = judge(trace(f"{A} {B} {C} * {E} open"))[1]
     assert (verdict.kind, verdict.hop) == (Kind.SILENT_ROUTER, 4)
-    assert verdict.sentence == "Hop 4 does not answer, but later ones do: a silent router."
+    assert (
+        verdict.sentence == "Hop 4 did not answer, but later ones did: silent, or out of answers by a limit."
+    )
 
 
 def test_several_silent_routers_are_one_line() -> None:
     verdict = judge(trace(f"{A} * {C} * {E} {F} {G} {H} open"))[1]
-    assert verdict.sentence == "Hops 2, 4 do not answer, but later ones do: silent routers."
+    assert (
+        verdict.sentence
+        == "Hops 2, 4 did not answer, but later ones did: silent, or out of answers by a limit."
+    )
 
 
 @pytest.mark.parametrize(
@@ -533,6 +549,13 @@ def test_a_bucket_that_fills_once_a_second_limits_answers() -> None:
     assert verdict.evidence == ("It answered 3 of 6 probes, later ones after a pause of a second each.",)
 
 
+def test_what_is_left_in_the_bucket_shortens_the_first_pause() -> None:
+    answers = [(100.7, True), (101.8, True), (102.9, True)]
+    asked = [(100.0, True), (100.1, False), (100.2, False), (100.3, False), *answers]
+    assert len(limited(bucket(*asked))) == 1
+    assert limited(bucket(*asked, (103.0, True))) == []
+
+
 def test_probes_of_other_ports_show_the_bucket_too() -> None:
     own = tuple(r._replace(probe=r.probe._replace(port=80 + n)) for n, r in enumerate(LIMITED))
     evidence = trace(BEYOND)
@@ -545,7 +568,7 @@ def test_probes_of_other_ports_show_the_bucket_too() -> None:
 @pytest.mark.parametrize(
     ("records", "path"),
     [
-        (bucket((100.0, False), *((100.1 * 1, True),)), BEYOND),  # lost before any answer
+        (bucket((100.0, False), (100.1, True)), BEYOND),  # lost before any answer
         (LIMITED[:5], BEYOND),  # one answer after a pause
         ((*LIMITED[:1], *LIMITED[2:3], *LIMITED[4:]), BEYOND),  # one loss
         (bucket((100.0, True), (100.1, False), (100.2, True), (100.3, False), (100.4, False)), BEYOND),
@@ -792,7 +815,7 @@ def test_lines_of_a_trace() -> None:
     assert render_verdicts(judge(evidence), "# ") == (
         f"# Verdict: Port 80 is open at hop 5 ({TARGET}). [likely]\n"
         f"# Evidence: A SYN-ACK came from {TARGET} with TTL 60.\n"
-        "# Note: Hop 2 does not answer, but later ones do: a silent router. [certain]\n"
+        "# Note: Hop 2 did not answer, but later ones did: silent, or out of answers by a limit. [likely]\n"
         f"# Note: NAT between hop 1 and hop 3 ({C}): the source address becomes 203.0.113.5. [certain]\n"
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.icmp_words import icmp_words
 from tracetcp.verdicts import Kind, judge_main
+from tracetcp.verdicts.blocked import passing_controls, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +25,6 @@ MET = {
     Kind.CLOSED: "closed at {place}",
     Kind.PROXY: "proxy at {place}",
     Kind.FORGED: "forged answer at {place}",
-    Kind.BLOCKED: "dropped after {place}",
     Kind.REJECTED: "rejected by {place}: {words}",
     Kind.UNREACHABLE: "unreachable, says {place}: {words}",
     Kind.LOOP: "loops from {place} on",
@@ -32,7 +32,7 @@ MET = {
     Kind.NO_ANSWER: "no answer after {place}",
     Kind.INCONCLUSIVE: "no answer",
 }
-"""What a group met, by the main verdict of its ports."""
+"""What a group met, by the main verdict of its ports; ``blocked`` has its own words for where."""
 
 
 class Group(NamedTuple):
@@ -71,8 +71,11 @@ def summarise(evidences: Sequence[Evidence]) -> tuple[Group, ...]:
 
 
 def _met(evidence: Evidence, verdict: Verdict) -> str:
+    passing = passing_controls(evidence)
+    if verdict.kind is Kind.BLOCKED and passing is not None:
+        return f"dropped {where(evidence, passing)}"
     if verdict.hop is None:
-        return "dropped" if verdict.kind is Kind.BLOCKED else MET[Kind.INCONCLUSIVE]
+        return MET[Kind.INCONCLUSIVE]
     answer = evidence.answer
     words = icmp_words(answer.icmp_type, answer.icmp_code) if answer else ""
     place = evidence.place(verdict.hop, verdict.address)

@@ -103,7 +103,8 @@ def _rejected(evidence: Evidence) -> Verdict | None:
     answer = evidence.answer
     if evidence.last_row is None or answer is None:
         return None
-    hop = evidence.last_row.ttl
+    ttl = evidence.last_row.ttl
+    hop = _hop_of(evidence, answer.sender, ttl)
     place = evidence.place(hop, answer.sender)
     words = icmp_words(answer.icmp_type, answer.icmp_code)
     is_prohibition = (answer.icmp_type, answer.icmp_code) in PROHIBITIONS
@@ -116,10 +117,20 @@ def _rejected(evidence: Evidence) -> Verdict | None:
         kind=Kind.REJECTED if is_prohibition else Kind.UNREACHABLE,
         sentence=sentence,
         certainty=Certainty.CERTAIN,
-        evidence=(f"ICMP type {answer.icmp_type} code {answer.icmp_code} from {answer.sender}.",),
+        evidence=(
+            f"ICMP type {answer.icmp_type} code {answer.icmp_code} from {answer.sender} to TTL {ttl}.",
+        ),
         hop=hop,
         address=answer.sender,
     )
+
+
+def _hop_of(evidence: Evidence, sender: str, ttl: int) -> int:
+    """The hop of the router that rejected a probe of ``ttl``: it often is one hop that answered before.
+
+    A router drops what it forwards only after it has told that a TTL ran out.
+    """
+    return next((other for other, senders in evidence.routers.items() if sender in senders), ttl)
 
 
 def _goes_on(evidence: Evidence) -> Verdict:
@@ -138,13 +149,13 @@ def _blocked(evidence: Evidence, passing: Passing) -> Verdict:
     last = evidence.last_router
     control = max(passing.controls, key=lambda control: max(control.answered))
     facts = [
-        f"Port {control.port} is answered at {_hops(passing.ttls)}; {passing.lost} probes there were not."
+        f"Port {control.port} is answered at {_ttls(passing.ttls)}; {passing.lost} probes there were not.",
     ]
     if control.distance == passing.ttls[0]:
         facts.append("That is the destination, which may drop the port itself.")
     return Verdict(
         kind=Kind.BLOCKED,
-        sentence=f"Port {evidence.port} is blocked {_where(evidence, passing)}: silently dropped.",
+        sentence=f"Port {evidence.port} is blocked {where(evidence, passing)}: silently dropped.",
         certainty=_certainty(evidence, passing, control),
         evidence=tuple(facts),
         hop=last,
@@ -152,7 +163,8 @@ def _blocked(evidence: Evidence, passing: Passing) -> Verdict:
     )
 
 
-def _where(evidence: Evidence, passing: Passing) -> str:
+def where(evidence: Evidence, passing: Passing) -> str:
+    """The words for the place of a block, as far as ``passing`` shows it."""
     if evidence.last_router:
         return f"after {evidence.place(evidence.last_router)}"
     ttl = passing.ttls[0]
@@ -198,7 +210,5 @@ def _is_past(control: TracedPort, last: int) -> bool:
     return any(ttl > last for ttl in control.answered)
 
 
-def _hops(ttls: tuple[int, ...]) -> str:
-    if len(ttls) == 1:
-        return f"hop {ttls[0]}"
-    return f"{len(ttls)} hops from {ttls[0]} to {ttls[-1]}"
+def _ttls(ttls: tuple[int, ...]) -> str:
+    return f"TTL {ttls[0]}" if len(ttls) == 1 else f"{len(ttls)} TTLs from {ttls[0]} to {ttls[-1]}"

@@ -119,7 +119,9 @@ def _verdict(evidence: Evidence, answered: Sequence[ProbeRecord], certainty: Cer
 
 
 def _sentence(name: str, evidence: Evidence, hop: int) -> str:
+    """Who rejects what it forwards answers the TTL after its own, so the hop before is as suspect."""
+    where = f"after {evidence.place(hop - 1)}" if evidence.router(hop - 1) else f"at hop {hop}"
     return (
-        f"The answer of port {evidence.port} is forged: at hop {hop} somebody sends {name} in the name of "
+        f"The answer of port {evidence.port} is forged: {where} somebody sends {name} in the name of "
         f"{evidence.destination}."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.model import Outcome, ReplyKind
@@ -79,7 +80,10 @@ def _loop(evidence: Evidence, path: Mapping[int, str], start: int, period: int) 
 
 
 def judge_silent(evidence: Evidence) -> Verdict | None:
-    """Routers that answer nothing while later hops answer; none where loss may explain it."""
+    """Routers that answer nothing while later hops answer; none where loss may explain it.
+
+    A router whose limit is used up by others looks the same (measured: Linux, a second trace within 3 s).
+    """
     ended = evidence.last_row.ttl if evidence.last_row else evidence.last_router or 0
     answered = sum(evidence.answered[ttl] for ttl in evidence.routers)
     rate = loss_rate(answered, sum(evidence.lost[ttl] for ttl in evidence.routers))
@@ -90,12 +94,11 @@ def judge_silent(evidence: Evidence) -> Verdict | None:
     ]
     if not silent:
         return None
-    some = len(silent) > 1
-    hops = f"Hops {', '.join(map(str, silent))} do" if some else f"Hop {silent[0]} does"
+    hops = f"Hop{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))}"
     return Verdict(
         kind=Kind.SILENT_ROUTER,
-        sentence=f"{hops} not answer, but later ones do: {'silent routers' if some else 'a silent router'}.",
-        certainty=Certainty.CERTAIN,
+        sentence=f"{hops} did not answer, but later ones did: silent, or out of answers by a limit.",
+        certainty=Certainty.LIKELY,
         evidence=(f"{sum(evidence.lost[ttl] for ttl in silent)} probes unanswered there.",),
         hop=silent[0],
     )
@@ -128,22 +131,25 @@ def _limited(evidence: Evidence, ttl: int) -> Verdict | None:
 
 
 def _is_bucket(asked: list[ProbeRecord]) -> bool:
-    """Whether every loss came soon after an answer and, from then on, every answer after a pause."""
-    losses = pauses = 0
-    answered_at: float | None = None
+    """Whether every loss came soon after an answer and, from then on, every answer after a pause.
+
+    One answer may come early: what was left in the bucket shortens the first pause.
+    """
+    losses = early = pauses = 0
+    answered_at = -inf
     for record in asked:
-        since = None if answered_at is None else record.sent_at - answered_at
+        since = record.sent_at - answered_at
         if not record.replies:
-            if since is None or since > 1 / REFILL:
-                return False
             losses += 1
-            continue
-        if losses and since is not None:
-            if since < REFILL:
+            if since > 1 / REFILL:
                 return False
+            continue
+        if losses and since < REFILL:
+            early += 1
+        elif losses:
             pauses += 1
         answered_at = record.sent_at
-    return losses >= LIMITED_LOSSES and pauses >= LIMITED_ANSWERS
+    return losses >= LIMITED_LOSSES and pauses >= LIMITED_ANSWERS and early <= 1
 
 
 def _is_clean_beyond(evidence: Evidence, ttl: int) -> bool:
