@@ -109,6 +109,11 @@ class Reset(NamedTuple):
     flow: Flow
     sequence: int
 
+    @property
+    def destination(self) -> bytes:
+        """Whither it goes."""
+        return self.flow[1]
+
 
 class Retransmission(NamedTuple):
     """A SYN-ACK that leaves again, the ``tries``-th time, unless its connection is gone."""

@@ -292,6 +292,7 @@ def _read_scenario(table: Table) -> Scenario:
     route = _read_route(table, defaults, addresses)
     further = [_read_route(each, defaults, addresses, is_whole=True) for each in table.tables("route")]
     loss_out, loss_back = _losses(table)
+    destination = _read_destination(table.table("destination") or Table({}, table.where), addresses, route)
     scenario = Scenario(
         title=table.text("title"),
         seed=table.whole("seed", 0, 0, 2**63),
@@ -303,10 +304,10 @@ def _read_scenario(table: Table) -> Scenario:
         },
         routes=(route, *further),
         loop=table.whole("loop", 0, 1, max(1, len(route.hops))) or None,
-        destination=_read_destination(table.table("destination") or Table({}, table.where), addresses, route),
+        destination=destination,
         bottleneck=_read_bottleneck(table.table("bottleneck")),
         noise=_read_noise(table.table("noise") or Table({}, table.where)),
-        dns=_read_dns(table.table("dns") or Table({}, table.where), (route, *further)),
+        dns=_read_dns(table.table("dns") or Table({}, table.where), (route, *further), destination),
         table=table.values,
     )
     table.finish()
@@ -570,18 +571,20 @@ def _read_noise(table: Table) -> Noise:
     return noise
 
 
-def _read_dns(table: Table, routes: tuple[Route, ...]) -> Dns:
+def _read_dns(table: Table, routes: tuple[Route, ...], destination: Destination) -> Dns:
     inner = {
         key: table.table(key) or Table({}, table.where) for key in ("names", "delays", "failures", "hosts")
     }
     routers = [router for route in routes for routers in route.hops for router in routers]
-    names = {address: (r.name,) for r in routers if r.name for address in r.addresses.values()}
+    places: list[Router | Destination] = [*routers, destination]
+    names = {address: (each.name,) for each in places if each.name for address in each.addresses.values()}
+    hosts = {destination.name: tuple(destination.addresses.values())} if destination.name else {}
     dns = Dns(
         delay=table.milliseconds("delay", 0),
         names=names | {key: _texts(inner["names"], key) for key in inner["names"].values},
         delays={key: inner["delays"].milliseconds(key, 0) for key in inner["delays"].values},
         failures={key: inner["failures"].choice(key, FAILURES) for key in inner["failures"].values},
-        hosts={key: _texts(inner["hosts"], key) for key in inner["hosts"].values},
+        hosts=hosts | {key: _texts(inner["hosts"], key) for key in inner["hosts"].values},
     )
     table.finish()
     return dns

@@ -1,0 +1,118 @@
+"""A small DNS server that says what a scenario says: ``python -m internet.name_server SCENARIO ADDRESS``.
+
+Answers A, AAAA and PTR questions on UDP port 53 of ADDRESS, late or wrongly where the scenario wants that.
+Writes ``ready`` once it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from functools import partial
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.reversename
+import dns.rrset
+
+from internet.tun import read_scenario
+
+if TYPE_CHECKING:
+    from internet.scenario import Dns
+
+CODES = {"servfail": dns.rcode.SERVFAIL, "refused": dns.rcode.REFUSED, "nxdomain": dns.rcode.NXDOMAIN}
+ADDRESS_TYPES = {dns.rdatatype.A: 4, dns.rdatatype.AAAA: 6}
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """Answers each question after its own delay."""
+
+    def __init__(self, wording: Dns) -> None:
+        self._dns = wording
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way back."""
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
+        """Put the answer, if there is one, on the calendar."""
+        try:
+            query = dns.message.from_wire(data)
+        except dns.exception.DNSException:
+            return
+        subject = subject_of(query)
+        wire = answer(self._dns, query, subject)
+        if wire is not None:
+            delay = self._dns.delays.get(subject, self._dns.delay)
+            asyncio.get_running_loop().call_later(delay, self._transport.sendto, wire, addr)
+
+
+def subject_of(query: dns.message.Message) -> str:
+    """The address or name that is asked for, as a scenario writes it."""
+    question = query.question[0]
+    if question.rdtype == dns.rdatatype.PTR:
+        try:
+            return str(ip_address(str(dns.reversename.to_address(question.name))))
+        except (dns.exception.DNSException, ValueError):
+            pass
+    return question.name.to_text(omit_final_dot=True).lower()
+
+
+def answer(wording: Dns, query: dns.message.Message, subject: str) -> bytes | None:
+    """The wire form of the answer; None where the scenario wants silence."""
+    failure = wording.failures.get(subject)
+    if failure == "timeout":
+        return None
+    if failure == "garbage":
+        return query.to_wire()[:2] + os.urandom(40)
+    response = dns.message.make_response(query, recursion_available=True)
+    if failure is not None:
+        response.set_rcode(CODES[failure])
+        return response.to_wire()
+    question = query.question[0]
+    records = _records(wording, question.rdtype, subject)
+    if records:
+        response.answer.append(dns.rrset.from_rdata_list(question.name, 60, records))
+    elif subject not in wording.names and subject not in wording.hosts:
+        response.set_rcode(dns.rcode.NXDOMAIN)
+    return response.to_wire()
+
+
+def _records(wording: Dns, kind: dns.rdatatype.RdataType, subject: str) -> list[dns.rdata.Rdata]:
+    make = partial(dns.rdata.from_text, dns.rdataclass.IN, kind)
+    if kind == dns.rdatatype.PTR:
+        return [_pointer(name) for name in wording.names.get(subject, ())]
+    addresses = wording.hosts.get(subject, ())
+    return [make(text) for text in addresses if ip_address(text).version == ADDRESS_TYPES.get(kind)]
+
+
+def _pointer(name: str) -> dns.rdata.Rdata:
+    """A PTR record to ``name``, which may hold anything: labels are cut at dots, bytes are UTF-8."""
+    labels = [label.encode() for label in name.split(".")]
+    target = dns.name.Name([*labels, b""])
+    kind = dns.rdatatype.PTR
+    wire = target.to_wire()
+    assert wire is not None
+    return dns.rdata.from_wire(dns.rdataclass.IN, kind, wire, 0, len(wire))
+
+
+async def main() -> None:
+    """Serve until killed."""
+    wording = read_scenario(sys.argv[1]).dns
+    loop = asyncio.get_running_loop()
+    await loop.create_datagram_endpoint(lambda: NameServer(wording), local_addr=(sys.argv[2], 53))
+    os.write(1, b"ready\n")
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
