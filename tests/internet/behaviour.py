@@ -35,6 +35,8 @@ ERROR_TYPES = {4: (11, 3), 6: (3, 1)}
 HOST_UNREACHABLE = {4: 1, 6: 3}
 MSS = b"\x02\x04"
 SYN_ACK_RETRIES = 5
+FORGETFUL = ("answer", "linux")
+"""Destinations to which a connection is gone once the client's RST came (see ``again``)."""
 CHALLENGE_GAP = 0.5
 """Linux answers out-of-window segments of one connection at most this often (tcp_invalid_ratelimit)."""
 
@@ -137,6 +139,7 @@ class _Path(NamedTuple):
 class _HalfOpen(NamedTuple):
     sequence: int
     challenged_at: float
+    is_reset: bool = False
 
 
 class _Trip:
@@ -215,7 +218,9 @@ class Network:
             return self._retransmit(pending)
         half_open = self._half_open.get(pending.flow)
         if half_open is not None and half_open.sequence + 1 & 0xFFFFFFFF == pending.sequence:
-            del self._half_open[pending.flow]
+            self._half_open[pending.flow] = half_open._replace(is_reset=True)
+            if self._scenario.destination.again in FORGETFUL:
+                del self._half_open[pending.flow]
         return []
 
     # The way
@@ -395,21 +400,26 @@ class Network:
         destination = self._scenario.destination
         syn = arrival.syn
         self.counts.destination[syn.destination_port] += 1
-        has_answered = syn.flow in self._answered
-        if syn.destination_port in destination.silent or (destination.once and has_answered):
+        if syn.destination_port in destination.silent:
             return []
-        if destination.once:
-            self._answered.add(syn.flow)
-        if (
-            syn.ttl - arrival.distance + 1 <= destination.refuse_ttl
-            or syn.destination_port not in destination.open
-        ):
-            return self._reply(arrival, _segments(syn, arrival.distance, destination.stack, is_open=False))
+        is_refused = syn.ttl - arrival.distance < destination.refuse_ttl
+        is_open = syn.destination_port in destination.open and not is_refused
+        if destination.remembers:
+            return self._answer_in_context(now, arrival, is_open=is_open)
+        return self._reply(arrival, _segments(syn, arrival.distance, destination.stack, is_open=is_open))
+
+    def _answer_in_context(self, now: float, arrival: Arrival, *, is_open: bool) -> list[Step]:
+        """The answer of a destination that knows what else it got of this flow."""
+        destination, syn = self._scenario.destination, arrival.syn
+        if destination.once and syn.flow in self._answered:
+            return []
+        self._answered.add(syn.flow)
         half_open = self._half_open.get(syn.flow)
-        if half_open is not None and half_open.sequence != syn.sequence and destination.again != "answer":
+        is_again = half_open is not None and half_open.sequence != syn.sequence
+        if half_open is not None and is_open and is_again and destination.again != "answer":
             return self._answer_again(now, arrival, half_open)
-        steps = self._reply(arrival, _segments(syn, arrival.distance, destination.stack, is_open=True))
-        if destination.remembers and half_open is None:
+        steps = self._reply(arrival, _segments(syn, arrival.distance, destination.stack, is_open=is_open))
+        if is_open and half_open is None:
             self._half_open[syn.flow] = _HalfOpen(syn.sequence, -inf)
             if destination.retransmits:
                 steps.append((1.0 - arrival.rtt / 2, Retransmission(arrival, 1)))
@@ -437,7 +447,7 @@ class Network:
     def _retransmit(self, due: Retransmission) -> list[Step]:
         arrival, tries = due
         half_open = self._half_open.get(arrival.syn.flow)
-        if half_open is None or half_open.sequence != arrival.syn.sequence:
+        if half_open is None or half_open.is_reset or half_open.sequence != arrival.syn.sequence:
             return []
         stack = self._scenario.destination.stack
         segments = _segments(arrival.syn, arrival.distance, stack, is_open=True)
