@@ -8,8 +8,10 @@ from ipaddress import ip_network
 from math import inf
 from typing import TYPE_CHECKING, Self
 
+import dns.message
 import dns.name
 import dns.rcode
+import dns.rdatatype
 import dns.resolver
 import pytest
 from hypothesis import given
@@ -286,6 +288,23 @@ def test_a_burst_of_answers_fills_the_pipe_and_blocks_no_worker(serve: ServeZone
         lookup._settle(ROUTER, "full.example")
     assert settle(lookup, ROUTER) == "full.example"
     lookup.close()
+
+
+def test_a_server_that_denies_one_record_type_does_not_hide_the_other(
+    serve: ServeZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve({("host.example", "A"): [V4]})
+    monkeypatch.setattr(names, "_preferred_families", lambda: (6, 4))
+    denying = server._zone
+
+    def answer(query: dns.message.Message) -> dns.message.Message:
+        response = Zone.answer(denying, query)
+        if query.question[0].rdtype == dns.rdatatype.AAAA:
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        return response
+
+    monkeypatch.setattr(denying, "answer", answer)
+    assert resolve("host.example") == V4
 
 
 @pytest.mark.parametrize("rcode", [dns.rcode.SERVFAIL, dns.rcode.NXDOMAIN, dns.rcode.REFUSED])

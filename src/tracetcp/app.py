@@ -28,7 +28,9 @@ DEBUG_VARIABLE = "TRACETCP_DEBUG"
 
 def console() -> None:
     """The console script: run, flush, and leave without Python's own complaints about closed pipes."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     status = main(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
     from dns.name import Name
-    from dns.resolver import Answer, Resolver
+    from dns.resolver import Resolver
 
 HOSTS = Path("/etc/hosts")
 RESOLVE_TIME = 5.0
@@ -127,12 +127,19 @@ def _resolve_by_dns(host: str, families: tuple[int, ...], forced: int | None) ->
     ends_at = time.monotonic() + RESOLVE_TIME
     try:
         resolver = system_resolver()
+        missing = 0
         for family in families:
-            answer = _ask(resolver, host, RECORDS[family], max(0.1, ends_at - time.monotonic()))
-            if answer is not None and answer.rrset is not None:
-                return str(answer[0].to_text())
-    except dns.resolver.NXDOMAIN:
-        raise NameNotFound(f"{_shown(host)} does not exist in DNS: check the spelling") from None
+            try:
+                lifetime = max(0.1, ends_at - time.monotonic())
+                return str(
+                    resolver.resolve(host, RECORDS[family], search=True, lifetime=lifetime)[0].to_text()
+                )
+            except dns.resolver.NoAnswer:
+                continue
+            except dns.resolver.NXDOMAIN:  # some servers say so of one record type only
+                missing += 1
+        if missing == len(families):
+            raise NameNotFound(f"{_shown(host)} does not exist in DNS: check the spelling")
     except dns.resolver.NoResolverConfiguration:
         raise NameNotFound(f"{_shown(host)} cannot be looked up: /etc/resolv.conf names no server") from None
     except dns.exception.Timeout:
@@ -159,16 +166,6 @@ def system_resolver(lifetime: float = RESOLVE_TIME) -> Resolver:
     resolver = dns.resolver.Resolver()
     resolver.lifetime = lifetime
     return resolver
-
-
-def _ask(resolver: Resolver, name: str | Name, record: str, lifetime: float) -> Answer | None:
-    """The answer, None where the name exists without such a record."""
-    import dns.resolver
-
-    try:
-        return resolver.resolve(name, record, search=True, lifetime=lifetime)
-    except dns.resolver.NoAnswer:
-        return None
 
 
 def _shown(host: str) -> str:

@@ -18,7 +18,8 @@ A row is decided when its cells are settled and nothing in flight can still chan
 
 - a RST may be forged or early; it stands once the second look is back and, for ``GRACE``, no router beyond
   and no SYN-ACK contradicted it;
-- on a path that loses packets, a hop of stars is asked again before it is called silent.
+- on a path that loses packets, and below a router's report, a hop of stars is asked again before it is
+  called silent.
 """
 
 from __future__ import annotations
@@ -243,9 +244,10 @@ class Path:
             hop.doubt()
 
     def _find_end(self) -> None:
-        self._end = next(
-            (ttl for ttl in range(self._frontier + 1, self.last + 1) if self._hops[ttl].terminal()), None
-        )
+        """The nearest terminal answer beyond all routers; rows that are out already stay what they are."""
+        first = max(self._frontier + 1, self._next_row)
+        ttls = range(first, self.last + 1)
+        self._end = next((ttl for ttl in ttls if self._hops[ttl].terminal()), None)
 
     def lost(self, flight: Flight) -> None:
         """Give a flight up: no reply in time."""
@@ -275,7 +277,7 @@ class Path:
     def gives_up_at(self, flight: Flight) -> float:
         """When ``flight`` counts as lost: after the whole timeout, sooner once as far a TTL has answered."""
         ttl = flight.probe.ttl
-        has_answered = self._farthest >= ttl or self._end is not None or self._survey.answers(ttl)
+        has_answered = self._farthest >= ttl or self._end is not None or self._survey.has_router(ttl)
         wait = min(self._timeout, self._survey.patience.bound(ttl)) if has_answered else self._timeout
         return flight.sent_at + wait
 
@@ -349,11 +351,17 @@ class Path:
             return None
         if self._now < self._stands_at and hop.has_only_rst_in_a_cell:
             return None
-        if self._is_lossy and self._anti_flood and hop.strikes < STRIKES and not hop.is_answered:
+        if self._doubts_silence() and hop.strikes < STRIKES and not hop.is_answered:
             hop.doubt()
             self.has_new_doubts = True
             return None
         return hop.row()
+
+    def _doubts_silence(self) -> bool:
+        """Whether silence may be chance or thrift: on lossy paths, and below a router's report."""
+        end = self._hops.get(self._end or 0)
+        is_reported = end is not None and end.outcome is Outcome.UNREACHABLE
+        return self._anti_flood and (self._is_lossy or is_reported)
 
     def _final_row(self, hop: HopState) -> Hop | None:
         if hop.outcome is Outcome.UNREACHABLE:

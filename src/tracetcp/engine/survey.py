@@ -57,6 +57,7 @@ class Survey:
         self.distance = 0
         self.addresses: set[str] = set()
         self._routers: dict[int, Router] = {}
+        self._places: set[int] = set()
 
     def router(self, ttl: int) -> Router:
         """The record of ``ttl``, made at first use."""
@@ -74,8 +75,14 @@ class Survey:
         router = self._routers.get(ttl)
         return router is not None and bool(router.senders)
 
+    def has_router(self, ttl: int) -> bool:
+        """Whether a packet of any port was seen to die at ``ttl``: a reply from there takes no longer now."""
+        return ttl in self._places
+
     def heard(self, flight: Flight, reply: Reply) -> None:
         """Learn from a reply."""
         self.patience.add(flight.probe.ttl, flight.rtt(reply))
+        if reply.kind is ReplyKind.TIME_EXCEEDED:
+            self._places.add(flight.probe.ttl)
         if reply.kind in ICMP_KINDS:
             self.router(flight.probe.ttl).heard(flight, reply)

@@ -66,6 +66,11 @@ class Sent:
         self.reply: Reply | None = None
 
     @property
+    def is_settled(self) -> bool:
+        """Whether nothing hangs on this attempt any more."""
+        return self.reply is not None or self.port_state.is_done
+
+    @property
     def rank(self) -> int:
         """How much the answer says of the port, 0 for the most."""
         return RANKS[self.reply.kind] if self.reply else len(RANKS)
@@ -139,7 +144,7 @@ class Sweep:
     def next_probe(self, now: float) -> Probe | None:
         """The probe to send now, None when nothing may leave before ``wake_at()``."""
         self._forget_gone(now)
-        if self._in_network >= self._window_size() or len(self._waiting) >= self._capacity:
+        if not self._may_send():
             return None
         state = self._next_port()
         if state is None:
@@ -150,6 +155,12 @@ class Sweep:
         state.sent.append(sent)
         self._flights[probe.token] = sent
         return probe
+
+    def _may_send(self) -> bool:
+        """Whether the windows are open and there may be something to send."""
+        if self._in_network >= self._window_size() or len(self._waiting) >= self._capacity:
+            return False
+        return bool(self._again) or (self._has_more_ports and len(self._queue) < LONGEST_QUEUE)
 
     def _window_size(self) -> int:
         return self._window.size if self._anti_flood else self._capacity
@@ -172,8 +183,8 @@ class Sweep:
     def _forget_gone(self, now: float) -> None:
         """Take probes off the network's count that are answered or too old to be in it."""
         staying = self._staying
-        gone = now - self._stay()
-        while staying and (not staying[0].is_in_network or staying[0].sent_at <= gone):
+        stay = self._stay()
+        while staying and (not staying[0].is_in_network or staying[0].sent_at + stay <= now):
             self._leave(staying.popleft())
 
     def _stay(self) -> float:
@@ -239,12 +250,10 @@ class Sweep:
     def advance(self, now: float) -> None:
         """Let time pass: repeat or give up what waited long enough."""
         waiting = self._waiting
-        overdue = now - self._wait()
-        while waiting and (
-            waiting[0].port_state.is_done or waiting[0].reply or waiting[0].sent_at <= overdue
-        ):
+        wait = self._wait()
+        while waiting and (waiting[0].is_settled or waiting[0].sent_at + wait <= now):
             sent = waiting.popleft()
-            if sent.reply is None and not sent.port_state.is_done:
+            if not sent.is_settled:
                 self._leave(sent)
                 self._ask_again_or_give_up(sent.port_state)
 
@@ -272,6 +281,8 @@ class Sweep:
 
     def wake_at(self) -> float:
         """The instant at which ``advance()`` or ``next_probe()`` may have something to do."""
+        if self._may_send():
+            return -inf
         wake_at = inf
         if self._waiting:
             wake_at = self._waiting[0].sent_at + self._wait()

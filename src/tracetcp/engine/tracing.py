@@ -11,6 +11,7 @@ blocked or a star is printed, one of two things must have happened ``path.STRIKE
 2. where there is no such control, the probe was lost although the router had been left alone for over a
    second.
 
+At a router that limits its answers once is enough for the first: every proof costs a second there.
 Doubtful probes and control all lost: the router limits its answers, so it is asked once a second only.
 """
 
@@ -71,7 +72,7 @@ class Inquiry:
         control_answered = self.control is not None and bool(self.control.replies)
         if self.control is None or control_answered:
             router.dry_inquiries = 0
-            self._strike(answered)
+            self._strike(answered, STRIKES if router.gate.is_limited else 1)
         else:
             router.dry_inquiries = 0 if any(answered) else router.dry_inquiries + 1
             if router.dry_inquiries >= DRY_INQUIRIES:

@@ -1,0 +1,213 @@
+"""Port scans on a virtual clock: every port right, in order, and no faster than the path carries."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simnet.network import Host, Network, Router, Rule, chain
+from simnet.virtual import Report, VirtualProber, trace
+from tracetcp.config import TraceConfig
+from tracetcp.engine import UNBOUNDED
+from tracetcp.engine.sweep import MOST_ATTEMPTS
+from tracetcp.model import Outcome, Reply, ReplyKind, SendFailure
+
+OPEN = frozenset({22, 80, 443, 999})
+
+
+def scan(
+    network: Network,
+    ports: range = range(1, 1001),
+    pings: int = 1,
+    timeout: float = 4.0,
+    capacity: int = UNBOUNDED,
+    *,
+    anti_flood: bool = True,
+) -> Report:
+    options = {"start_hop": 128, "max_hops": 1, "anti_flood": anti_flood}
+    config = TraceConfig(host="h", ports=ports, pings=pings, timeout=timeout, **options)  # type: ignore[arg-type]
+    return trace(network, config, capacity)
+
+
+def host(**options: object) -> Network:
+    """A host two hops away with the open ports of this file."""
+    network = chain(1, 2, host=2, **options)  # type: ignore[arg-type]
+    network.host.open_ports = OPEN
+    return network
+
+
+def wrong(report: Report, silent: frozenset[int] = frozenset()) -> list[int]:
+    """The ports whose outcome is not the truth."""
+    return [
+        port
+        for port, outcome in report.outcomes.items()
+        if outcome
+        is not (Outcome.NOT_REACHED if port in silent else Outcome.OPEN if port in OPEN else Outcome.CLOSED)
+    ]
+
+
+def test_every_port_of_a_plain_host_is_right_in_order_and_asked_once() -> None:
+    report = scan(host())
+    assert wrong(report) == []
+    assert list(report.outcomes) == list(range(1, 1001))
+    assert len(report.prober.sent) == 1000
+    assert {probe.ttl for _, probe in report.prober.sent} == {128}
+
+
+def test_rows_stream_while_the_scan_runs() -> None:
+    report = scan(host())
+    first_row = next(at for at, event in report.events if hasattr(event, "hop"))
+    assert first_row < report.seconds / 4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_percent_loss_each_way_costs_no_port(seed: int) -> None:
+    report = scan(host(loss=0.02, seed=seed), range(1, 5001), pings=3)
+    assert wrong(report) == []
+    assert report.seconds < 5
+
+
+def test_silent_ports_are_asked_twice_and_cost_little_time() -> None:
+    network = host()
+    network.host.silent_ports = frozenset(range(1, 4001, 4))
+    report = scan(network, range(1, 4001), timeout=0.5)
+    assert wrong(report, network.host.silent_ports) == []
+    assert len(report.prober.sent) == 5000
+    assert report.seconds < 1.35
+
+
+def test_a_bottleneck_is_filled_and_not_flooded() -> None:
+    report = scan(host(rate=10_000, queue=100), range(1, 10_001), pings=3)
+    assert wrong(report) == []
+    assert report.seconds < 1.5
+    assert len(report.prober.sent) < 10_500
+
+
+def test_a_long_way_is_filled_by_a_growing_window() -> None:
+    network = host()
+    network.host.rtt = 0.02
+    report = scan(network, range(1, 20_001))
+    assert wrong(report) == []
+    assert report.seconds < 1.5
+
+
+def test_a_host_that_never_answers_gets_every_ping_and_the_whole_timeout() -> None:
+    network = host()
+    network.host.is_silent = True
+    report = scan(network, range(1, 11), pings=2, timeout=0.5)
+    assert set(report.outcomes.values()) == {Outcome.NOT_REACHED}
+    assert len(report.prober.sent) == 20
+    assert report.lines()[0] == "128 * *"
+    assert report.seconds == pytest.approx(1.0)
+
+
+def test_pings_lost_before_the_answer_are_stars() -> None:
+    network = host()
+    prober = VirtualProber(network)
+    prober.failures = lambda probe: (
+        SendFailure(errno.EPERM, "refused") if (probe.port, probe.attempt) == (80, 1) else None
+    )
+    options = {"start_hop": 50, "max_hops": 1, "pings": 3}
+    report = Report(prober, TraceConfig(host="h", ports=range(79, 82), **options))  # type: ignore[arg-type]
+    assert report.lines() == ["50 2 closed", "50 * 2 open", "50 2 closed"]
+    records = report.finished[1].records
+    assert [len(record.replies) for record in records] == [0, 1]
+
+
+def test_routers_that_report_are_asked_for_every_ping() -> None:
+    network = host(rules=[Rule("unreachable", frozenset({7}), 2)])
+    report = scan(network, range(6, 9), pings=2)
+    assert report.lines() == ["128 2 closed", "128 2 2 unreachable", "128 2 closed"]
+
+
+def test_a_loop_on_the_way_shows_the_router_where_packets_die() -> None:
+    network = Network([[Router(f"10.0.0.{hop % 2 + 1}", 0.001) for hop in range(200)]], Host("10.9.9.9", 0.1))
+    report = scan(network, range(80, 82), pings=2)
+    assert report.lines() == ["128 1 1 10.0.0.2"] * 2
+    assert set(report.outcomes.values()) == {Outcome.NOT_REACHED}
+
+
+def test_a_syn_ack_that_follows_a_rst_wins_while_the_row_is_undecided() -> None:
+    network = host()
+    network.host.silent_ports = frozenset({79})
+    prober = VirtualProber(network)
+
+    def forge(probe: object) -> SendFailure | None:
+        token = getattr(probe, "token", 0)
+        if getattr(probe, "port", 0) == 80:
+            prober.inject(Reply(token, ReplyKind.RST, "10.9.9.9", 0.0), prober.now + 0.001)
+        return None
+
+    prober.failures = forge
+    options = {"start_hop": 128, "max_hops": 1, "pings": 1}
+    report = Report(prober, TraceConfig(host="h", ports=range(79, 82), **options))  # type: ignore[arg-type]
+    assert report.outcomes[80] is Outcome.OPEN
+
+
+def test_duplicates_and_strangers_count_for_nothing() -> None:
+    network = host()
+    network.host.duplicates = 2
+    network.host.acknowledges_wrongly_first = True
+    assert wrong(scan(network)) == []
+
+
+def test_without_anti_flood_only_the_prober_bounds_what_is_in_flight() -> None:
+    network = host()
+    network.host.silent_ports = frozenset({5})
+    report = scan(network, capacity=10, anti_flood=False)
+    assert wrong(report, network.host.silent_ports) == []
+    assert sum(probe.port == 5 for _, probe in report.prober.sent) == 1
+
+
+def test_ports_are_held_back_only_so_far_behind_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracetcp.engine.sweep.LONGEST_QUEUE", 20)
+    network = host()
+    network.host.silent_ports = frozenset({1})
+    report = scan(network, range(1, 61))
+    assert wrong(report, network.host.silent_ports) == []
+    early = {probe.port for at, probe in report.prober.sent if at < 0.1}
+    assert max(early) == 20
+
+
+def test_when_only_repeated_attempts_are_answered_a_silent_port_gets_the_most() -> None:
+    network = host()
+    network.host.silent_ports = frozenset({1})
+    prober = VirtualProber(network)
+    prober.failures = lambda probe: (
+        SendFailure(errno.EPERM, "refused") if probe.attempt == 1 and probe.port > 1 else None
+    )
+    options = {"start_hop": 128, "max_hops": 1, "pings": 2, "timeout": 0.5}
+    report = Report(prober, TraceConfig(host="h", ports=range(1, 30), **options))  # type: ignore[arg-type]
+    assert wrong(report, frozenset({1})) == []
+    assert sum(probe.port == 1 for _, probe in prober.sent) == MOST_ATTEMPTS
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 300),
+    st.sampled_from([0.0, 0.05, 0.3]),
+    st.frozensets(st.integers(1, 300)),
+    st.integers(1, 3),
+    st.floats(0.0, 0.4),
+    st.sampled_from([None, 200.0, 5000.0]),
+    st.booleans(),
+)
+def test_whatever_the_network_does_each_port_is_reported_once_in_order(
+    count: int,
+    loss: float,
+    silent: frozenset[int],
+    pings: int,
+    rtt: float,
+    rate: float | None,
+    anti_flood: bool,
+) -> None:
+    network = host(loss=loss, rate=rate)
+    network.host.rtt = rtt
+    network.host.silent_ports = silent
+    report = scan(network, range(1, count + 1), pings, 0.5, anti_flood=anti_flood)
+    assert [row.port for row in report.hops()] == list(range(1, count + 1))
+    assert all(outcome is Outcome.NOT_REACHED for port, outcome in report.outcomes.items() if port in silent)
+    assert all(1 <= len(row.hop.pings) <= pings for row in report.hops())
