@@ -206,6 +206,14 @@ def test_refused_nearer_is_forged() -> None:
         (NEAR, trace(f"{A} {B} {C} * * * * open", 443)),  # only the answer is farther: lost ones do that
         (NEAR, trace(f"{A} {B} {C} * * * {TARGET} *", 443)),  # the host itself said that a TTL ran out
         (NEAR, trace("*", 443)),
+        (  # the flow that shares a router ends early, another one goes on
+            NEAR,
+            trace(
+                f"{A} {B}|10.9.2.1 {C}|10.9.3.1 {D} {E} {F} {G} *",
+                443,
+                is_lost=lambda ttl, flow: ttl > 3 and flow != 1,
+            ),
+        ),
         (NEAR, trace(ELSEWHERE.replace("open", "closed"), 443, initial=255, back=4)),  # a RST differs anyway
         (REFUSED, trace(ELSEWHERE.replace("open", "closed"), 443, back=4)),
         (f"{A} {B} {C} closed", trace(ELSEWHERE, 443, initial=255, back=4)),
@@ -370,6 +378,12 @@ def test_a_scan_says_dropped_but_not_where() -> None:
             trace(f"10.9.1.1 10.9.2.1 10.9.3.1 {B} *", 443),
             "a branch two hops longer to a silent host",
         ),
+        (SILENCE, trace(f"{A} {B} {C} *", 443), "a branch that answers, to a silent host"),
+        (
+            SILENCE,
+            trace(f"{A} {B}|10.9.2.1 {C}", 443, is_lost=lambda ttl, flow: ttl == 3 and flow != 1),
+            "the flow that went on met another router",
+        ),
     ],
 )
 def test_silence_without_a_passing_control_is_not_called_a_block(
@@ -379,7 +393,7 @@ def test_silence_without_a_passing_control_is_not_called_a_block(
 
 
 def test_a_control_that_goes_on_past_the_shared_router_shows_the_block() -> None:
-    verdict = judge_main(trace(SILENCE, controls=(trace(f"{A} {B} {C} *", 443),)))
+    verdict = judge_main(trace(SILENCE, controls=(trace(f"{A} {B} {C}", 443),)))
     assert (verdict.kind, verdict.hop) == (Kind.BLOCKED, 2)
 
 
@@ -516,6 +530,9 @@ def test_several_silent_routers_are_one_line() -> None:
     [
         trace(f"{A} {B} {C} {D} * open", pings=1),  # one star is any loss
         trace(SILENCE),  # nothing answers beyond
+        trace(  # a silent destination at hop 4, and a longer branch to it
+            f"{A} {B} {C} * {E} *", is_lost=lambda ttl, flow: ttl == 5 and flow != 2
+        ),
         trace(
             f"{A} {B} {C} * {E} open", is_lost=lambda ttl, flow: ttl < 4 and flow == ttl - 1
         ),  # a lossy path
@@ -523,6 +540,11 @@ def test_several_silent_routers_are_one_line() -> None:
 )
 def test_silence_that_may_be_loss_is_no_silent_router(evidence: Evidence) -> None:
     assert Kind.SILENT_ROUTER not in kinds(evidence)
+
+
+def test_a_silent_router_before_a_silent_destination() -> None:
+    verdict = judge(trace(f"{A} {B} * {D} * *"))[1]
+    assert (verdict.kind, verdict.hop) == (Kind.SILENT_ROUTER, 3)
 
 
 def bucket(*asked: tuple[float, bool], ttl: int = 2) -> tuple[ProbeRecord, ...]:

@@ -4,10 +4,11 @@ Silence alone never makes a block: the destination may be down or drop what it d
 all of this:
 
 1. a control port that was answered at TTLs where this port was not, more often than chance allows;
-2. a reason why a branch of another length does not explain it, whose end a silent destination would be: the
-   destination itself answered the control, or the control went on ``NEARER_HOPS`` farther, or both ports
-   passed the very router after which this one fell silent (who hands packets for an address to another
-   router for one port is not its last router for another), or this port met nobody at all.
+2. a reason why a branch of another length does not explain it, at whose end a silent destination would be:
+   the destination itself answered the control; or the control went on ``NEARER_HOPS`` farther; or it went
+   on to the last TTL it was asked at, through the very router after which this port fell silent (who hands
+   packets for an address to another router on one flow is seldom its last router on another); or this port
+   met nobody at all.
 """
 
 from __future__ import annotations
@@ -90,13 +91,21 @@ def _is_block(evidence: Evidence, passing: Passing) -> bool:
     return last is None or any(
         control.distance in passing.ttls
         or passing.ttls[-1] - last >= NEARER_HOPS
-        or _shares(control, evidence, last)
+        or _goes_on_through(control, evidence, last)
         for control in passing.controls
     )
 
 
-def _shares(control: TracedPort, evidence: Evidence, ttl: int) -> bool:
-    return bool(set(evidence.routers.get(ttl, ())) & set(control.routers.get(ttl, ())))
+def _goes_on_through(control: TracedPort, evidence: Evidence, ttl: int) -> bool:
+    """Whether one flow of ``control`` passed a router of this port at ``ttl`` and met its last hop."""
+    end = max(hop.ttl for hop in control.hops)
+    here = _shared_flows(control, evidence, ttl)
+    return any(here & control.flows_through(end, sender) for sender in control.routers.get(end, ()))
+
+
+def _shared_flows(control: TracedPort, evidence: Evidence, ttl: int) -> set[int]:
+    shared = set(evidence.routers.get(ttl, ())) & set(control.routers.get(ttl, ()))
+    return {flow for address in shared for flow in control.flows_through(ttl, address)}
 
 
 def _rejected(evidence: Evidence) -> Verdict | None:
@@ -174,7 +183,7 @@ def where(evidence: Evidence, passing: Passing) -> str:
 
 def _certainty(evidence: Evidence, passing: Passing, control: TracedPort) -> Certainty:
     """Certain where the last hop is shared and too many probes, on too many flows, met silence."""
-    is_shared = _shares(control, evidence, evidence.last_router or 0)
+    is_shared = bool(_shared_flows(control, evidence, evidence.last_router or 0))
     is_clear = passing.chance <= BY_CHANCE_CERTAIN and passing.flows >= ENOUGH_FLOWS
     return Certainty.CERTAIN if is_shared and is_clear else Certainty.LIKELY
 

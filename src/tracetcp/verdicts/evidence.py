@@ -46,6 +46,11 @@ class TracedPort:
             found.setdefault(record.probe.ttl, {})[reply.sender] = None
         return {ttl: tuple(found[ttl]) for ttl in sorted(found)}
 
+    def flows_through(self, ttl: int, address: str) -> set[int]:
+        """The flows on which ``address`` said that a probe's TTL ran out at ``ttl``."""
+        expired = replies(self.own_records, ReplyKind.TIME_EXCEEDED)
+        return {r.probe.flow for r, reply in expired if r.probe.ttl == ttl and reply.sender == address}
+
     @property
     def last_router(self) -> int | None:
         """The highest TTL at which a router answered."""

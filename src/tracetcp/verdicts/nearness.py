@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.model import ReplyKind
+from tracetcp.verdicts.evidence import TCP_KINDS, reply_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,13 +80,34 @@ def _signs(evidence: Evidence, control: TracedPort) -> Iterator[str]:
     distance = evidence.distance or 0
     if distance == 1:
         yield "It answers in place of the first hop."
-    for ttl in range(distance - 1, max(0, distance - 1 - SHARED_WITHIN), -1):
-        shared = set(evidence.routers.get(ttl, ())) & set(control.routers.get(ttl, ()))
-        if shared:
-            yield f"Both ports pass {evidence.place(ttl, min(shared))}, just before the answer."
-            break
+    shared = _shared_router(evidence, control, distance)
+    if shared is not None:
+        yield f"Both ports pass {evidence.place(*shared)}, just before the answer."
     if evidence.answer and control.distance is not None and control.answer:
         yield from _differences(evidence.answer, control.answer, control.port)
+
+
+def _shared_router(evidence: Evidence, control: TracedPort, distance: int) -> tuple[int, str] | None:
+    """The last router before the answer, with its TTL, if a flow of each port went through it.
+
+    The flow of the port is one that was answered, that of the control one that went on past the answer.
+    """
+    answered = {
+        record.probe.flow for record in evidence.own_records if reply_of(record, *TCP_KINDS) is not None
+    }
+    beyond = {
+        flow
+        for ttl, senders in control.routers.items()
+        if ttl >= distance
+        for sender in senders
+        for flow in control.flows_through(ttl, sender)
+    }
+    for ttl in range(distance - 1, max(0, distance - 1 - SHARED_WITHIN), -1):
+        for address in evidence.routers.get(ttl, ()):
+            here = evidence.flows_through(ttl, address) & answered
+            if here and control.flows_through(ttl, address) & beyond:
+                return ttl, address
+    return None
 
 
 def _differences(answer: Reply, other: Reply, port: int) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -87,10 +88,11 @@ def judge_silent(evidence: Evidence) -> Verdict | None:
     ended = evidence.last_row.ttl if evidence.last_row else evidence.last_router or 0
     answered = sum(evidence.answered[ttl] for ttl in evidence.routers)
     rate = loss_rate(answered, sum(evidence.lost[ttl] for ttl in evidence.routers))
+    lost = _lost_before_answers(evidence)
     silent = [
         ttl
-        for ttl in sorted(evidence.lost)
-        if ttl < ended and not evidence.answered[ttl] and rate ** evidence.lost[ttl] <= BY_CHANCE
+        for ttl in sorted(lost)
+        if ttl < ended and not evidence.answered[ttl] and rate ** lost[ttl] <= BY_CHANCE
     ]
     if not silent:
         return None
@@ -102,6 +104,22 @@ def judge_silent(evidence: Evidence) -> Verdict | None:
         evidence=(f"{sum(evidence.lost[ttl] for ttl in silent)} probes unanswered there.",),
         hop=silent[0],
     )
+
+
+def _lost_before_answers(evidence: Evidence) -> Mapping[int, int]:
+    """By TTL: the lost probes that cannot have met a silent destination.
+
+    Where nothing was reached, those are the probes of flows that met a router farther out: other flows may
+    have taken a shorter branch to a destination that says nothing.
+    """
+    if evidence.outcome is not Outcome.NOT_REACHED:
+        return evidence.lost
+    farthest: dict[int, int] = {}
+    for record, _ in replies(evidence.own_records, ReplyKind.TIME_EXCEEDED):
+        flow = record.probe.flow
+        farthest[flow] = max(farthest.get(flow, 0), record.probe.ttl)
+    probes = [record.probe for record in evidence.own_records if not record.replies]
+    return Counter(probe.ttl for probe in probes if probe.ttl < farthest.get(probe.flow, 0))
 
 
 def judge_limited(evidence: Evidence) -> Verdict | None:
