@@ -359,7 +359,7 @@ class Network:
         if len(rtts) > 1:
             rtt = rtts[self._turns[id(place), port] % len(rtts)]
             self._turns[id(place), port] += 1
-        if hasattr(place, "port_rtts"):
+        if place.port_rtts:
             rtt = place.port_rtts.get(port, rtt)
         return rtt + self._chance.random() * place.jitter if place.jitter else rtt
 

@@ -60,7 +60,7 @@ Route (``[[route]]``)
 
 Destination
     address ["203.0.113.80"], address6 ["2001:db8::80"], name
-    rtt [of the last hop], jitter [0], loss
+    rtt [of the last hop], port_rtt, jitter, loss      as for a hop
     open [80], closed, silent, others ["closed"]     ports, and what all the others are
     down [false]        it does not exist: the last router says host unreachable after ``down_after`` [3000]
     refuse_ttl [0]      SYNs that arrive with a TTL up to this are answered RST, on any port
@@ -199,6 +199,7 @@ class Destination:
     addresses: Mapping[int, str]
     name: str
     rtts: tuple[float, ...]
+    port_rtts: Mapping[int, float]
     jitter: float
     loss_out: float
     loss_back: float
@@ -516,6 +517,7 @@ def _read_destination(table: Table, addresses: Mapping[int, str], route: Route) 
         addresses=addresses,
         name=table.text("name"),
         rtts=_rtts(table, route.hops[-1][0].rtts if route.hops else (0.001,)),
+        port_rtts=_port_rtts(table),
         jitter=table.milliseconds("jitter", 0),
         loss_out=loss_out,
         loss_back=loss_back,
