@@ -12,7 +12,7 @@ from simnet.network import Host, Network, Router, Rule, chain
 from simnet.virtual import Report, VirtualProber, trace
 from tracetcp.config import TraceConfig
 from tracetcp.engine import UNBOUNDED
-from tracetcp.engine.sweep import MOST_ATTEMPTS
+from tracetcp.engine.sweep import MOST_ATTEMPTS, Sweep
 from tracetcp.model import Outcome, Reply, ReplyKind, SendFailure
 
 OPEN = frozenset({22, 80, 443, 999})
@@ -185,6 +185,19 @@ def test_when_only_repeated_attempts_are_answered_a_silent_port_gets_the_most() 
     assert sum(probe.port == 1 for _, probe in prober.sent) == MOST_ATTEMPTS
 
 
+def test_a_port_that_answers_while_it_waits_to_be_asked_again_is_not_asked() -> None:
+    config = TraceConfig(host="h", ports=(80,), start_hop=128, max_hops=1, pings=2, timeout=0.5)
+    engine = Sweep(config, b"secret", UNBOUNDED)
+    probe = engine.next_probe(0.0)
+    assert probe is not None
+    engine.sent(probe, 0.0)
+    engine.advance(0.5)
+    engine.receive(Reply(probe.token, ReplyKind.RST, "10.9.9.9", 0.6))
+    assert engine.next_probe(0.6) is None
+    assert [type(event).__name__ for event in engine.events()][-1] == "TraceFinished"
+    assert engine.is_done
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 300),
@@ -193,6 +206,7 @@ def test_when_only_repeated_attempts_are_answered_a_silent_port_gets_the_most() 
     st.integers(1, 3),
     st.floats(0.0, 0.4),
     st.sampled_from([None, 200.0, 5000.0]),
+    st.sampled_from([0.0, 0.4]),
     st.booleans(),
 )
 def test_whatever_the_network_does_each_port_is_reported_once_in_order(
@@ -202,10 +216,11 @@ def test_whatever_the_network_does_each_port_is_reported_once_in_order(
     pings: int,
     rtt: float,
     rate: float | None,
+    jitter: float,
     anti_flood: bool,
 ) -> None:
     network = host(loss=loss, rate=rate)
-    network.host.rtt = rtt
+    network.host.rtt, network.host.jitter = rtt, jitter
     network.host.silent_ports = silent
     report = scan(network, range(1, count + 1), pings, 0.5, anti_flood=anti_flood)
     assert [row.port for row in report.hops()] == list(range(1, count + 1))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simnet.network import Host, Network, Router, Rule, chain
+from simnet.network import Answer, Host, Network, Router, Rule, Syn, chain
 from simnet.virtual import Report, VirtualProber, trace
 from tracetcp.config import TraceConfig
 from tracetcp.model import MplsLabel, Outcome, Probe, Reply, ReplyKind, SendFailure
@@ -310,6 +310,25 @@ def test_one_lost_probe_of_a_hop_is_asked_again_a_second_later() -> None:
     second = [at for at, probe in prober.sent if probe.ttl == 2 and probe.attempt == 2]
     assert second[0] >= 1.0
     assert {probe.flow for _, probe in prober.sent if probe.attempt == 2 and probe.ttl < 3} == {1}
+
+
+def test_a_late_reply_settles_a_cell_before_its_second_try_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = chain(1, 10, host=30)
+    answers, tries = network.answers, list[int]()
+
+    def late_then_lost(syn: Syn, now: float) -> list[Answer]:
+        found = answers(syn, now)
+        if syn.ttl == 2 and syn.source_port == 20_001:
+            tries.append(syn.sequence)
+            return [answer._replace(delay=1.2) for answer in found] if len(tries) == 1 else []
+        return found
+
+    monkeypatch.setattr(network, "answers", late_then_lost)
+    report = trace(network, config())
+    assert report.lines()[1] == "2 10 1200 10 10.0.2.1"
+    assert len(tries) == 2
 
 
 def test_without_anti_flood_nothing_is_paced_or_asked_again() -> None:

@@ -66,11 +66,6 @@ class HopState:
         self.strikes = 0
 
     @property
-    def first(self) -> Cell:
-        """The first attempt."""
-        return self.cells[0]
-
-    @property
     def is_router(self) -> bool:
         """Whether a router said that a packet's TTL ran out here."""
         return any(flight.reply_of(ReplyKind.TIME_EXCEEDED) for flight in self.flights)

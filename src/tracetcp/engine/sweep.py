@@ -170,11 +170,10 @@ class Sweep:
             state = self._again.popleft()
             if not state.is_done:
                 return state
-        if len(self._queue) >= LONGEST_QUEUE:
-            return None
-        port = next(self._ports, None)
+        is_full = len(self._queue) >= LONGEST_QUEUE
+        port = None if is_full else next(self._ports, None)
         if port is None:
-            self._has_more_ports = False
+            self._has_more_ports &= is_full
             return None
         state = PortState(port)
         self._queue.append(state)
@@ -244,7 +243,7 @@ class Sweep:
             self._window.loss_proven(reply.received_at)
         if reply.kind is ReplyKind.RST or reply.kind is ReplyKind.SYN_ACK or state.answers >= self._pings:
             state.is_done = True
-        elif not state.is_done:
+        else:
             self._again.append(state)
 
     def advance(self, now: float) -> None:
@@ -283,9 +282,7 @@ class Sweep:
         """The instant at which ``advance()`` or ``next_probe()`` may have something to do."""
         if self._may_send():
             return -inf
-        wake_at = inf
-        if self._waiting:
-            wake_at = self._waiting[0].sent_at + self._wait()
+        wake_at = self._waiting[0].sent_at + self._wait() if self._waiting else inf
         if self._staying and (self._has_more_ports or self._again):
             wake_at = min(wake_at, self._staying[0].sent_at + self._stay())
         return wake_at

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from hashlib import blake2b
-from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,9 +17,11 @@ _TOKENS_PER_BLOCK = struct.Struct("<16I")
 
 def tokens(secret: bytes) -> Iterator[int]:
     """Yield tokens for ever, spread over the whole 32-bit space (RFC 6528 asks that of sequence numbers)."""
-    for block in count():
+    block = 0
+    while True:
         digest = blake2b(block.to_bytes(8, "little"), key=secret, digest_size=_TOKENS_PER_BLOCK.size).digest()
         yield from _TOKENS_PER_BLOCK.unpack(digest)
+        block += 1
 
 
 def unused(drawn: Iterator[int], used: Container[int]) -> int:

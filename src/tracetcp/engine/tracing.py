@@ -53,11 +53,6 @@ class Inquiry:
         self.control: Flight | None = None
 
     @property
-    def has_control(self) -> bool:
-        """Whether a control probe belongs to it, sent or still to be sent."""
-        return self.control is not None or any(want.purpose is Purpose.CONTROL for _, want, _ in self.to_send)
-
-    @property
     def is_over(self) -> bool:
         """Whether every probe was sent, and answered or given up."""
         flights = [flight for _, flight in self.members]
