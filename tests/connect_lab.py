@@ -1,0 +1,93 @@
+"""Runs the unprivileged prober inside a namespace of the lab, in this process, as uid nobody."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracetcp.config import TraceConfig
+from tracetcp.model import Probe, Reply, ReplyKind
+from tracetcp.probers.connect import ConnectProber
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lab.namespaces import Namespace
+
+CLONE_NEWNET = 0x4000_0000
+NOBODY = 65534
+PATIENCE = 5.0
+"""Seconds to wait for what must come."""
+
+
+class Heard(NamedTuple):
+    """A probe, when it was sent, and its reply."""
+
+    probe: Probe
+    sent_at: float
+    reply: Reply
+
+
+@contextmanager
+def inside(namespace: Namespace) -> Iterator[None]:
+    """Within the block this thread opens its sockets in ``namespace``."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{namespace.name}", os.O_RDONLY)
+    libc = ctypes.CDLL(None)
+    try:
+        assert libc.setns(there, CLONE_NEWNET) == 0
+        yield
+    finally:
+        assert libc.setns(home, CLONE_NEWNET) == 0
+        os.close(home)
+        os.close(there)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Within the block this process is uid nobody; that empties its effective capabilities as well."""
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@contextmanager
+def prober(namespace: Namespace, destination: str, **options: object) -> Iterator[ConnectProber]:
+    """A prober to ``destination`` in ``namespace``; it never has a privilege."""
+    config = TraceConfig(host=destination, **options)  # type: ignore[arg-type]
+    with inside(namespace), as_nobody():
+        opened = ConnectProber(config, destination)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def probe(ttl: int, port: int = 80, flow: int = 0) -> Probe:
+    """A probe with a token of its own."""
+    return Probe(secrets.randbits(32), port, ttl, 1, flow)
+
+
+def ask(opened: ConnectProber, *probes: Probe, patience: float = PATIENCE) -> list[Heard]:
+    """Send ``probes`` and wait for as many replies; in the order of ``probes``."""
+    sent: dict[int, tuple[Probe, float]] = {}
+    for asked in probes:
+        sent_at = opened.send(asked)
+        assert isinstance(sent_at, float), sent_at
+        sent[asked.token] = (asked, sent_at)
+    replies: list[Reply] = []
+    until = opened.clock() + patience
+    while len(replies) < len(sent) and opened.clock() < until:
+        replies.extend(opened.receive(until))
+    order = [asked.token for asked in probes]
+    return sorted((Heard(*sent[r.token], r) for r in replies), key=lambda h: order.index(h.reply.token))
+
+
+def kinds(heard: Sequence[Heard]) -> list[tuple[ReplyKind, str]]:
+    """What was answered by whom."""
+    return [(h.reply.kind, h.reply.sender) for h in heard]
