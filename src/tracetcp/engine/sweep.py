@@ -307,7 +307,8 @@ class Sweep:
         )
         for sent in state.sent:
             del self._flights[sent.probe.token]
-        state.sent.clear()  # breaks the cycle of references: memory must not wait for the collector
+        state.sent.clear()  # breaks the cycles of references: memory must not wait for the collector
+        state.final = None
         self.ports_done += 1
 
     def _row(self, state: PortState) -> Hop:

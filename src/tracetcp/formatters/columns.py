@@ -15,13 +15,10 @@ LOST = "*"
 
 def columns(cells: Iterable[str], prefix: str = "") -> str:
     """``prefix``, then each cell at the next tab stop of the line; nothing trails the last cell."""
-    line = prefix
-    has_cell = False
-    for cell in cells:
-        if has_cell:
-            line = line.ljust((len(line) // TAB_STOP + 1) * TAB_STOP)
-        line += cell
-        has_cell = True
+    rest = iter(cells)
+    line = prefix + next(rest, "")
+    for cell in rest:
+        line = line.ljust((len(line) // TAB_STOP + 1) * TAB_STOP) + cell
     return line + "\n"
 
 

@@ -32,13 +32,12 @@ class CondensedFormatter:
 
     def render(self, event: Event, texts: Sequence[Mapping[str, str]] = ()) -> str:
         """The text of ``event``, empty where there is nothing to show (``texts``: see VerboseFormatter)."""
-        match event:
-            case HopFinished(port, hop):
-                self._rows += 1
-                number = 1 if self._is_scan else hop.ttl
-                row = [str(number), *cells(hop, texts, self._precision, REACHED)]
-                return columns(row, f"[{self._address}:{port}]  ")
-            case TraceStarted():
-                had_several_rows, self._rows = self._rows > 1, 0
-                return "\n" if had_several_rows else ""
+        if isinstance(event, HopFinished):
+            self._rows += 1
+            number = "1" if self._is_scan else str(event.hop.ttl)
+            row = [number, *cells(event.hop, texts, self._precision, REACHED)]
+            return columns(row, f"[{self._address}:{event.port}]  ")
+        if isinstance(event, TraceStarted):
+            had_several_rows, self._rows = self._rows > 1, 0
+            return "\n" if had_several_rows else ""
         return ""

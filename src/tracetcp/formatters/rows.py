@@ -23,12 +23,13 @@ def cells(
 
     ``reached`` holds the sentence for an open and a closed destination, with ``{rtt}`` and ``{address}``.
     """
-    final = hop.final_reply
-    if hop.outcome is not None and hop.outcome in reached and final is not None:
+    if hop.outcome is not None and hop.outcome in reached:
         *lost, answer = hop.pings
         rtt = milliseconds(answer.rtt or 0.0, precision)
-        sentence = reached[hop.outcome].format(rtt=rtt, address=final.sender)
-        return [*(ping_cell(ping, precision) for ping in lost), sentence]
+        address = answer.reply.sender if answer.reply else ""
+        sentence = reached[hop.outcome].format(rtt=rtt, address=address)
+        return [*[ping_cell(ping, precision) for ping in lost], sentence]
+    final = hop.final_reply
     row = [ping_cell(ping, precision) for ping in hop.pings]
     if hop.outcome is Outcome.UNREACHABLE and final is not None:
         return [*row, f"{final.sender} reports: {icmp_words(final.icmp_type, final.icmp_code)}"]
