@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shlex
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from connect_lab import PATIENCE, as_nobody, ask, inside, kinds, probe, prober
-from lab import DEAD, DEAD_6, SERVER, SERVER_6, Chain, near, rules
+from lab import DEAD, DEAD_6, SERVER, SERVER_6, Chain, near, program, rules, shape
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import MplsLabel, ReplyKind, SendFailure
 from tracetcp.probers import connect, descriptors, errqueue
@@ -111,6 +113,7 @@ def test_routes_that_lead_nowhere_are_told(
     lab: Chain, family: int, server: str, route: str, icmp: tuple[int, int]
 ) -> None:
     lab.ip("r2", f"route add {route} {server}", f"route del {route} {server}")
+    time.sleep(1.1)  # Linux says so once a second, and the last test may have been a moment ago
     with prober(lab.client, server) as opened:
         (heard,) = ask(opened, probe(64))
     assert kinds([heard]) == [(UNREACHABLE, near(2, family))]
@@ -392,3 +395,41 @@ def test_labels_are_found_behind_the_quote() -> None:
     tcp = bytes(128 - 20) + extension
     assert errqueue._labels(tcp, ip_header=20) == (MplsLabel(0x03039, 1, False, 1),)
     assert errqueue._labels(tcp[:40], ip_header=20) == ()
+
+
+def run_limited(lab: Chain, arguments: str, descriptors_allowed: int) -> program.Finished:
+    """Run the program as nobody with so many descriptors."""
+    command = program.command(lab.client, shlex.split(arguments), user="nobody")
+    began_at = time.monotonic()
+    finished = subprocess.run(
+        ["bash", "-c", f'ulimit -n {descriptors_allowed}; exec "$@"', "bash", *command],
+        env=program.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return program.Finished(
+        finished.returncode, finished.stdout, finished.stderr, time.monotonic() - began_at
+    )
+
+
+def test_a_whole_scan_with_few_descriptors(lab: Chain) -> None:
+    finished = run_limited(lab, f"-s 1 65535 {SERVER}", 256)
+    assert finished.status == 0
+    assert len(finished.rows) == 65_535
+    opened = [row.split(":")[1].split("]")[0] for row in finished.rows if "Port OPEN" in row]
+    assert opened == ["21", "23", "80", "443"]
+    assert sum("Port CLOSED" in row for row in finished.rows) == 65_531
+
+
+@BOTH
+def test_a_trace_says_the_same_as_with_raw_sockets(lab: Chain, family: int, server: str) -> None:
+    for arguments in (
+        server,
+        f"-n [{server}]:81" if family == 6 else f"-n {server}:81",
+        f"-c -r 79 81 {server}",
+    ):
+        ordinary, raw = lab.run(arguments, user="nobody"), lab.run(arguments)
+        assert shape(ordinary.out) == shape(raw.out)
+        assert ordinary.status == raw.status == 0
