@@ -122,7 +122,9 @@ class _Loop:
             probe = engine.next_probe(now)
             if probe is None:
                 return False
-            result = self._send(probe)
+            result = self._prober.send(probe)
+            if not isinstance(result, float) and result.errno in OUT_OF_BUFFERS:
+                result = self._insist(probe, result)
             if isinstance(result, float):
                 self._has_sent = True
                 engine.sent(probe, result)
@@ -143,14 +145,13 @@ class _Loop:
             lookup.acknowledge()
         self._engine.advance(min(self._prober.clock(), max(until, now)))
 
-    def _send(self, probe: Probe) -> float | SendFailure:
-        """Send, with a few pauses where the system is only out of buffers."""
-        result = self._prober.send(probe)
+    def _insist(self, probe: Probe, result: float | SendFailure) -> float | SendFailure:
+        """Try again after short pauses: the system was only out of buffers."""
         for pause in BUFFER_PAUSES:
-            if isinstance(result, float) or result.errno not in OUT_OF_BUFFERS:
-                break
             sleep(pause)
             result = self._prober.send(probe)
+            if isinstance(result, float) or result.errno not in OUT_OF_BUFFERS:
+                break
         return result
 
     def _take(self) -> None:

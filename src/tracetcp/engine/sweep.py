@@ -143,9 +143,10 @@ class Sweep:
 
     def next_probe(self, now: float) -> Probe | None:
         """The probe to send now, None when nothing may leave before ``wake_at()``."""
-        self._forget_gone(now)
         if not self._may_send():
-            return None
+            self._forget_gone(now)
+            if not self._may_send():
+                return None
         state = self._next_port()
         if state is None:
             return None

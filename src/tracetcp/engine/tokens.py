@@ -26,4 +26,7 @@ def tokens(secret: bytes) -> Iterator[int]:
 
 def unused(drawn: Iterator[int], used: Container[int]) -> int:
     """The next token that is not in ``used``: chance repeats one of 32 bits in every other full scan."""
-    return next(token for token in drawn if token not in used)
+    token = next(drawn)
+    while token in used:
+        token = next(drawn)
+    return token
