@@ -16,6 +16,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from functools import lru_cache
+from hashlib import blake2b
 from ipaddress import ip_address
 from itertools import count
 from math import inf
@@ -241,16 +242,18 @@ class Network:
 
     def _walk(self, routes: tuple[int, ...], flow: Flow) -> _Path:
         """The routers that ``flow`` takes when these routes share the load."""
-        source, destination, source_port, port = flow
-        numbers = (int.from_bytes(source, "big"), int.from_bytes(destination, "big"), source_port, port)
-        seed = self._scenario.seed
-        route = self._scenario.routes[routes[hash((seed, 0, numbers)) % len(routes)]]
+        route = self._scenario.routes[routes[self._pick(flow, 0, len(routes))]]
         routers: list[Router] = []
         for number, choices in enumerate(route.hops, 1):
             links = routers[-1].links if routers else ()
             allowed = [choices[link] for link in links] or choices
-            routers.append(allowed[hash((seed, number, numbers)) % len(allowed)])
+            routers.append(allowed[self._pick(flow, number, len(allowed))])
         return _path_of(routers, self._scenario.loop)
+
+    def _pick(self, flow: Flow, hop: int, choices: int) -> int:
+        """What ``hop`` picks for ``flow``: hops choose independently, as routers with salts of their own."""
+        text = f"{flow} {hop} {self._scenario.seed}".encode()
+        return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") % choices
 
     def _travel(self, now: float, trip: _Trip) -> bool:
         """Take a SYN past the hops that touch it; whether it is still there."""
@@ -508,6 +511,8 @@ def rewritten(syn: Syn, rewrite: Rewrite) -> Syn:
     """``syn`` with what ``rewrite`` changes."""
     changes: dict[str, object] = {}
     for name, (number, is_added) in rewrite.numbers.items():
+        if name == ABSENT[syn.family]:
+            continue
         if name == "mss":
             if syn.options[:2] == MSS:
                 changes["options"] = mss_option(number) + syn.options[4:]
@@ -520,6 +525,8 @@ def rewritten(syn: Syn, rewrite: Rewrite) -> Syn:
     return syn._replace(**changes)  # type: ignore[arg-type]
 
 
+ABSENT = {4: "flow_label", 6: "ip_id"}
+"""What packets of a family do not have."""
 _WIDTHS = {
     "source_port": 0xFFFF,
     "destination_port": 0xFFFF,

@@ -340,9 +340,9 @@ def _read_route(
     for each in table.tables("hop"):
         for index in range(each.whole("count", 1, 1, LONGEST_PATH)):
             number = len(hops) + 1
+            if number > LONGEST_PATH:
+                raise ScenarioError(f"{each.where}: it is hop {number}; a TTL reaches {LONGEST_PATH} at most")
             hops.append(_read_hop(each, Table(defaults, "defaults"), number, index, destination))
-    if len(hops) > LONGEST_PATH:
-        raise ScenarioError(f"{table.where}: {len(hops)} hops; a TTL reaches {LONGEST_PATH} at most")
     _check_links(table, hops)
     since = table.milliseconds("since", 0) if is_whole else 0
     attempt = table.whole("attempt", 1, 1, 1000) if is_whole else 1

@@ -52,8 +52,10 @@ class Table:
 
     def whole(self, key: str, default: int, low: int, high: int) -> int:
         """A whole number from ``low`` to ``high``."""
-        value = self.number(key, default, low, high)
-        if not isinstance(value, int):
+        value = self.value(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise self.wrong(key, f"a whole number from {low} to {high}")
         return value
 

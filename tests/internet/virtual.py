@@ -88,10 +88,10 @@ class VirtualProber:
         """Jump to the first arrival, or to ``until``. Waiting for ever fails the test."""
         while True:
             at = max(self._now, min(self._simulation.next_at, self._next_injected_at(), until))
+            assert at < inf, "the engine waits for ever: nothing is in flight and no instant was given"
             if at >= self._interrupt_at:
                 self._now, self._interrupt_at = max(self._now, self._interrupt_at), inf
                 raise KeyboardInterrupt
-            assert at < inf, "the engine waits for ever: nothing is in flight and no instant was given"
             self._now = at
             if replies := self._arrived():
                 return replies
