@@ -207,6 +207,15 @@ def test_a_bottleneck_queues_and_then_drops() -> None:
     assert prober.counts.queue_losses == 4
 
 
+def test_a_bottleneck_stands_behind_its_hop_and_before_the_next() -> None:
+    path = network("1 2[drop 81] 3[drop 82] | rtt 10 | open 80", bottleneck={"hop": 2, "rate": 1, "queue": 1})
+    prober = VirtualProber(path)
+    for port in (81, 82, 80):
+        prober.send(probe(9, port=port))
+    assert prober.counts.queue_losses == 1
+    assert gather(prober) == []
+
+
 # Several paths
 
 
@@ -803,16 +812,28 @@ def ask_dns(wording: Dns, name: str, kind: str) -> Any:
 
 
 def test_the_name_server_says_what_the_scenario_says() -> None:
+    import dns.exception
+    import dns.message
+    import dns.reversename
+
     wording = load("documented-open-silent-hop").dns
     assert str(ask_dns(wording, "192.168.0.1", "PTR").answer[0][0]) == "wintermute."
     assert str(ask_dns(wording, "www.ebay.co.uk", "A").answer[0][0]) == "66.135.192.41"
-    assert str(ask_dns(wording, "www.ebay.co.uk", "AAAA").answer[0][0]) == "2001:db8::80"
+    assert not ask_dns(wording, "www.ebay.co.uk", "AAAA").answer
+    own = load("failing-dns").dns
+    assert str(ask_dns(own, "www.example", "AAAA").answer[0][0]) == "2001:db8::80"
     assert ask_dns(wording, "10.9.9.9", "PTR").rcode() == 3
     assert not ask_dns(wording, "www.ebay.co.uk", "MX").answer
     failing = load("failing-dns").dns
     assert ask_dns(failing, "10.1.1.1", "PTR") is None
     assert ask_dns(failing, "10.2.1.1", "PTR").rcode() == 2
     assert ask_dns(failing, "10.4.1.1", "PTR").rcode() == 5
+    garbled = load("failing-dns").dns
+    query = dns.message.make_query(dns.reversename.from_address("10.3.1.1"), "PTR")
+    garbage = dns_answer(garbled, query, subject_of(query))
+    assert garbage is not None
+    with pytest.raises(dns.exception.DNSException):
+        dns.message.from_wire(garbage)
     hostile = load("hostile-dns").dns
     assert ask_dns(hostile, "10.1.1.1", "PTR").answer[0][0].target.labels[0] == b"\x1b[31mred\x1b[0m\x07"
     assert len(ask_dns(hostile, "10.4.1.1", "PTR").answer[0]) == 2
@@ -867,6 +888,7 @@ def test_noise_begins_with_the_first_syn_and_the_kernel_takes_all_of_it() -> Non
         time.sleep(0.5)
         counts = internet.counts()
     assert counts["noise"] > before + 50
+    assert counts["last_ttl"] == 2
     assert counts["refused"] == 0
 
 
@@ -881,3 +903,12 @@ def test_the_namespace_knows_names_and_has_no_other_way_out() -> None:
         links = json.loads(internet.run(["ip", "-json", "link"]).stdout)
         assert [link["ifname"] for link in links] == ["lo", "internet0"]
         assert internet.counts()["strays"] == 0
+
+
+@pytest.mark.netns
+def test_the_simulator_reports_as_it_ends() -> None:
+    with simulated(network("1")) as internet:
+        internet._simulator.terminate()
+        out, _ = internet._simulator.communicate(timeout=10)
+    assert json.loads(out)["syns"] == 0
+    assert internet._simulator.returncode == 0

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from internet.scenario import Dns
 
 CODES = {"servfail": dns.rcode.SERVFAIL, "refused": dns.rcode.REFUSED, "nxdomain": dns.rcode.NXDOMAIN}
+GARBAGE = b"\xff" * 40
 ADDRESS_TYPES = {dns.rdatatype.A: 4, dns.rdatatype.AAAA: 6}
 
 
@@ -72,7 +73,7 @@ def answer(wording: Dns, query: dns.message.Message, subject: str) -> bytes | No
     if failure == "timeout":
         return None
     if failure == "garbage":
-        return query.to_wire()[:2] + os.urandom(40)
+        return query.to_wire()[:2] + GARBAGE
     response = dns.message.make_response(query, recursion_available=True)
     if failure is not None:
         response.set_rcode(CODES[failure])

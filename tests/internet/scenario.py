@@ -76,7 +76,7 @@ Bottleneck: ``hop`` [1], ``rate`` packets per second behind it, ``queue`` [100] 
 Noise (TUN only): ``per_second`` [0] packets that answer nothing, of all ``kinds`` in ``noise.KINDS``
 DNS (TUN only): ``delay`` [0] of answers; ``names``: table address -> name, or a list of names;
 ``delays``: address or name -> milliseconds; ``failures``: address or name -> "servfail", "refused",
-"nxdomain", "timeout" or "garbage"; ``hosts``: table name -> addresses
+"nxdomain", "timeout" or "garbage"; ``hosts``: table name -> addresses [those of the destination's ``name``]
 """
 
 from __future__ import annotations
@@ -265,16 +265,6 @@ class Scenario:
     def of(cls, values: Values, where: str = "scenario") -> Scenario:
         """The network that ``values`` describes; raises ``ScenarioError``."""
         return _read_scenario(Table(values, where))
-
-    def rtt_to(self, hop: int) -> float:
-        """The first round trip time of a hop of the first route, or of the destination behind it."""
-        hops = self.routes[0].hops
-        return (hops[hop - 1][0] if hop <= len(hops) else self.destination).rtts[0]
-
-    @property
-    def distance(self) -> int:
-        """The hop number of the destination on the first route."""
-        return len(self.routes[0].hops) + 1
 
 
 def load(path: Path | str) -> Scenario:
