@@ -18,7 +18,7 @@ from connect_lab import PATIENCE, as_nobody, ask, inside, kinds, probe, prober
 from lab import DEAD, DEAD_6, SERVER, SERVER_6, Chain, near, program, rules, shape
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import MplsLabel, ReplyKind, SendFailure
-from tracetcp.probers import connect, descriptors, errqueue
+from tracetcp.probers import descriptors, errqueue
 
 pytestmark = pytest.mark.netns
 
@@ -255,7 +255,7 @@ def test_stamps_are_the_kernels_and_on_our_clock(lab: Chain) -> None:
 
 
 def test_a_wall_clock_that_is_set_does_not_bend_the_rtt(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect.time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
     with prober(lab.client, SERVER) as opened:
         (heard,) = ask(opened, probe(2))
     assert 0 < heard.reply.received_at - heard.sent_at < PATIENCE

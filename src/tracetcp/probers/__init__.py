@@ -6,23 +6,27 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracetcp.errors import NoPermission, ProberError
+from tracetcp.errors import NoPermission
 
 if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
     from tracetcp.probers.connect import ConnectProber
+    from tracetcp.probers.generic import ScapyProber
     from tracetcp.probers.raw import RawProber
 
 
-def open_prober(config: TraceConfig, destination: str) -> RawProber | ConnectProber:
+def open_prober(config: TraceConfig, destination: str) -> RawProber | ConnectProber | ScapyProber:
     """The prober for ``destination`` (an address, perhaps with an IPv6 scope); ``kind`` names the one chosen.
 
-    Raw sockets where the system grants them; otherwise the prober that needs no privilege, unless the
-    configuration insists on raw sockets (``raw_only``, or a ``gateway``, which takes them). Raises
-    ``NoPermission`` then, and ``NoRoute``, ``UsageError`` or ``ProberError`` for what else is in the way.
+    On Linux raw sockets where the system grants them; otherwise the prober that needs no privilege, unless
+    the configuration insists on raw sockets (``raw_only``, or a ``gateway``, which takes them). Elsewhere
+    scapy's own sockets. Raises ``NoPermission`` where the system refuses those, and ``NoRoute``,
+    ``UsageError`` or ``ProberError`` for what else is in the way.
     """
     if sys.platform != "linux":
-        raise ProberError(f"probing is not possible on {sys.platform}: run tracetcp on Linux")
+        from tracetcp.probers.generic import ScapyProber
+
+        return ScapyProber(config, destination)
     from tracetcp.probers.raw import RawProber
 
     try:

@@ -1,0 +1,160 @@
+"""The prober of macOS and Windows, on this system's kernels: scapy opens its sockets here too.
+
+Each runs in a process of its own: scapy decides on import how it captures. ``pcap`` is the way of Windows
+(and of macOS where libpcap is preferred), ``native`` stands for BPF.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import SERVER, SERVER_6, near
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lab import Chain
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+WAYS = pytest.mark.parametrize("way", ["native", "pcap"])
+
+SCRIPT = """
+import os, sys
+way, target, interface, gateway, *probes = sys.argv[1:]
+from scapy.config import conf
+conf.use_pcap = way == "pcap"
+from tracetcp.config import TraceConfig
+from tracetcp.errors import TracetcpError
+from tracetcp.model import Probe
+from tracetcp.probers.generic import ScapyProber
+config = TraceConfig(host=target, interface=interface or None, gateway=gateway or None)
+try:
+    prober = ScapyProber(config, target)
+except TracetcpError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+reader, writer = os.pipe()
+prober.wake_on(reader)
+began_at = prober.clock()
+assert prober.receive(began_at + 5) == []
+assert prober.clock() - began_at < 3, "a descriptor to wake on was not looked at"
+print("from", prober.source)
+sent = {}
+for token, words in enumerate(probes, 0x12345678):
+    ttl, port = map(int, words.split(":"))
+    sent[token] = prober.send(Probe(token, port, ttl, 1, token % 8))
+heard = {}
+until = prober.clock() + 5
+while len(heard) < len(sent) and prober.clock() < until:
+    heard |= {reply.token: reply for reply in prober.receive(until)}
+for token, sent_at in sent.items():
+    reply = heard[token]
+    assert -0.001 < reply.received_at - sent_at < 5
+    print(reply.kind.value, reply.sender, reply.reply_ttl)
+prober.close()
+"""
+
+
+def heard(
+    lab: Chain,
+    way: str,
+    target: str,
+    *probes: str,
+    interface: str = "",
+    gateway: str = "",
+    prefix: Sequence[str] = (),
+) -> list[str]:
+    """What a prober hears that is sent ``ttl:port`` probes; its complaint if it does not start."""
+    command = [*lab.client.prefix, *prefix, sys.executable, "-c", SCRIPT, way, target, interface, gateway]
+    finished = subprocess.run(
+        [*command, *probes],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return (finished.stdout + finished.stderr).splitlines()
+
+
+@pytest.mark.netns
+@WAYS
+@pytest.mark.parametrize(("family", "server"), [(4, SERVER), (6, SERVER_6)])
+def test_routers_open_and_closed_ports_answer(lab: Chain, way: str, family: int, server: str) -> None:
+    own = "10.0.1.2" if family == 4 else "fd00:1::2"
+    assert heard(lab, way, server, "1:80", "3:80", "6:80", "64:443", "64:81") == [
+        f"from {own}",
+        f"time exceeded {near(1, family)} 64",
+        f"time exceeded {near(3, family)} 62",
+        f"time exceeded {near(6, family)} 59",
+        f"syn-ack {server} 58",
+        f"rst {server} 58",
+    ]
+
+
+@pytest.mark.netns
+@WAYS
+@pytest.mark.parametrize(
+    ("family", "server", "gateway", "own"),
+    [(4, SERVER, "10.0.99.1", "10.0.99.2"), (6, SERVER_6, "fd00:99::1", "fd00:99::2")],
+)
+def test_a_gateway_and_an_interface_are_taken(
+    lab: Chain, way: str, family: int, server: str, gateway: str, own: str
+) -> None:
+    expected = [f"from {own}", f"time exceeded {gateway} 64", f"time exceeded {near(3, family)} 63"]
+    assert heard(lab, way, server, "1:80", "2:80", gateway=gateway) == expected
+    assert heard(lab, way, server, "1:80", "2:80", interface="eth1") == expected
+    assert heard(lab, way, server, "1:80", "2:80", interface=own) == [
+        *expected[:1],
+        f"time exceeded {gateway} 64",
+        expected[2],
+    ]
+
+
+@pytest.mark.netns
+def test_a_link_local_target_is_reached_by_its_scope(lab: Chain) -> None:
+    shown = lab.nodes["r1"].run(["ip", "-6", "-o", "address", "show", "near", "scope", "link"])
+    target = shown.split()[3].partition("/")[0] + "%eth0"
+    assert heard(lab, "native", target, "64:81")[1:] == [f"rst {target} 64"]
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(
+    ("target", "options", "complaint"),
+    [
+        (SERVER, {"interface": "eth7"}, "UsageError: there is no interface eth7: use one of eth0, eth1, lo"),
+        (SERVER, {"interface": "192.0.2.7"}, "UsageError: no interface has the address 192.0.2.7"),
+        (SERVER, {"interface": "fd00:1::2"}, "FamilyMismatch: interface address fd00:1::2 is IPv6"),
+        (SERVER, {"gateway": "fd00:99::1"}, "FamilyMismatch: gateway fd00:99::1 is not of the target's"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(
+    lab: Chain, target: str, options: dict[str, str], complaint: str
+) -> None:
+    (told,) = heard(lab, "native", target, **options)
+    assert told.startswith(complaint)
+
+
+@pytest.mark.netns
+def test_no_route_is_a_sentence(lab: Chain) -> None:
+    lab.ip(
+        "client",
+        "route del default\nroute del default",
+        f"route add default via {near(1)}\nroute add default via 10.0.99.1 metric 4096",
+    )
+    (told,) = heard(lab, "native", "192.0.2.1")
+    assert told.startswith("NoRoute: no route to 192.0.2.1")
+
+
+@pytest.mark.netns
+@WAYS
+def test_a_capture_that_is_refused_is_a_sentence(lab: Chain, way: str) -> None:
+    powerless = ("setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw")
+    (told,) = heard(lab, way, SERVER, prefix=powerless)
+    assert told.startswith("NoPermission: the system refuses to capture packets on eth0")
+    assert told.endswith("run tracetcp with sudo, or grant this user read and write access to /dev/bpf*")
