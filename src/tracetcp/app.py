@@ -9,12 +9,12 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from tracetcp.errors import MissingHost, TracetcpError
-from tracetcp.model import Event, Outcome, TraceFinished
+from tracetcp.model import AddressSeen, Event, Outcome, TraceFinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tracetcp.cli import Display, Invocation
+    from tracetcp.cli import Check, Display, Invocation
     from tracetcp.config import TraceConfig
 
 REACHED = (Outcome.OPEN, Outcome.CLOSED)
@@ -23,6 +23,9 @@ EXIT_NOT_REACHED = 1
 EXIT_COULD_NOT_RUN = 3
 EXIT_INTERRUPTED = 130
 SECRET_BYTES = 16
+WITHOUT_PRIVILEGE = (
+    "tracetcp: no raw sockets, probing without privileges: where routers share load a column may mix paths"
+)
 DEBUG_VARIABLE = "TRACETCP_DEBUG"
 
 
@@ -69,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from tracetcp.cli import Message, parse
+    from tracetcp.cli import Check, Message, parse
 
     understood = parse(argv)
     if sys.stdout is None:
@@ -77,6 +80,8 @@ def _run(argv: Sequence[str]) -> int:
     if isinstance(understood, Message):
         _write(understood.text)
         return 0
+    if isinstance(understood, Check):
+        return check(understood)
     return trace(understood)
 
 
@@ -93,6 +98,8 @@ def trace(invocation: Invocation) -> int:
     with ExitStack() as stack:
         prober = open_prober(config, destination)
         stack.callback(prober.close)
+        if prober.kind == "connect":
+            _complain(WITHOUT_PRIVILEGE)
         drop_privileges()
         lookups = [] if display.numeric else [ReverseNames()]
         for lookup in lookups:
@@ -101,11 +108,36 @@ def trace(invocation: Invocation) -> int:
         render = open_formatter(config, display, destination)
         texts = [lookup.found for lookup in lookups]
         status = EXIT_NOT_REACHED
+        is_silent = True
         for events in run(engine, prober, lookups):
             _write("".join([render(event, texts) for event in events]))
+            is_silent = is_silent and not any(isinstance(event, AddressSeen) for event in events)
             if any(isinstance(event, TraceFinished) and event.outcome in REACHED for event in events):
                 status = EXIT_REACHED
+        if is_silent:
+            _explain_silence(destination, prober.source)
         return status
+
+
+def check(asked: Check) -> int:
+    """Look whether this machine can trace, and say what was found; 3 if anything failed."""
+    from tracetcp.diagnosis import check as looks
+    from tracetcp.names import resolve
+
+    address = resolve(asked.host, asked.family) if asked.host is not None else None
+    status = 0
+    for finding in looks(address):
+        _write(f"{'passed' if finding.is_passed else 'failed'}  {finding.subject}: {finding.sentence}\n")
+        if not finding.is_passed:
+            status = EXIT_COULD_NOT_RUN
+    return status
+
+
+def _explain_silence(destination: str, source: str) -> None:
+    from tracetcp.diagnosis import after_silence
+
+    for finding in after_silence(destination, source):
+        _complain(f"tracetcp: nothing answered: {finding.sentence}")
 
 
 def open_formatter(

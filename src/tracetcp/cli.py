@@ -67,6 +67,14 @@ class Message:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A command line that asks whether this machine can trace, towards ``host`` if one is given."""
+
+    host: str | None
+    family: int | None = None
+
+
 class _Help(argparse.Action):
     """Ends parsing with a text, as ``help`` and ``version`` of argparse do by printing it."""
 
@@ -193,11 +201,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     about = parser.add_argument_group("about")
     about.add_argument("-?", "--help", dest="help", nargs=0, action=_Help, help="show this help")
+    about.add_argument(
+        "--check", action="store_true", help="look whether this machine can trace (to the host, if given)"
+    )
     about.add_argument("-v", "--version", dest="version", nargs=0, action=_Help, help="show the version")
     return parser
 
 
-def parse(argv: Sequence[str]) -> Invocation | Message:
+def parse(argv: Sequence[str]) -> Invocation | Message | Check:
     """Understand a command line; raises ``UsageError`` with a sentence for whatever is wrong with it."""
     parser = build_parser()
     try:
@@ -205,6 +216,9 @@ def parse(argv: Sequence[str]) -> Invocation | Message:
     except _MessageAsked as asked:
         return Message(asked.text)
     _refuse_unknown(parser, [word for word in rest if word.startswith("-") and word != "-"])
+    if options.check:
+        targets = [*options.target, *rest]
+        return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
     return Invocation(_config(options, _only_target([*options.target, *rest])), _display(options))
 
 
@@ -227,8 +241,7 @@ def _only_target(targets: list[str]) -> str:
 
 
 def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
-    if options.ipv4 and options.ipv6:
-        raise UsageError("-4 and -6 exclude each other: give one of them, or neither")
+    family = _family(options)
     if options.port_range and options.scan:
         raise UsageError("-r and -s both name a port range: give one of them")
     target = parse_target(typed)
@@ -246,11 +259,17 @@ def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
         pings=values["pings"],
         timeout=values["timeout"] / 1000,
         anti_flood=not options.no_anti_flood,
-        family=4 if options.ipv4 else 6 if options.ipv6 else None,
+        family=family,
         interface=options.interface,
         gateway=options.gateway,
         raw_only=options.raw,
     )
+
+
+def _family(options: argparse.Namespace) -> int | None:
+    if options.ipv4 and options.ipv6:
+        raise UsageError("-4 and -6 exclude each other: give one of them, or neither")
+    return 4 if options.ipv4 else 6 if options.ipv6 else None
 
 
 def _display(options: argparse.Namespace) -> Display:
