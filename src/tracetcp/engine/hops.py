@@ -45,6 +45,11 @@ class Cell:
         self.state = CellState.UNSENT
         self.flight: Flight | None = None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its probe was given up, for now at least."""
+        return self.state in (CellState.LOST, CellState.DOUBTFUL)
+
     def ping(self) -> Ping:
         """The cell as it is shown: a Time Exceeded tells more of a hop than whatever else came."""
         reply = None

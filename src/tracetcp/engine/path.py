@@ -390,7 +390,7 @@ class Path:
         lost = tuple(
             cell.ping()
             for cell in hop.cells[: min(flight.probe.attempt, self.pings) - 1]
-            if cell.flight is not None and cell.flight.probe.flow not in answered_flows
+            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows
         )
         attempt = flight.probe.attempt
         if reply.kind is ReplyKind.RST:
