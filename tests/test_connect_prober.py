@@ -18,7 +18,7 @@ from connect_lab import PATIENCE, as_nobody, ask, inside, kinds, probe, prober
 from lab import DEAD, DEAD_6, SERVER, SERVER_6, Chain, near, program, rules, shape
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import MplsLabel, ReplyKind, SendFailure
-from tracetcp.probers import descriptors, errqueue
+from tracetcp.probers import connect, descriptors, errqueue, single_syn
 
 pytestmark = pytest.mark.netns
 
@@ -31,6 +31,7 @@ TE, UNREACHABLE, SYN_ACK, RST = (
 BOTH = pytest.mark.parametrize(("family", "server"), [(4, SERVER), (6, SERVER_6)])
 LATE_SECONDS = 1.4
 LATE_TIME_EXCEEDED, LATE_SYN_ACK, LATE_RST, NEVER = 7001, 7002, 7003, 7004
+LATE_REASSEMBLY, LATE_SYN_ACK_RST = 7005, 7006
 OVER_TWO_RETRANSMISSIONS = 3.4
 
 
@@ -176,12 +177,11 @@ def test_a_link_local_sender_has_its_scope(lab: Chain) -> None:
     assert kinds(heard) == [(UNREACHABLE, target)]
 
 
-def late_server(lab: Chain) -> None:
-    """Let the server answer some ports after ``LATE_SECONDS``, and one never."""
-    ports = (LATE_TIME_EXCEEDED, LATE_SYN_ACK, LATE_RST, NEVER)
-    lab.nft("server", rules.arriving(rules.drop(*ports)))
+def late_server(lab: Chain, seconds: float = LATE_SECONDS) -> None:
+    """Let the server answer some ports after ``seconds``, and one never."""
+    lab.nft("server", rules.arriving(rules.drop("7001-7006")))
     server = Path(__file__).parent / "servers" / "late.py"
-    lab.start("server", [sys.executable, str(server), "eth0", str(LATE_SECONDS)])
+    lab.start("server", [sys.executable, str(server), "eth0", str(seconds)])
 
 
 @BOTH
@@ -219,6 +219,47 @@ def test_open_connections_are_reset(lab: Chain, family: int, server: str) -> Non
     assert last & 0x04
     assert lab.nodes["server"].run(["ss", "-Htn", "state", "connected"]) == ""
     assert lab.client.run(["ss", "-Htan"]) == ""
+
+
+@BOTH
+def test_a_host_that_accepts_and_resets_is_open(lab: Chain, family: int, server: str) -> None:
+    late_server(lab, seconds=0.1)
+    with prober(lab.client, server) as opened:
+        asked = probe(64, LATE_SYN_ACK_RST)
+        opened.send(asked)
+        time.sleep(0.8)  # both have come when the prober looks
+        replies = opened.receive(opened.clock() + PATIENCE)
+    assert [(r.token, r.kind, r.sender) for r in replies] == [(asked.token, SYN_ACK, server)]
+
+
+@BOTH
+def test_a_reassembly_that_timed_out_is_no_answer(lab: Chain, family: int, server: str) -> None:
+    late_server(lab, seconds=0.1)
+    with prober(lab.client, server) as opened:
+        assert ask(opened, probe(64, LATE_REASSEMBLY), patience=0.8) == []
+
+
+def test_a_kernel_that_gives_up_is_no_answer(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does so three seconds after the SYN when it may try once more, had it been let."""
+    monkeypatch.setattr(connect, "TRIES", 1)
+    linear = "net.ipv4.tcp_syn_linear_timeouts"
+    lab.sysctl("client", {linear: 0}, {linear: 4})
+    lab.nft("r1", rules.forwarded(rules.drop(99)))
+    with prober(lab.client, SERVER, timeout=20.0) as opened:
+        assert ask(opened, probe(64, 99), patience=PATIENCE) == []
+        assert opened._flights == {}
+
+
+def test_where_nothing_silences_a_socket_it_is_closed_in_time(
+    lab: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a kernel without segment routing headers."""
+    monkeypatch.setattr(single_syn, "SEGMENT_ROUTING", b"\0\1")
+    late_server(lab)
+    with lab.capture(only="tcp") as capture, prober(lab.client, SERVER_6) as opened:
+        assert ask(opened, probe(64, NEVER), patience=OVER_TWO_RETRANSMISSIONS) == []
+        assert kinds(ask(opened, probe(64, 80))) == [(SYN_ACK, SERVER_6)]
+    assert sorted(capture.fields("tcp.flags == 2", "tcp.dstport")) == [(str(NEVER),), ("80",)]
 
 
 def test_a_silent_neighbour_gets_one_syn(lab: Chain) -> None:
@@ -343,6 +384,19 @@ def test_no_free_source_port_costs_a_probe_not_the_run(lab: Chain) -> None:
         assert isinstance(results[2], SendFailure)
         assert (results[2].errno, results[2].permanent) == (errno.EADDRNOTAVAIL, False)
         assert kinds(ask(opened, probe(64, 80))) == [(SYN_ACK, SERVER)]
+
+
+def test_a_source_address_that_goes_away_costs_a_probe(lab: Chain) -> None:
+    with prober(lab.client, SERVER, interface="10.0.99.2") as opened:
+        os.seteuid(0)
+        lab.ip(
+            "client",
+            "address del 10.0.99.2/24 dev eth1",
+            "address add 10.0.99.2/24 dev eth1\nroute add default via 10.0.99.1 metric 4096",
+        )
+        failure = opened.send(probe(64))
+    assert isinstance(failure, SendFailure)
+    assert (failure.errno, failure.permanent) == (errno.EADDRNOTAVAIL, False)
 
 
 def test_no_descriptor_left_costs_a_probe_not_the_run(lab: Chain) -> None:

@@ -1,7 +1,7 @@
 """A host that answers late: ``late.py INTERFACE SECONDS`` answers each SYN to a port of ``ANSWERS``.
 
-The kernel must drop those SYNs, or it would answer at once. Answers leave SECONDS after the SYN came, one
-for each SYN. Writes ``ready`` once it listens.
+The kernel must drop those SYNs, or it would answer at once. Answers leave SECONDS after the SYN came.
+Writes ``ready`` once it listens.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from scapy.packet import Packet
 
 ETH_P_ALL = 3
-TIME_EXCEEDED, SYN_ACK, RST = 7001, 7002, 7003
-ANSWERS = (TIME_EXCEEDED, SYN_ACK, RST)
+TIME_EXCEEDED, SYN_ACK, RST, REASSEMBLY, SYN_ACK_RST = 7001, 7002, 7003, 7005, 7006
+"""Ports and what they answer: a Time Exceeded in transit or in reassembly, a SYN-ACK, a RST, or both."""
+ANSWERS = (TIME_EXCEEDED, SYN_ACK, RST, REASSEMBLY, SYN_ACK_RST)
 SYN = 0x02
+NUMBER = 7
+"""The sequence number of every answer."""
 
 
 def main() -> None:
@@ -36,26 +39,29 @@ def main() -> None:
     while True:
         frames.settimeout(max(0.001, calendar[0][0] - time.monotonic()) if calendar else None)
         try:
-            answer = answer_to(Ether(frames.recv(2048)))
-            if answer is not None:
+            for answer in answers_to(Ether(frames.recv(2048))):
                 calendar.append((time.monotonic() + delay, bytes(answer)))
         except TimeoutError:
             frames.send(calendar.popleft()[1])
 
 
-def answer_to(frame: Packet) -> Packet | None:
-    """The frame that answers ``frame``, None if it is no SYN to one of our ports."""
+def answers_to(frame: Packet) -> list[Packet]:
+    """The frames that answer ``frame``, none if it is no SYN to one of our ports."""
     if TCP not in frame or frame[TCP].flags != SYN or frame[TCP].dport not in ANSWERS:
-        return None
-    back = Ether(src=frame.dst, dst=frame.src)
+        return []
     asked = frame.payload
-    header = IP(src=asked.dst, dst=asked.src) if IP in frame else IPv6(src=asked.dst, dst=asked.src)
     syn = asked[TCP]
-    if syn.dport == TIME_EXCEEDED:
-        error = ICMP(type=11) if IP in frame else ICMPv6TimeExceeded()
-        return back / header / error / bytes(asked)
-    flags = "SA" if syn.dport == SYN_ACK else "RA"
-    return back / header / TCP(sport=syn.dport, dport=syn.sport, flags=flags, seq=7, ack=syn.seq + 1)
+    header = IP(src=asked.dst, dst=asked.src) if IP in frame else IPv6(src=asked.dst, dst=asked.src)
+    back = Ether(src=frame.dst, dst=frame.src) / header
+    if syn.dport in (TIME_EXCEEDED, REASSEMBLY):
+        code = 1 if syn.dport == REASSEMBLY else 0
+        error = ICMP(type=11, code=code) if IP in frame else ICMPv6TimeExceeded(code=code)
+        return [back / error / bytes(asked)]
+    rst = TCP(sport=syn.dport, dport=syn.sport, flags="RA", seq=NUMBER, ack=syn.seq + 1)
+    syn_ack = TCP(sport=syn.dport, dport=syn.sport, flags="SA", seq=NUMBER, ack=syn.seq + 1)
+    after = TCP(sport=syn.dport, dport=syn.sport, flags="RA", seq=NUMBER + 1, ack=syn.seq + 1)
+    segments = {RST: [rst], SYN_ACK: [syn_ack], SYN_ACK_RST: [syn_ack, after]}[syn.dport]
+    return [back / segment for segment in segments]
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ RESET = struct.pack("@ii", 1, 0)
 TRANSIENT = {
     errno.EMFILE: "this process has no file descriptor left",
     errno.ENFILE: "this machine has no file descriptor left",
-    errno.EADDRNOTAVAIL: "no source port is free",
+    errno.EADDRNOTAVAIL: "no source port is free, or the source address is gone",
     errno.EAGAIN: "no source port is free",
     errno.ENOBUFS: "the kernel is short of buffers",
     errno.ENOMEM: "the kernel is short of memory",
@@ -229,10 +229,8 @@ def _icmp_reply(flight: _Flight, error: QueuedError, kind: ReplyKind, now: float
     )
 
 
-def _instant(stamp: float | None, sent_at: float, now: float) -> float:
+def _instant(stamp: float, sent_at: float, now: float) -> float:
     """``stamp`` on our clock, ``now`` for one before the probe or yet to come: the wall clock was set."""
-    if stamp is None:
-        return now
     received_at = stamp - (time.time() - time.monotonic())
     return received_at if sent_at <= received_at <= now else now
 

@@ -38,13 +38,14 @@ KINDS = {
 _EXTENDED_ERROR = struct.Struct("@IBBBBII")
 """struct sock_extended_err: errno, origin, type, code, padding, info, data; the sender's address follows."""
 _TIMESPEC = struct.Struct("@ll")
+_NO_STAMP = bytes(_TIMESPEC.size)
 _INT = struct.Struct("@i")
 
 
 class QueuedError(NamedTuple):
     """One ICMP error. ``kind`` is None for one that answers no probe, ``sender`` is empty then.
 
-    ``stamp`` is the kernel's receive stamp in seconds of the wall clock, None where there is none.
+    ``stamp`` is the kernel's receive stamp in seconds of the wall clock, 0 where there is none.
     """
 
     kind: ReplyKind | None
@@ -52,7 +53,7 @@ class QueuedError(NamedTuple):
     icmp_type: int
     icmp_code: int
     reply_ttl: int | None
-    stamp: float | None
+    stamp: float
     labels: tuple[MplsLabel, ...]
 
 
@@ -105,11 +106,8 @@ def _ttl(data: dict[tuple[int, int], bytes]) -> int | None:
     return None if value is None else int(_INT.unpack(value)[0])
 
 
-def _stamp(data: dict[tuple[int, int], bytes]) -> float | None:
-    value = data.get((socket.SOL_SOCKET, SO_TIMESTAMPNS))
-    if value is None:
-        return None
-    seconds, nanoseconds = _TIMESPEC.unpack(value)
+def _stamp(data: dict[tuple[int, int], bytes]) -> float:
+    seconds, nanoseconds = _TIMESPEC.unpack(data.get((socket.SOL_SOCKET, SO_TIMESTAMPNS), _NO_STAMP))
     return float(seconds + nanoseconds * 1e-9)
 
 
