@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from internet.behaviour import ACK, SYN_ACK, IcmpError, Segment, Simulation, Syn, mss_option
+from tracetcp.engine import UNBOUNDED
 from tracetcp.model import QUOTE_FIELDS, Probe, Quote, Reply, ReplyKind, TcpAnswer
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class VirtualProber:
     ``sent`` is every probe with its instant, ``counts`` what the network saw. ``failing`` tells which probes
     cannot be sent; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is no time.
     """
+
+    kind = "virtual"
+    capacity = UNBOUNDED
 
     def __init__(
         self,

@@ -1,0 +1,35 @@
+"""The documented 17-hop trace on the simulated Internet, at the pace of the real one. No socket is opened."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from internet import VirtualProber, load
+from tracetcp.app import open_formatter
+from tracetcp.cli import Invocation, parse
+from tracetcp.engine import open_engine
+from tracetcp.runner import run
+
+SCENARIO = "documented-ftp-port-21"
+TARGET = "207.250.14.6:21"
+
+
+def main(pace: float) -> None:
+    """Trace and print; ``pace`` is how many real seconds a simulated one takes."""
+    invocation = parse([TARGET])
+    assert isinstance(invocation, Invocation)
+    scenario = load(SCENARIO)
+    prober = VirtualProber(scenario)
+    names = {address: texts[0] for address, texts in scenario.dns.names.items()}
+    render = open_formatter(invocation.config, invocation.display, prober.destination)
+    shown_at = prober.clock()
+    for events in run(open_engine(invocation.config, b"a repeatable run"), prober):
+        time.sleep((prober.clock() - shown_at) * pace)
+        shown_at = prober.clock()
+        sys.stdout.write("".join(render(event, [names]) for event in events))
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
