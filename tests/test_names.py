@@ -280,11 +280,11 @@ def test_a_hostile_name_is_escaped_before_anybody_sees_it(
     lookup.close()
 
 
-def test_a_burst_of_answers_fills_the_pipe_and_blocks_no_worker(serve: ServeZone) -> None:
+def test_a_burst_of_answers_fills_the_buffer_and_blocks_no_worker(serve: ServeZone) -> None:
     serve({(ROUTER_PTR, "PTR"): ["full.example."]})
     lookup = ReverseNames()
     lookup.ask(ROUTER)
-    for _ in range(100_000):  # more answers than any pipe holds, none of them acknowledged
+    for _ in range(100_000):  # more answers than any buffer holds, none of them acknowledged
         lookup._settle(ROUTER, "full.example")
     assert settle(lookup, ROUTER) == "full.example"
     lookup.close()

@@ -22,6 +22,8 @@ EXIT_REACHED = 0
 EXIT_NOT_REACHED = 1
 EXIT_COULD_NOT_RUN = 3
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+"""What a shell reports of a program that a closed pipe ended."""
 SECRET_BYTES = 16
 WITHOUT_PRIVILEGE = (
     "tracetcp: no raw sockets, probing without privileges: where routers share load a column may mix paths"
@@ -51,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         _discard_stdout()
-        return 128 + signal.SIGPIPE
+        return EXIT_BROKEN_PIPE
     except MissingHost as error:
         from tracetcp.cli import USAGE
 

@@ -6,7 +6,6 @@ by the worker that asks, so that probing never waits for it.
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -188,9 +187,9 @@ class AddressLookup:
         self._settled: set[str] = set()
         self._queue: SimpleQueue[str | None] = SimpleQueue()
         self._workers = 0
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
         self._lock = threading.Lock()
         self._is_closed = False
 
@@ -220,13 +219,13 @@ class AddressLookup:
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when an address was settled."""
-        return self._reader
+        return self._reader.fileno()
 
     def acknowledge(self) -> None:
         """Make ``fileno`` unreadable until the next address is settled."""
         with suppress(BlockingIOError):
             while True:
-                os.read(self._reader, 4096)
+                self._reader.recv(4096)
 
     def close(self) -> None:
         """Let the workers end after their query and give the descriptors back; safe to call twice."""
@@ -234,8 +233,8 @@ class AddressLookup:
             if self._is_closed:
                 return
             self._is_closed = True
-            os.close(self._reader)
-            os.close(self._writer)
+            self._reader.close()
+            self._writer.close()
         for _ in range(self._workers):
             self._queue.put(None)
 
@@ -255,8 +254,8 @@ class AddressLookup:
         self._settled.add(address)
         with self._lock:
             if not self._is_closed:
-                with suppress(BlockingIOError):  # a full pipe is readable already
-                    os.write(self._writer, b"!")
+                with suppress(BlockingIOError):  # a full buffer is readable already
+                    self._writer.send(b"!")
 
     def _known_at_once(self, address: str) -> str | None:
         """The text of ``address`` if it takes no query."""

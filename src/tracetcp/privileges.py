@@ -28,7 +28,7 @@ def drop_privileges() -> None:
     is_linux = sys.platform == "linux"
     if is_linux:
         _empty_bounding_set()
-    if os.geteuid() == 0 and (invoker := _sudo_invoker()):
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and (invoker := _sudo_invoker()):
         _become(*invoker)
     if is_linux:
         _empty_other_sets()
