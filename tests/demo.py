@@ -6,9 +6,9 @@ import sys
 import time
 
 from internet import VirtualProber, load
-from tracetcp.app import open_formatter
 from tracetcp.cli import Invocation, parse
 from tracetcp.engine import open_engine
+from tracetcp.presenter import TextPresenter
 from tracetcp.runner import run
 
 SCENARIO = "documented-ftp-port-21"
@@ -22,12 +22,12 @@ def main(pace: float) -> None:
     scenario = load(SCENARIO)
     prober = VirtualProber(scenario)
     names = {address: texts[0] for address, texts in scenario.dns.names.items()}
-    render = open_formatter(invocation.config, invocation.display, prober.destination)
+    presenter = TextPresenter(invocation.config, invocation.display, prober.destination)
     shown_at = prober.clock()
     for events in run(open_engine(invocation.config, b"a repeatable run"), prober):
         time.sleep((prober.clock() - shown_at) * pace)
         shown_at = prober.clock()
-        sys.stdout.write("".join(render(event, [names]) for event in events))
+        sys.stdout.write("".join(presenter.render(event, [names]) for event in events))
         sys.stdout.flush()
 
 

@@ -68,6 +68,11 @@ def test_a_flag_sets_its_value_before_or_after_the_host(line: str, name: str, va
         ("-n", Display(numeric=True)),
         ("--numeric", Display(numeric=True)),
         ("--precision 3", Display(precision=3)),
+        ("-e", Display(explain=True)),
+        ("--explain", Display(explain=True)),
+        ("--json", Display(json=True)),
+        ("-A", Display(asn=True)),
+        ("--asn", Display(asn=True)),
     ],
 )
 def test_a_flag_sets_how_it_is_shown(line: str, display: Display) -> None:
@@ -88,6 +93,12 @@ def test_the_easy_scan_is_a_preset_that_any_flag_beside_it_overrules() -> None:
     assert preset.config == TraceConfig(host="host", ports=range(1, 101), start_hop=128, max_hops=1, pings=1)
     other = understood("-p 3 -s 1 100 host -h 200 -t 100").config
     assert (other.pings, other.start_hop, other.max_hops, other.timeout) == (3, 200, 1, 0.1)
+
+
+def test_comparing_two_ports_traces_and_explains_them() -> None:
+    invocation = understood("--compare 443 80 host:22")
+    assert invocation.config.ports == (443, 80)
+    assert invocation.display == Display(explain=True, compare=True)
 
 
 @pytest.mark.parametrize("line", ["-r 20 21 host:443", "-s 20 21 host:443"])
@@ -117,7 +128,10 @@ def test_a_range_wins_over_a_port_in_the_target(line: str) -> None:
         ("-r 140 130 host", "140 to 130 runs backwards"),
         ("-r 0 65536 host", "use 0 to 65535"),
         ("-s 9 8 host", "9 to 8 runs backwards"),
-        ("-r 1 2 -s 1 2 host", "-r and -s"),
+        ("-r 1 2 -s 1 2 host", "-r, -s and --compare"),
+        ("-r 1 2 --compare 1 2 host", "-r, -s and --compare"),
+        ("--compare 1 host", "'host'"),
+        ("--json -c host", "--json and -c"),
         ("-4 -6 host", "-4 and -6"),
         ("-i", "-i/--interface"),
         ("-g", "-g/--gateway"),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tracetcp.app import open_formatter
 from tracetcp.cli import Invocation, parse
 from tracetcp.model import (
     Event,
@@ -26,6 +25,7 @@ from tracetcp.model import (
     TraceFinished,
     TraceStarted,
 )
+from tracetcp.presenter import TextPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,8 +116,8 @@ def corrected(name: str, lines: list[str]) -> list[str]:
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.txt")), ids=lambda path: path.stem)
 def test_a_documented_example_comes_out_byte_for_byte(path: Path) -> None:
     example = Example(path.name)
-    render = open_formatter(example.invocation.config, example.invocation.display, example.address)
-    text = "".join(render(event, [example.names]) for event in example.events)
+    presenter = TextPresenter(example.invocation.config, example.invocation.display, example.address)
+    text = "".join(presenter.render(event, [example.names]) for event in example.events)
     shown = text.split("\n")
     assert shown.pop() == ""
     expected = corrected(path.name, example.expected)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from tracetcp.errors import MissingHost, TracetcpError
-from tracetcp.model import AddressSeen, Event, Outcome, TraceFinished
+from tracetcp.model import AddressSeen, Outcome, TraceFinished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tracetcp.cli import Check, Display, Invocation
     from tracetcp.config import TraceConfig
+    from tracetcp.engine import Engine
+    from tracetcp.names import AddressLookup
+    from tracetcp.presenter import Presenter
+    from tracetcp.runner import Prober
 
 REACHED = (Outcome.OPEN, Outcome.CLOSED)
 EXIT_REACHED = 0
@@ -89,8 +94,7 @@ def _run(argv: Sequence[str]) -> int:
 
 def trace(invocation: Invocation) -> int:
     """Trace what ``invocation`` asks for and write it as it is decided."""
-    from tracetcp.engine import open_engine
-    from tracetcp.names import ReverseNames, resolve
+    from tracetcp.names import resolve
     from tracetcp.privileges import drop_privileges
     from tracetcp.probers import open_prober
     from tracetcp.runner import run
@@ -103,22 +107,57 @@ def trace(invocation: Invocation) -> int:
         if prober.kind == "connect":
             _complain(WITHOUT_PRIVILEGE)
         drop_privileges()
-        lookups = [] if display.numeric else [ReverseNames()]
-        for lookup in lookups:
-            stack.callback(lookup.close)
-        engine = open_engine(config, os.urandom(SECRET_BYTES), prober.capacity)
-        render = open_formatter(config, display, destination)
+        lookups = _open_lookups(display, stack)
         texts = [lookup.found for lookup in lookups]
-        status = EXIT_NOT_REACHED
-        is_silent = True
+        engine = _open_engine(invocation, prober, texts)
+        presenter = _open_presenter(invocation, prober, texts)
+        status, is_silent = EXIT_NOT_REACHED, True
         for events in run(engine, prober, lookups):
-            _write("".join([render(event, texts) for event in events]))
+            _write("".join([presenter.render(event, texts) for event in events]))
             is_silent = is_silent and not any(isinstance(event, AddressSeen) for event in events)
             if any(isinstance(event, TraceFinished) and event.outcome in REACHED for event in events):
                 status = EXIT_REACHED
+        _write(presenter.closing())
         if is_silent:
             _explain_silence(destination, prober.source)
         return status
+
+
+def _open_lookups(display: Display, stack: ExitStack) -> list[AddressLookup]:
+    from tracetcp.names import OriginNames, ReverseNames
+
+    lookups: list[AddressLookup] = [] if display.numeric else [ReverseNames()]
+    if display.asn:
+        lookups.append(OriginNames())
+    for lookup in lookups:
+        stack.callback(lookup.close)
+    return lookups
+
+
+def _open_engine(invocation: Invocation, prober: Prober, texts: Sequence[Mapping[str, str]]) -> Engine:
+    """The engine, with an ``Explaining`` round it where verdicts or evidence are wanted."""
+    from tracetcp.engine import open_engine
+
+    def fresh(config: TraceConfig) -> Engine:
+        return open_engine(config, os.urandom(SECRET_BYTES), prober.capacity)
+
+    config, display = invocation.config, invocation.display
+    if not (display.explain or display.json):
+        return fresh(config)
+    from tracetcp.explain import Explaining
+
+    names = {} if display.numeric else texts[0]
+    return Explaining(fresh(config), config, prober.destination, fresh, names, may_probe=display.explain)
+
+
+def _open_presenter(invocation: Invocation, prober: Prober, texts: Sequence[Mapping[str, str]]) -> Presenter:
+    from tracetcp.presenter import JsonPresenter, TextPresenter
+
+    config, display = invocation.config, invocation.display
+    if display.json:
+        origins = texts[-1] if display.asn else {}
+        return JsonPresenter(config, display, origins, time.time() - prober.clock())
+    return TextPresenter(config, display, prober.destination)
 
 
 def check(asked: Check) -> int:
@@ -140,19 +179,6 @@ def _explain_silence(destination: str, source: str) -> None:
 
     for finding in after_silence(destination, source):
         _complain(f"tracetcp: nothing answered: {finding.sentence}")
-
-
-def open_formatter(
-    config: TraceConfig, display: Display, destination: str
-) -> Callable[[Event, Sequence[Mapping[str, str]]], str]:
-    """The ``render`` function that ``display`` asks for."""
-    from tracetcp.engine import is_scan
-    from tracetcp.formatters.condensed import CondensedFormatter
-    from tracetcp.formatters.verbose import VerboseFormatter
-
-    if display.condensed:
-        return CondensedFormatter(destination, is_scan=is_scan(config), precision=display.precision).render
-    return VerboseFormatter(destination, config.max_hops, display.precision).render
 
 
 def _write(text: str) -> None:

@@ -50,6 +50,10 @@ class Display:
     condensed: bool = False
     numeric: bool = False
     precision: int = 0
+    explain: bool = False
+    compare: bool = False
+    json: bool = False
+    asn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,16 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="D",
         help="decimals of a millisecond (0..3, default 0)",
     )
+    output.add_argument("-e", "--explain", action="store_true", help="say what each trace means, and why")
+    output.add_argument(
+        "--compare",
+        nargs=2,
+        type=number(PORTS, "port"),
+        metavar=("P1", "P2"),
+        help="explain the paths of two ports and show them side by side",
+    )
+    output.add_argument("--json", action="store_true", help="one JSON object a trace, one line an object")
+    output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
     sending = parser.add_argument_group("sending")
     sending.add_argument(
         "-F", "--no-anti-flood", action="store_true", help="no pacing and no slow retries at limited routers"
@@ -242,10 +256,15 @@ def _only_target(targets: list[str]) -> str:
 
 def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
     family = _family(options)
-    if options.port_range and options.scan:
-        raise UsageError("-r and -s both name a port range: give one of them")
+    if sum(bool(named) for named in (options.port_range, options.scan, options.compare)) > 1:
+        raise UsageError("-r, -s and --compare all name ports: give one of them")
     target = parse_target(typed)
     bounds = options.port_range or options.scan
+    ports: Sequence[int] = target.ports
+    if bounds:
+        ports = port_range(*bounds)
+    elif options.compare:
+        ports = tuple(options.compare)
     defaults = SCAN_DEFAULTS if options.scan else DEFAULTS
     values = {
         name: default if getattr(options, name) is None else getattr(options, name)
@@ -253,7 +272,7 @@ def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
     }
     return TraceConfig(
         host=target.host,
-        ports=port_range(*bounds) if bounds else target.ports,
+        ports=ports,
         start_hop=values["start_hop"],
         max_hops=values["max_hops"],
         pings=values["pings"],
@@ -273,9 +292,15 @@ def _family(options: argparse.Namespace) -> int | None:
 
 
 def _display(options: argparse.Namespace) -> Display:
+    if options.json and options.condensed:
+        raise UsageError("--json and -c exclude each other: give one of them")
     is_scan = options.scan is not None
     return Display(
         condensed=options.condensed or is_scan,
         numeric=options.numeric or is_scan,
         precision=options.precision or 0,
+        explain=options.explain or options.compare is not None,
+        compare=options.compare is not None,
+        json=options.json,
+        asn=options.asn,
     )

@@ -7,7 +7,10 @@ Instants are seconds on the prober's clock and end in ``_at``; durations are sec
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from tracetcp.verdicts import Evidence, Verdict
 
 
 class ReplyKind(Enum):
@@ -201,4 +204,12 @@ class TraceFinished(NamedTuple):
     records: tuple[ProbeRecord, ...]
 
 
-Event: TypeAlias = TraceStarted | AddressSeen | HopFinished | TraceFinished
+class VerdictReached(NamedTuple):
+    """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for."""
+
+    port: int
+    evidence: Evidence
+    verdicts: tuple[Verdict, ...]
+
+
+Event: TypeAlias = TraceStarted | AddressSeen | HopFinished | TraceFinished | VerdictReached

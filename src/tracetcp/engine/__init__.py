@@ -25,7 +25,9 @@ UNBOUNDED = 1 << 20
 class Engine(Protocol):
     """What the runner may call. Instants are seconds on the prober's clock."""
 
-    ports_done: int
+    @property
+    def ports_done(self) -> int:
+        """Ports that are traced and whose events were taken."""
 
     @property
     def is_done(self) -> bool:
