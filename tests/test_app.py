@@ -206,3 +206,23 @@ def test_a_closed_or_full_stream_never_shows_a_traceback(command: str, status: t
     assert "Exception ignored" not in finished.stderr
     assert finished.stderr.count("\n") <= 1
     assert finished.returncode in status
+
+
+def test_the_progress_line_is_for_a_terminal_that_shows_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> None:
+            written.append(text)
+
+        def flush(self) -> None: ...
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    app._show_progress("line")
+    assert written == ["line"]
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    app._show_progress("line")
+    assert written == ["line"]

@@ -97,6 +97,7 @@ def trace(invocation: Invocation) -> int:
     from tracetcp.names import resolve
     from tracetcp.privileges import drop_privileges
     from tracetcp.probers import open_prober
+    from tracetcp.progress import ProgressLine
     from tracetcp.runner import run
 
     config, display = invocation.config, invocation.display
@@ -111,12 +112,16 @@ def trace(invocation: Invocation) -> int:
         texts = [lookup.found for lookup in lookups]
         engine = _open_engine(invocation, prober, texts)
         presenter = _open_presenter(invocation, prober, texts)
+        progress = ProgressLine(len(config.ports), prober.clock())
+        stack.callback(lambda: _show_progress(progress.erase()))
         status, is_silent = EXIT_NOT_REACHED, True
         for events in run(engine, prober, lookups):
             _write("".join([presenter.render(event, texts) for event in events]))
+            _show_progress(progress.update(engine.ports_done, prober.clock()))
             is_silent = is_silent and not any(isinstance(event, AddressSeen) for event in events)
             if any(isinstance(event, TraceFinished) and event.outcome in REACHED for event in events):
                 status = EXIT_REACHED
+        _show_progress(progress.erase())
         _write(presenter.closing())
         if is_silent:
             _explain_silence(destination, prober.source)
@@ -185,6 +190,13 @@ def _write(text: str) -> None:
     if text:
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def _show_progress(line: str) -> None:
+    """The progress line: only for somebody who watches stderr while the rows go elsewhere."""
+    if line and sys.stderr is not None and sys.stderr.isatty() and not sys.stdout.isatty():
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
 
 def _complain(sentence: str) -> None:

@@ -1,0 +1,27 @@
+"""The progress line: what it says, when it appears, and that it goes."""
+
+import pytest
+
+from tracetcp.progress import ERASE, FIRST_AFTER, INTERVAL, ProgressLine, progress_text
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "text"),
+    [
+        (0, 10, 2.0, "0 of 10 ports"),
+        (500, 1000, 5.0, "500 of 1000 ports, 100 a second, 5 s left"),
+        (100, 60_100, 10.0, "100 of 60100 ports, 10 a second, 100 min left"),
+    ],
+)
+def test_it_tells_ports_rate_and_time_left(done: int, total: int, seconds: float, text: str) -> None:
+    assert progress_text(done, total, seconds) == text
+
+
+def test_it_appears_after_a_second_not_too_often_and_erases_itself() -> None:
+    line = ProgressLine(100, started_at=10.0)
+    assert line.update(5, 10.0 + FIRST_AFTER / 2) == ""
+    assert line.erase() == ""
+    assert line.update(20, 12.0) == f"{ERASE}20 of 100 ports, 10 a second, 8 s left"
+    assert line.update(21, 12.0 + INTERVAL / 2) == ""
+    assert line.erase() == ERASE
+    assert line.erase() == ""
