@@ -1,0 +1,87 @@
+"""Runs one program to its end and measures it. Writes two temporary files."""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lab.capture import Capture
+from lab.program import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.places import Place
+
+FIRST_RECORD = 24
+"""Where the first packet's record begins in a pcap file: seconds, microseconds."""
+SYN = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
+
+
+class Run(NamedTuple):
+    """What a run left behind. ``is_cut``: it outlived its time and was stopped.
+
+    ``cpu`` are the seconds that it computed, ``memory`` its peak in MB, ``first_syn`` the seconds from its
+    start to its first SYN (0 where that was not captured).
+    """
+
+    seconds: float
+    out: str
+    err: str
+    cpu: float
+    memory: float
+    is_cut: bool
+    first_syn: float = 0.0
+
+
+def run(place: Place, command: Sequence[str], limit: float) -> Run:
+    """Run ``command`` at ``place`` to its end, for ``limit`` seconds at most."""
+    prefix = place.namespace.prefix if place.namespace else []
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        began_at = time.monotonic()
+        process = subprocess.Popen(
+            [*prefix, *command], env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=err
+        )
+        is_cut = not _ends_within(process, limit)
+        if is_cut:
+            process.kill()
+        _, status, used = os.wait4(process.pid, 0)  # the one call that tells what this child alone used
+        seconds = time.monotonic() - began_at
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+        return Run(seconds, out.read(), err.read(), cpu, memory, is_cut)
+
+
+def run_captured(place: Place, command: Sequence[str], limit: float) -> Run:
+    """As ``run``, with the instant of the first SYN captured on the wire."""
+    assert place.namespace is not None
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+        with Capture(place.namespace, place.interface, Path(folder, "syns.pcap"), SYN) as capture:
+            began_at = time.time()  # the clock of the capture's stamps
+            finished = run(place, command, limit)
+        seconds, micros = struct.unpack_from("=II", capture.file.read_bytes(), FIRST_RECORD)
+        return finished._replace(first_syn=seconds + micros / 1e6 - began_at)
+
+
+def run_beyond_start(place: Place, command: Sequence[str], limit: float) -> Run:
+    """As ``run`` for a scan, less the processor time of a scan of one port."""
+    program, destination = command[0], command[-1]
+    start = run(place, [program, "-s", "1", "1", destination], limit)
+    finished = run(place, command, limit)
+    return finished._replace(cpu=finished.cpu - start.cpu)
+
+
+def _ends_within(process: subprocess.Popen[bytes], limit: float) -> bool:
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        return bool(select.select([descriptor], [], [], limit)[0])
+    finally:
+        os.close(descriptor)
