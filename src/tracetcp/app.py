@@ -7,9 +7,10 @@ import signal
 import sys
 import time
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracetcp.errors import MissingHost, TracetcpError
+from tracetcp.errors import MissingHost, ProberError, TracetcpError
 from tracetcp.model import AddressSeen, Outcome, TraceFinished
 
 if TYPE_CHECKING:
@@ -94,19 +95,20 @@ def _run(argv: Sequence[str]) -> int:
 
 def trace(invocation: Invocation) -> int:
     """Trace what ``invocation`` asks for and write it as it is decided."""
-    from tracetcp.names import resolve
     from tracetcp.privileges import drop_privileges
     from tracetcp.probers import open_prober
     from tracetcp.progress import ProgressLine
     from tracetcp.runner import run
 
     config, display = invocation.config, invocation.display
-    destination = resolve(config.host, config.family)
+    destination = _resolve(config.host, config.family)
     with ExitStack() as stack:
         prober = open_prober(config, destination)
         stack.callback(prober.close)
         if prober.kind == "connect":
             _complain(WITHOUT_PRIVILEGE)
+        if display.pcap is not None:
+            _keep_packets(display.pcap, prober, stack)
         drop_privileges()
         lookups = _open_lookups(display, stack)
         texts = [lookup.found for lookup in lookups]
@@ -126,6 +128,30 @@ def trace(invocation: Invocation) -> int:
         if is_silent:
             _explain_silence(destination, prober.source)
         return status
+
+
+def _keep_packets(path: str, prober: Prober, stack: ExitStack) -> None:
+    """Write a pcap file beside the trace; opened while the process still has its privileges."""
+    from tracetcp.pcap import PcapWriter
+    from tracetcp.probers.raw import RawProber
+
+    if not isinstance(prober, RawProber):
+        raise ProberError("--pcap needs raw sockets: this way of probing never sees the packets; use sudo")
+    try:
+        stream = stack.enter_context(Path(path).open("wb"))  # noqa: SIM115 - the stack closes it
+    except OSError as error:
+        raise ProberError(f"file {path!r} cannot be written: {error.strerror}") from error
+    prober.tap = PcapWriter(stream).write
+
+
+def _resolve(host: str, family: int | None) -> str:
+    """The address of ``host``; DNS answers are read where no privilege is left."""
+    from tracetcp.names import is_numeric, resolve
+    from tracetcp.privileges import unprivileged
+
+    if is_numeric(host):
+        return resolve(host, family)
+    return unprivileged(lambda: resolve(host, family))
 
 
 def _open_lookups(display: Display, stack: ExitStack) -> list[AddressLookup]:
@@ -168,9 +194,8 @@ def _open_presenter(invocation: Invocation, prober: Prober, texts: Sequence[Mapp
 def check(asked: Check) -> int:
     """Look whether this machine can trace, and say what was found; 3 if anything failed."""
     from tracetcp.diagnosis import check as looks
-    from tracetcp.names import resolve
 
-    address = resolve(asked.host, asked.family) if asked.host is not None else None
+    address = _resolve(asked.host, asked.family) if asked.host is not None else None
     status = 0
     for finding in looks(address):
         _write(f"{'passed' if finding.is_passed else 'failed'}  {finding.subject}: {finding.sentence}\n")

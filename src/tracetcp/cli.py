@@ -54,6 +54,7 @@ class Display:
     compare: bool = False
     json: bool = False
     asn: bool = False
+    pcap: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="explain the paths of two ports and show them side by side",
     )
     output.add_argument("--json", action="store_true", help="one JSON object a trace, one line an object")
+    output.add_argument("--pcap", metavar="FILE", help="keep our probes and the replies that counted")
     output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
     sending = parser.add_argument_group("sending")
     sending.add_argument(
@@ -303,4 +305,5 @@ def _display(options: argparse.Namespace) -> Display:
         compare=options.compare is not None,
         json=options.json,
         asn=options.asn,
+        pcap=options.pcap,
     )

@@ -68,6 +68,11 @@ def resolve(host: str, family: int | None = None) -> str:
     return _resolve_by_dns(host, families, family)
 
 
+def is_numeric(host: str) -> bool:
+    """Whether ``host`` is an address already."""
+    return _numeric_family(host) is not None
+
+
 def _checked_family(host: str, address: str, family: int | None) -> str:
     if family is not None and _numeric_family(address) != family:
         other = 10 - family

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from tracetcp import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CAPABILITY_VERSION = 0x20080522
 PR_CAPBSET_DROP = 24
@@ -32,6 +39,46 @@ def drop_privileges() -> None:
         _become(*invoker)
     if is_linux:
         _empty_other_sets()
+
+
+def unprivileged(work: Callable[[], str]) -> str:
+    """The result of ``work``, done where no privilege is left: in a child process, if this one has any.
+
+    For what must read from the network before the sockets can be opened: the target's name. Raises what
+    ``work`` raises of ``TracetcpError``.
+    """
+    if not hasattr(os, "fork") or os.geteuid() != 0:
+        return work()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - runs in the child, which coverage does not follow
+        os.close(reader)
+        _answer(writer, work)
+    os.close(writer)
+    try:
+        with os.fdopen(reader, encoding="utf-8") as answer:
+            kind, _, text = answer.read().partition("\n")
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        os.waitpid(child, 0)
+    if kind == "":
+        return text
+    raise getattr(errors, kind, errors.TracetcpError)(text)
+
+
+def _answer(writer: int, work: Callable[[], str]) -> NoReturn:  # pragma: no cover - runs in the child
+    """Do ``work`` without privileges, tell the parent what came of it, and end without tidying up."""
+    try:
+        drop_privileges()
+        kind, text = "", work()
+    except errors.TracetcpError as error:
+        kind, text = type(error).__name__, str(error)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must be told
+        kind, text = "TracetcpError", f"looking up the host failed: {error}"
+    os.write(writer, f"{kind}\n{text}".encode())
+    os._exit(0)
 
 
 def _sudo_invoker() -> tuple[int, int] | None:

@@ -84,12 +84,14 @@ def _truth(result: Result) -> str:
 
 def _judged(target: Target, row: Row, results: Sequence[Result]) -> str:
     ours, *_ = results
-    limit, wanted = target.factor, f"{target.factor:.3g} {row.unit}"
+    limit, wanted, verdict = target.factor, f"{target.factor:.3g} {row.unit}", "MISSED"
     if target.against:
-        limit *= next(each.median for each in results if each.contestant.name == target.against)
+        peer = next(each for each in results if each.contestant.name == target.against)
+        limit *= peer.median
         wanted = f"{target.factor} x {target.against} ({limit:.3g} {row.unit})"
+        verdict = "NOT SHOWN, the peer was stopped" if peer.is_cut else verdict
     is_met = ours.median <= limit and not ours.complaints and not ours.is_cut
-    return f"<= {wanted}: {'met' if is_met else 'MISSED'}"
+    return f"<= {wanted}: {'met' if is_met else verdict}"
 
 
 def machine() -> str:

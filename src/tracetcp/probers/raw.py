@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
     from tracetcp.model import Probe, Reply
 
+    Tap = Callable[[float, bytes], None]
+
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
 SO_RXQ_OVFL = 40
@@ -61,6 +63,7 @@ NO_LINK_ADDRESS = "00:00:00:00:00:00"
 _TIMESPEC = struct.Struct("@ll")
 _UNSIGNED = struct.Struct("@I")
 _INT = struct.Struct("@i")
+_IPV6 = struct.Struct("!IHBB32s")
 
 
 class RawProber:
@@ -74,6 +77,7 @@ class RawProber:
     capacity = 1 << 20
 
     def __init__(self, config: TraceConfig, destination: str) -> None:
+        self.tap: Tap | None = None
         self._closers: list[Callable[[], None]] = []
         self._link: GatewayLink | None = None
         self._poll = select.poll()
@@ -153,6 +157,8 @@ class RawProber:
                 self._sender.sendto(packet, self._target)
         except OSError as error:
             return _failure(error)
+        if self.tap is not None:
+            self.tap(sent_at + self._clocks_apart, packet)
         return sent_at
 
     def receive(self, until: float) -> Sequence[Reply]:
@@ -193,6 +199,16 @@ class RawProber:
                 reply = codec.decode(protocol, packet, source, hop_limit, received_at)
             if reply is not None:
                 replies.append(reply)
+                if self.tap is not None:
+                    self._tell(self.tap, packet, reply, protocol)
+
+    def _tell(self, tap: Tap, packet: bytes, reply: Reply, protocol: int) -> None:
+        """Hand a counted reply to ``tap``; IPv6 sockets keep the header, so it is made anew."""
+        if self.codec.family == 6:
+            hop_limit = 0 if reply.reply_ttl is None else reply.reply_ttl
+            addresses = packed(reply.sender) + packed(self.source)
+            packet = _IPV6.pack(6 << 28, len(packet), protocol, hop_limit, addresses) + packet
+        tap(reply.received_at + self._clocks_apart, packet)
 
     def _read_ancillary(
         self, number: int, ancillary: list[tuple[int, int, bytes]], offset: float | None
