@@ -117,9 +117,7 @@ def test_ipv6_paths_have_the_same_hops(scenario: str) -> None:
 
 
 @pytest.mark.parametrize("code", range(16))
-def test_an_unreachable_of_every_code_ends_the_trace_in_its_words(
-    code: int, codes: SimulatedInternet
-) -> None:
+def test_an_unreachable_of_every_code_is_told_in_its_words(code: int, codes: SimulatedInternet) -> None:
     assert traced(codes, "-p", "1", "-t", "1000", f"{codes.destination}:{9000 + code}") == [
         *routers(2),
         f"3 10.2.1.1 reports: {icmp_words(3, code)}",
