@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracetcp.errors import MissingHost, ProberError, TracetcpError
@@ -132,6 +131,8 @@ def trace(invocation: Invocation) -> int:
 
 def _keep_packets(path: str, prober: Prober, stack: ExitStack) -> None:
     """Write a pcap file beside the trace; opened while the process still has its privileges."""
+    from pathlib import Path
+
     from tracetcp.pcap import PcapWriter
     from tracetcp.probers.raw import RawProber
 

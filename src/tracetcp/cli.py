@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
 from tracetcp import __version__
@@ -241,6 +240,8 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check:
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
     if not flags:
         return
+    from difflib import get_close_matches
+
     known = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001
     flag = flags[0].partition("=")[0]
     near = get_close_matches(flag, [name for name in known if name.startswith("--")], n=1)
