@@ -6,6 +6,7 @@ import os
 import select
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,21 +24,28 @@ FIRST_RECORD = 24
 """Where the first packet's record begins in a pcap file: seconds, microseconds."""
 SYN = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
 
+# A child starts with the peak of the process that forked it: this one has grown by what it has read.
+WEIGH = """
+import os, sys
+child = os.fork() or os.execvp(sys.argv[1], sys.argv[1:])
+sys.stderr.write(f"\\n{os.wait4(child, 0)[2].ru_maxrss}\\n")
+"""
+
 
 class Run(NamedTuple):
     """What a run left behind. ``is_cut``: it outlived its time and was stopped.
 
-    ``cpu`` are the seconds that it computed, ``memory`` its peak in MB, ``first_syn`` the seconds from its
-    start to its first SYN (0 where that was not captured).
+    ``cpu`` are the seconds that it computed. Measured by functions of their own, else 0: ``first_syn``, the
+    seconds from its start to its first SYN, and ``memory``, its peak in MB.
     """
 
     seconds: float
     out: str
     err: str
     cpu: float
-    memory: float
     is_cut: bool
     first_syn: float = 0.0
+    memory: float = 0.0
 
 
 def run(place: Place, command: Sequence[str], limit: float) -> Run:
@@ -56,8 +64,7 @@ def run(place: Place, command: Sequence[str], limit: float) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
-        cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
-        return Run(seconds, out.read(), err.read(), cpu, memory, is_cut)
+        return Run(seconds, out.read(), err.read(), used.ru_utime + used.ru_stime, is_cut)
 
 
 def run_captured(place: Place, command: Sequence[str], limit: float) -> Run:
@@ -69,6 +76,13 @@ def run_captured(place: Place, command: Sequence[str], limit: float) -> Run:
             finished = run(place, command, limit)
         seconds, micros = struct.unpack_from("=II", capture.file.read_bytes(), FIRST_RECORD)
         return finished._replace(first_syn=seconds + micros / 1e6 - began_at)
+
+
+def run_weighed(place: Place, command: Sequence[str], limit: float) -> Run:
+    """As ``run``, with the peak of memory."""
+    finished = run(place, [sys.executable, "-I", "-S", "-c", WEIGH, *command], limit)
+    weight = 0.0 if finished.is_cut else int(finished.err.splitlines()[-1]) / 1024
+    return finished._replace(memory=weight)
 
 
 def run_beyond_start(place: Place, command: Sequence[str], limit: float) -> Run:

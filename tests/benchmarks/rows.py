@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.places import LISTENING, nowhere, real_kernel, scenario
-from benchmarks.process import Run, run, run_beyond_start, run_captured
+from benchmarks.process import Run, run, run_beyond_start, run_captured, run_weighed
 from benchmarks.truth import both, contains, nmapped, path, scanned, traced
 from internet.scenario import load
 from lab.program import SCRIPT
@@ -218,6 +218,7 @@ def _scan_rows() -> list[Row]:
             [Target(90)],
             lambda run: run.memory,
             "MB",
+            run_weighed,
         ),
         Row(
             "cost",
