@@ -1,66 +1,88 @@
-"""A DNS server on loopback that says what a test tells it to."""
+"""A DNS server on loopback, UDP and TCP, that says what a test tells it to."""
 
 from __future__ import annotations
 
+import select
 import socket
+import struct
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
 import dns.resolver
 import dns.rrset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 LOOPBACK = "127.0.0.1"
+LONGEST_CHAIN = 10
+Question = tuple[str, str]
+"""A name without its last dot, and a record type."""
 
 
+@dataclass
 class Zone:
-    """Answers to (name, record type), an rcode for a whole name, and a delay before every answer."""
+    """What the server knows, and how it misbehaves.
 
-    def __init__(
-        self,
-        records: Mapping[tuple[str, str], list[str]],
-        rcodes: Mapping[str, dns.rcode.Rcode] | None = None,
-        *,
-        delay: float = 0.0,
-        is_silent: bool = False,
-    ) -> None:
-        self.records = records
-        self.rcodes = rcodes or {}
-        self.delay = delay
-        self.is_silent = is_silent
+    A name without any record does not exist; CNAME records are followed. ``rcodes`` are errors for names,
+    ``delays`` seconds for questions (``delay`` for all others), ``silent`` questions that get no answer,
+    ``truncated`` ones that get a whole answer over TCP only, ``garbage`` ones whose answer has no meaning.
+    """
+
+    records: Mapping[Question, list[str]]
+    rcodes: Mapping[str, dns.rcode.Rcode] = field(default_factory=dict)
+    delay: float = 0.0
+    delays: Mapping[Question, float] = field(default_factory=dict)
+    is_silent: bool = False
+    silent: Container[Question] = ()
+    truncated: Container[Question] = ()
+    garbage: Container[Question] = ()
 
     def answer(self, query: dns.message.Message) -> dns.message.Message:
-        """The response to ``query``: a name that is not in the zone does not exist."""
-        question = query.question[0]
-        name = question.name.to_text().rstrip(".")
-        kind = dns.rdatatype.to_text(question.rdtype)
+        """The response to ``query``."""
+        owner, (name, kind) = query.question[0].name, question_of(query)
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
+        for _ in range(LONGEST_CHAIN):
+            if (name, "CNAME") not in self.records:
+                break
+            alias = dns.rrset.from_text_list(owner, 60, "IN", "CNAME", self.records[name, "CNAME"])
+            response.answer.append(alias)
+            owner = alias[0].target
+            name = owner.to_text(omit_final_dot=True)
         if name in self.rcodes:
             response.set_rcode(self.rcodes[name])
         elif (name, kind) in self.records:
-            texts = self.records[name, kind]
-            response.answer.append(dns.rrset.from_text_list(question.name, 60, "IN", kind, texts))
+            records = dns.rrset.from_text_list(owner, 60, "IN", kind, self.records[name, kind])
+            response.answer.append(records)
         elif not any(known == name for known, _ in self.records):
             response.set_rcode(dns.rcode.NXDOMAIN)
         return response
 
 
+def question_of(query: dns.message.Message) -> Question:
+    """What ``query`` asks."""
+    question = query.question[0]
+    return question.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(question.rdtype)
+
+
 class FakeDns:
-    """Serves a ``Zone`` over UDP for a ``with`` block; ``asked`` lists what was asked, in order."""
+    """Serves a ``Zone`` for a ``with`` block; ``asked`` lists what was asked over UDP, in order."""
 
     def __init__(self, zone: Zone) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.asked: list[Question] = []
         self._zone = zone
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((LOOPBACK, 0))
-        self.port: int = self._socket.getsockname()[1]
+        self._udp, self._tcp = _sockets_on_one_port()
+        self.port: int = self._udp.getsockname()[1]
+        self._stop, self._stopper = socket.socketpair()
+        self._answers: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Self:
@@ -68,10 +90,12 @@ class FakeDns:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopper:
-            stopper.sendto(b"", (LOOPBACK, self.port))
+        self._stopper.close()
         self._thread.join(5)
-        self._socket.close()
+        for thread in self._answers:
+            thread.join(5)
+        for served in (self._udp, self._tcp, self._stop):
+            served.close()
 
     def resolver(self, lifetime: float = 5.0) -> dns.resolver.Resolver:
         """A resolver that asks this server only, without search domains."""
@@ -83,15 +107,54 @@ class FakeDns:
 
     def _serve(self) -> None:
         while True:
-            data, sender = self._socket.recvfrom(4096)
-            if not data:
+            ready, _, _ = select.select([self._udp, self._tcp, self._stop], [], [])
+            if self._stop in ready:
                 return
-            query = dns.message.from_wire(data)
-            question = query.question[0]
-            self.asked.append((question.name.to_text(), dns.rdatatype.to_text(question.rdtype)))
-            if not self._zone.is_silent:
-                threading.Thread(target=self._reply, args=(query, sender), daemon=True).start()
+            if self._udp in ready:
+                self._start(self._reply_by_udp, *self._udp.recvfrom(4096))
+            if self._tcp in ready:
+                self._start(self._reply_by_tcp, self._tcp.accept()[0])
 
-    def _reply(self, query: dns.message.Message, sender: tuple[str, int]) -> None:
-        time.sleep(self._zone.delay)
-        self._socket.sendto(self._zone.answer(query).to_wire(), sender)
+    def _start(self, reply: object, *arguments: object) -> None:
+        thread = threading.Thread(target=reply, args=arguments, daemon=True)  # type: ignore[arg-type]
+        self._answers.append(thread)
+        thread.start()
+
+    def _reply_by_udp(self, data: bytes, sender: tuple[str, int]) -> None:
+        query = dns.message.from_wire(data)
+        question = question_of(query)
+        self.asked.append(question)
+        if self._zone.is_silent or question in self._zone.silent:
+            return
+        time.sleep(self._zone.delays.get(question, self._zone.delay))
+        if question in self._zone.truncated:
+            response = dns.message.make_response(query)
+            response.flags |= dns.flags.TC
+            self._udp.sendto(response.to_wire(), sender)
+        else:
+            self._udp.sendto(self._wire(query), sender)
+
+    def _reply_by_tcp(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as stream:
+            (length,) = struct.unpack("!H", stream.read(2))
+            wire = self._wire(dns.message.from_wire(stream.read(length)))
+            connection.sendall(struct.pack("!H", len(wire)) + wire)
+
+    def _wire(self, query: dns.message.Message) -> bytes:
+        wire = self._zone.answer(query).to_wire()
+        return wire[:2] + b"\xff" * 9 if question_of(query) in self._zone.garbage else wire
+
+
+def _sockets_on_one_port() -> tuple[socket.socket, socket.socket]:
+    """A UDP and a listening TCP socket; a few tries, since a port may be free in one protocol only."""
+    for _ in range(20):
+        tcp = socket.create_server((LOOPBACK, 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+            continue
+        return udp, tcp
+    raise OSError("no port is free for both UDP and TCP")
