@@ -35,8 +35,8 @@ LOOKUP_TIME = 3.0
 """Seconds for a look-up in the background; later rows may still use what comes late."""
 ROW_WAIT = 1.0
 """Seconds, from the query's start, for which a row waits for its name."""
-WORKERS = 32
-"""Look-ups under way at once: the hops of a long path, few enough for any server."""
+WORKERS = 16
+"""Look-ups under way at once: the hops of most paths, and as many as the connect prober leaves descriptors for."""
 LONGEST_QUEUE = 4096
 """Addresses that may wait for a worker; any more go without a name."""
 RECORDS = {4: "A", 6: "AAAA"}
