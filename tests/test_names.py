@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fake_dns import FakeDns, Zone
@@ -915,6 +915,7 @@ def test_a_hosts_line_is_read_as_written(address: str, aliases: list[str]) -> No
 
 
 @given(st.text(st.characters(blacklist_categories=[])))
+@example("0..")
 def test_any_host_is_numeric_or_not_and_numeric_text_is_stable(host: str) -> None:
     address = numeric_address(host)
     assert address is None or numeric_address(address) == address

@@ -40,7 +40,7 @@ def numeric_address(host: str) -> str | None:
     """
     if (text := usual_text(host)) is not None:
         return text
-    with suppress(OSError):
+    with suppress(OSError, UnicodeError):  # an empty label, as in '0..', is an error of the codec
         if _OLD_NUMERIC.fullmatch(host):
             found = socket.getaddrinfo(host, None, socket.AF_INET, flags=socket.AI_NUMERICHOST)
             return str(found[0][4][0])

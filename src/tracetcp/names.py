@@ -36,7 +36,7 @@ LOOKUP_TIME = 3.0
 ROW_WAIT = 1.0
 """Seconds, from the query's start, for which a row waits for its name."""
 WORKERS = 16
-"""Look-ups under way at once: the hops of most paths, and as many as the connect prober leaves descriptors for."""
+"""Look-ups under way at once: the hops of most paths; the connect prober leaves that many descriptors."""
 LONGEST_QUEUE = 4096
 """Addresses that may wait for a worker; any more go without a name."""
 RECORDS = {4: "A", 6: "AAAA"}
