@@ -683,12 +683,30 @@ def test_after_closing_an_answer_disturbs_nobody_and_nothing_more_is_asked(
     assert server.asked == [(ROUTER_PTR, "PTR")]
 
 
-def test_a_closed_lookup_starts_no_thread() -> None:
-    before = threading.active_count()
+def test_closing_ends_every_worker(serve: ServeZone) -> None:
+    before = set(threading.enumerate())
+    server = serve({}, delay=0.05)
+    lookup = ReverseNames(server.resolver)
+    addresses = [f"192.0.2.{n}" for n in range(8)]
+    for address in addresses:
+        lookup.ask(address)
+    for address in addresses:
+        settle(lookup, address)
+    workers = [thread for thread in set(threading.enumerate()) - before if thread.name == "tracetcp-dns"]
+    assert len(workers) > 1
+    lookup.close()
+    for worker in workers:
+        worker.join(AMPLE)
+    assert [worker for worker in workers if worker.is_alive()] == []
+
+
+def test_a_closed_lookup_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append(thread.name))
     lookup = ReverseNames()
     lookup.close()
     lookup.ask(ROUTER)
-    assert threading.active_count() == before
+    assert started == []
     assert lookup.fileno() == -1
 
 
