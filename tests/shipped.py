@@ -1,0 +1,101 @@
+"""The man page and the shell completions, made from the one argparse declaration.
+
+They are checked in and shipped, so that who installs tracetcp needs no generator. After a change of the
+flags: ``python tests/shipped.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import shtab
+from argparse_manpage.manpage import Manpage  # type: ignore[import-untyped]
+
+from tracetcp import __version__
+from tracetcp.cli import EXAMPLES, build_parser
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "src/tracetcp/data"
+SUMMARY = "show where TCP packets to a port really go"
+LEFT_OUT = "HELP"
+"""Stands in for ``--help``, which the generator of the page leaves out: ours is worth saying, for ``-?``."""
+HELPERS = """\
+_tracetcp_hosts() { compgen -A hostname -- "$1"; }
+_tracetcp_interfaces() { compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$1"; }
+"""
+"""Completions that bash has no word for; zsh brings its own."""
+COMPLETED = {
+    "target": {"bash": "_tracetcp_hosts", "zsh": "_hosts"},
+    "interface": {"bash": "_tracetcp_interfaces", "zsh": "_net_interfaces"},
+    "pcap": shtab.FILE,
+}
+
+
+def shipped() -> dict[str, str]:
+    """File name in ``DATA`` to the content that it should have."""
+    return {"tracetcp.1": man_page(), "tracetcp.bash": bash_completion(), "_tracetcp": zsh_completion()}
+
+
+def man_page() -> str:
+    """The manual: the help's groups as sections, its closing blocks as sections of their own."""
+    parser = build_parser()
+    parser.epilog = None
+    for action in parser._actions:
+        if "--help" in action.option_strings:
+            action.option_strings = ["-?", LEFT_OUT]
+    page = Manpage(
+        parser,
+        {
+            "project_name": "tracetcp",
+            "version": __version__,
+            "description": SUMMARY,
+            "date": release_date(),
+            "manual_title": "User Commands",
+        },
+    )
+    text = str(page).replace(LEFT_OUT, r"\-\-help")
+    return text + "".join(_section(block) for block in EXAMPLES.split("\n\n"))
+
+
+def _section(block: str) -> str:
+    """``targets:`` with its lines, or ``exit status: ...``, as a section that keeps its lines."""
+    title, _, text = block.partition(":")
+    body = text.lstrip("\n").rstrip().replace("\\", "\\\\").replace("-", "\\-")
+    return f".SH {title.upper()}\n.nf\n{body}\n.fi\n"
+
+
+def release_date() -> str:
+    """The day of the newest release in the changelog."""
+    changelog = (ROOT / "docs/changelog.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[[^]]+\] - (\S+)$", changelog, re.MULTILINE)
+    assert newest, "docs/changelog.md names no release"
+    return newest[1]
+
+
+def bash_completion() -> str:
+    """Completion for bash."""
+    return _completion("bash")
+
+
+def zsh_completion() -> str:
+    """Completion for zsh, mended where the generator forgets quotes and the second of two arguments."""
+    text = _completion("zsh").replace("{-?,--help}", "{'-?',--help}")
+    return re.sub(r":\('(\w+)', '(\w+)'\):", r":\1: :\2: ", text)
+
+
+def _completion(shell: str) -> str:
+    parser = build_parser()
+    for action in parser._actions:
+        if action.dest in COMPLETED:
+            action.complete = COMPLETED[action.dest]  # type: ignore[attr-defined]
+        if action.dest == "target":
+            action.help = "the host to trace, and its port"
+    text = shtab.complete(parser, shell=shell, preamble=HELPERS if shell == "bash" else "")
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+if __name__ == "__main__":
+    DATA.mkdir(exist_ok=True)
+    for name, content in shipped().items():
+        (DATA / name).write_text(content, encoding="utf-8")
