@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "tracetcp"
 MODULES = sorted(SOURCE.rglob("*.py"))
-VOCABULARY = {"errors", "model", "config", "icmp_words"}
+VOCABULARY = {"errors", "limits", "model", "config", "icmp_words"}
 PURE = ("engine", "formatters", "verdicts")
 FORBIDDEN_IN_PURE = {"socket", "select", "time", "threading", "subprocess", "os", "sys", "scapy", "dns"}
 SCAPY_USERS = (

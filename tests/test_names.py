@@ -33,7 +33,6 @@ from tracetcp.names import (
     ReverseNames,
     best_origin,
     is_global,
-    is_numeric,
     origin_question,
     parse_origin,
     resolve,
@@ -123,7 +122,7 @@ def settle(lookup: names.AddressLookup, address: str) -> str | None:
     ],
 )
 def test_a_numeric_host_is_its_own_address_in_the_usual_text(host: str, address: str) -> None:
-    assert is_numeric(host)
+    assert numeric_address(host) == address
     assert resolve(host) == address
 
 
@@ -131,7 +130,7 @@ def test_a_numeric_host_is_its_own_address_in_the_usual_text(host: str, address:
     "host", ["router", "1e100.net", "10.example", "", "fe80::1%", "192.0.2.1%eth0", "1.2.3.4 x"]
 )
 def test_a_name_is_not_numeric(host: str) -> None:
-    assert not is_numeric(host)
+    assert numeric_address(host) is None
 
 
 @pytest.mark.parametrize(("address", "family"), [(V4, 6), (V6, 4)])

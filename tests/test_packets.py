@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import struct
 from typing import TYPE_CHECKING, Any
@@ -136,17 +135,6 @@ class TestEncode:
     def test_every_trace_starts_elsewhere(self) -> None:
         starts = {IP(open_codec(SOURCE, TARGET, BASE).encode(PROBE)).id for _ in range(20)}
         assert len(starts) > 10
-
-
-def test_loading_scapy_leaves_the_garbage_collector_as_it_was() -> None:
-    load_scapy(4)
-    assert gc.isenabled()
-    gc.disable()
-    try:
-        load_scapy(4)
-        assert not gc.isenabled()
-    finally:
-        gc.enable()
 
 
 def tcp_answer(**fields: Any) -> Packet:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracetcp.errors import UsageError
-from tracetcp.target import parse_ports, parse_target, whole_number
+from tracetcp.limits import whole_number
+from tracetcp.target import parse_ports, parse_target
 
 
 @pytest.mark.parametrize(

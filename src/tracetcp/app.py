@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -10,7 +11,6 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from tracetcp.errors import MissingHost, ProberError, TracetcpError
-from tracetcp.model import AddressSeen, Outcome, TraceFinished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tracetcp.presenter import Presenter
     from tracetcp.runner import Prober
 
-REACHED = (Outcome.OPEN, Outcome.CLOSED)
 EXIT_REACHED = 0
 EXIT_NOT_REACHED = 1
 EXIT_COULD_NOT_RUN = 3
@@ -94,6 +93,7 @@ def _run(argv: Sequence[str]) -> int:
 
 def trace(invocation: Invocation) -> int:
     """Trace what ``invocation`` asks for and write it as it is decided."""
+    from tracetcp.model import AddressSeen, Outcome, TraceFinished
     from tracetcp.privileges import drop_privileges
     from tracetcp.probers import open_prober
     from tracetcp.progress import ProgressLine
@@ -115,18 +115,20 @@ def trace(invocation: Invocation) -> int:
         presenter = _open_presenter(invocation, prober, texts)
         progress = ProgressLine(len(config.ports), prober.clock())
         stack.callback(lambda: _show_progress(progress.erase()))
-        status, is_silent = EXIT_NOT_REACHED, True
+        outcomes: set[Outcome] = set()
+        is_silent = True
+        gc.freeze()  # what is here by now stays
+        gc.enable()
         for events in run(engine, prober, lookups):
             _write("".join([presenter.render(event, texts) for event in events]))
             _show_progress(progress.update(engine.ports_done, prober.clock()))
             is_silent = is_silent and not any(isinstance(event, AddressSeen) for event in events)
-            if any(isinstance(event, TraceFinished) and event.outcome in REACHED for event in events):
-                status = EXIT_REACHED
+            outcomes |= {event.outcome for event in events if isinstance(event, TraceFinished)}
         _show_progress(progress.erase())
         _write(presenter.closing())
         if is_silent:
             _explain_silence(destination, prober.source)
-        return status
+        return EXIT_REACHED if outcomes & {Outcome.OPEN, Outcome.CLOSED} else EXIT_NOT_REACHED
 
 
 def _keep_packets(path: str, prober: Prober, stack: ExitStack) -> None:
@@ -147,15 +149,20 @@ def _keep_packets(path: str, prober: Prober, stack: ExitStack) -> None:
 
 def _resolve(host: str, family: int | None) -> str:
     """The address of ``host``; DNS answers are read where no privilege is left."""
-    from tracetcp.names import is_numeric, resolve
+    from tracetcp.hosts import resolve_numeric
+
+    numeric = resolve_numeric(host, family)
+    if numeric is not None:
+        return numeric
+    from tracetcp.names import resolve
     from tracetcp.privileges import unprivileged
 
-    if is_numeric(host):
-        return resolve(host, family)
     return unprivileged(lambda: resolve(host, family))
 
 
 def _open_lookups(display: Display, stack: ExitStack) -> list[AddressLookup]:
+    if display.numeric and not display.asn:
+        return []
     from tracetcp.names import OriginNames, ReverseNames
 
     lookups: list[AddressLookup] = [] if display.numeric else [ReverseNames()]

@@ -1,22 +1,23 @@
 """The command line: argv to a ``TraceConfig`` and how to show it. One argparse declaration, nothing sent.
 
-Imports neither scapy nor dnspython: help and usage errors must be instant.
+Imports neither scapy nor dnspython, and dataclasses only for a trace: help and usage errors must be instant.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from tracetcp import __version__
-from tracetcp.config import LAST_TTL, MAX_HOPS, PINGS, PORTS, START_HOPS, TIMEOUTS, TraceConfig
 from tracetcp.errors import MissingHost, UsageError
-from tracetcp.target import parse_target, port_range, whole_number
+from tracetcp.limits import LAST_TTL, MAX_HOPS, PINGS, PORTS, START_HOPS, TIMEOUTS, whole_number
+from tracetcp.target import parse_target, port_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from tracetcp.config import TraceConfig
 
 DESCRIPTION = "Show where TCP packets to a port really go: SYNs with rising TTLs, answered hop by hop."
 USAGE = "tracetcp [options] host[:port]"
@@ -42,8 +43,7 @@ SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeou
 PRECISIONS = range(4)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Display:
+class Display(NamedTuple):
     """How the traces are shown. ``precision`` is the number of decimals of an RTT in milliseconds."""
 
     condensed: bool = False
@@ -56,23 +56,20 @@ class Display:
     pcap: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """One command line, understood."""
 
     config: TraceConfig
     display: Display
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A command line that asks for a text instead of a trace."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """A command line that asks whether this machine can trace, towards ``host`` if one is given."""
 
     host: str | None
@@ -258,6 +255,8 @@ def _only_target(targets: list[str]) -> str:
 
 
 def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
+    from tracetcp.config import TraceConfig
+
     family = _family(options)
     if sum(bool(named) for named in (options.port_range, options.scan, options.compare)) > 1:
         raise UsageError("-r, -s and --compare all name ports: give one of them")

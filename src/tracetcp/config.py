@@ -1,6 +1,6 @@
 """``TraceConfig``: what to trace, validated on construction.
 
-Knows the ranges of every number and nothing of argv, sockets or output.
+Knows nothing of argv, sockets or output.
 """
 
 from __future__ import annotations
@@ -9,24 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tracetcp.errors import UsageError
+from tracetcp.limits import LAST_TTL, MAX_HOPS, PINGS, PORTS, START_HOPS, TIMEOUTS, require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-LAST_TTL = 255
-START_HOPS = range(1, LAST_TTL + 1)
-MAX_HOPS = range(1, LAST_TTL + 1)
-PINGS = range(1, 101)
-TIMEOUTS = range(1, 100_000)
-"""Longest wait for a reply, in milliseconds."""
-PORTS = range(65_536)
-
-
-def require(value: int, allowed: range, what: str) -> int:
-    """Return ``value`` or raise ``UsageError`` naming it and the allowed range."""
-    if value not in allowed:
-        raise UsageError(f"{what} {value} is out of range: use {allowed[0]} to {allowed[-1]}")
-    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracetcp.errors import FamilyMismatch
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,6 +47,14 @@ def numeric_address(host: str) -> str | None:
             found = socket.getaddrinfo(host, None, socket.AF_INET, flags=socket.AI_NUMERICHOST)
             return str(found[0][4][0])
     return None
+
+
+def resolve_numeric(host: str, family: int | None) -> str | None:
+    """As ``numeric_address``; raises ``FamilyMismatch`` for an address that is not of ``family`` (4 or 6)."""
+    address = numeric_address(host)
+    if address is not None and family not in (None, 6 if ":" in address else 4):
+        raise FamilyMismatch(f"{host} is an IPv{10 - (family or 0)} address: leave out -{family}")
+    return address
 
 
 def addresses_of(host: str) -> list[str]:

@@ -62,11 +62,6 @@ def system_resolver(lifetime: float) -> Resolver:
 # Host to address ----------------------------------------------------------------------------------------
 
 
-def is_numeric(host: str) -> bool:
-    """Whether ``host`` is an address already, so that ``resolve`` asks nobody."""
-    return hosts.numeric_address(host) is not None
-
-
 def resolve(
     host: str,
     family: int | None = None,
@@ -80,10 +75,8 @@ def resolve(
     International names go out as dnspython encodes them: IDNA 2003, or IDNA 2008 where ``idna`` is installed.
     Ends within ``RESOLVE_TIME`` seconds. Raises ``NameNotFound`` and ``FamilyMismatch``.
     """
-    numeric = hosts.numeric_address(host)
+    numeric = hosts.resolve_numeric(host, family)
     if numeric is not None:
-        if family not in (None, _family(numeric)):
-            raise FamilyMismatch(f"{host} is an IPv{_family(numeric)} address: leave out -{family}")
         return numeric
     listed = hosts.addresses_of(host)
     found = _of_family(listed, family) or _ask_dns(host, family, listed, open_resolver)

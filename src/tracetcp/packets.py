@@ -19,12 +19,10 @@ Whatever else of the quote was changed on the way is told in ``Quote.changed``.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import struct
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from itertools import compress
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Literal
@@ -47,7 +45,7 @@ from tracetcp.quotes import (
 from tracetcp.scapy_start import without_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from scapy.packet import Packet
 
@@ -78,10 +76,9 @@ _TCP = struct.Struct("!HHIIBBHH")
 def load_scapy(family: int) -> None:
     """Import the layers that build probes of ``family``, without scapy's tables, routes and interfaces.
 
-    They cost a quarter of a second and no probe needs them; ``-g`` loads routes and interfaces itself. The
-    garbage collector would look in vain through what an import makes, for a tenth of its time.
+    They cost a quarter of a second and no probe needs them; ``-g`` loads routes and interfaces itself.
     """
-    with without_tables(), _no_garbage_collection():
+    with without_tables():
         from scapy.config import conf
 
         conf.logLevel = logging.CRITICAL  # its warnings would go to standard error, past the application
@@ -99,17 +96,6 @@ def load_scapy(family: int) -> None:
         finally:
             del conf.ifaces.reload
             conf.route_autoload, conf.route6_autoload, conf.ipv6_enabled = saved
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class PacketCodec(ABC):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetcp.config import PORTS, require
 from tracetcp.errors import UsageError
+from tracetcp.limits import PORTS, require, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,11 +55,6 @@ def port_range(first: int, last: int) -> range:
     if first > last:
         raise UsageError(f"port range {first} to {last} runs backwards: give the smaller port first")
     return range(first, last + 1)
-
-
-def whole_number(text: str) -> int | None:
-    """``text`` as a number if it is written in plain digits, else None."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 
 def _parse_item(item: str) -> Sequence[int]:
