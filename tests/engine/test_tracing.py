@@ -60,10 +60,22 @@ def test_a_silent_hop_shows_stars_and_costs_a_fraction_of_the_timeout() -> None:
 def test_the_documented_path_is_fast_and_polite() -> None:
     report = trace(chain(*FIFTEEN[:13], None, host=170), config())
     assert report.lines()[13:] == ["14 * * *", "15 170 open"]
-    assert report.seconds < 0.7
+    assert report.seconds < 0.55
     assert report.sent_beyond(14) <= 5
     for ttl in range(1, 31):
         assert busiest(report.sent_with(ttl), 0.1) <= 3
+
+
+def test_a_long_link_behind_known_hops_is_leapt_once() -> None:
+    """TTLs 8 to 11 left when hop 7 answered; 12 to 15 follow before any of them can have."""
+    report = trace(chain(*FIFTEEN[:7], *[170] * 20, host=180), config())
+    first_150_ms = [probe.ttl for at, probe in report.prober.sent if at < 0.15]
+    assert max(first_150_ms) == 15
+
+
+def test_nearer_hops_are_not_leapt_over() -> None:
+    report = trace(chain(1, 2, 3, host=180), config())
+    assert max(probe.ttl for _, probe in report.prober.sent) <= 7
 
 
 def test_silence_beyond_hop_6_waits_the_timeout_once() -> None:

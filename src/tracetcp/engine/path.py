@@ -10,9 +10,10 @@ argument. The rules, in the order in which probes are wanted:
    is a suspect until a probe alone on its flow was lost there, or farther out. The nearest suspect and the
    one in the middle are asked, so that a long block is halved with every answer.
 4. Further attempts go to known hops, attempt k on flow k - 1, so that each column is one path.
-5. When nothing answers for a while, one look at the last TTL, on a fresh flow, asks whether the destination
-   is there at all; then the window doubles step by step; then the silent TTLs get their further attempts,
-   each on a fresh flow. A router that answers such a probe is asked again on the flow of its column.
+5. When hops ``LEAP_FROM`` and up take much longer than all before them, a long link lies ahead, and another
+   ``WINDOW`` of TTLs follows without waiting for it, once. When nothing answers for a while, one look at the last TTL, on a
+   fresh flow, asks whether the destination is there at all; then the window doubles step by step; then the
+   silent TTLs get their further attempts, each on a fresh flow. A router that answers such a probe is asked again on the flow of its column.
 
 A row is decided when its cells are settled and nothing in flight can still change what it is:
 
@@ -44,6 +45,12 @@ SECOND_LOOK_TTL = 127
 """High enough for any path, and the look of a Windows host's SYN."""
 SECOND_LOOKS = 2
 """Second looks sent before the RST is believed."""
+LEAP_FLOOR = 0.06
+"""Seconds without an answer before a long link is assumed ahead: the answer of a router that was slow to make
+its ICMP error is in by then, mostly.
+"""
+LEAP_FROM = 6
+"""Hops known before one leaps: nearer than that, silence is a firewall rather than an ocean."""
 STALL_FLOOR = 0.25
 """Seconds without an answer before the window is widened, once an RTT is known."""
 STALL_BLIND = 0.5
@@ -87,6 +94,7 @@ class Path:
         self._now = now
         self._stirred_at = now
         self._stands_at = now
+        self._may_leap = True
         self._is_scouted = False
         self._is_sweeping = False
         self._is_lossy = False
@@ -299,14 +307,20 @@ class Path:
         if self._is_sweeping or not is_waiting_for_more:
             return inf
         longest = self._survey.patience.longest
-        stall = STALL_BLIND if longest is None else max(STALL_FLOOR, 2 * longest)
-        return self._stirred_at + min(stall, self._timeout)
+        if longest is None:
+            return self._stirred_at + min(STALL_BLIND, self._timeout)
+        floor = LEAP_FLOOR if self._leaps() else STALL_FLOOR
+        return self._stirred_at + min(max(floor, 2 * longest), self._timeout)
+
+    def _leaps(self) -> bool:
+        return self._may_leap and self._frontier >= LEAP_FROM
 
     def _widen(self) -> None:
-        """Scout the last TTL, then double the window, then sweep all that is silent."""
+        """Leap, then scout the last TTL, then double the window, then sweep all that is silent."""
         self._stirred_at = self._now
         is_near_the_last = self.last - self._reach <= 1
-        if not self._is_scouted and not is_near_the_last:
+        leaps, self._may_leap = self._leaps(), False
+        if not (leaps or self._is_scouted or is_near_the_last):
             self._is_scouted = True
         elif self._reach < self.last:
             self._reach = min(self.last, self._reach + self._step)
