@@ -11,9 +11,10 @@ argument. The rules, in the order in which probes are wanted:
    one in the middle are asked, so that a long block is halved with every answer.
 4. Further attempts go to known hops, attempt k on flow k - 1, so that each column is one path.
 5. When hops ``LEAP_FROM`` and up take much longer than all before them, a long link lies ahead, and another
-   ``WINDOW`` of TTLs follows without waiting for it, once. When nothing answers for a while, one look at the last TTL, on a
-   fresh flow, asks whether the destination is there at all; then the window doubles step by step; then the
-   silent TTLs get their further attempts, each on a fresh flow. A router that answers such a probe is asked again on the flow of its column.
+   ``WINDOW`` of TTLs follows without waiting for it, once.
+6. When nothing answers for a while, one look at the last TTL, on a fresh flow, asks whether the destination
+   is there at all; then the window doubles step by step; then the silent TTLs get their further attempts,
+   each on a fresh flow. A router that answers such a probe is asked again on the flow of its column.
 
 A row is decided when its cells are settled and nothing in flight can still change what it is:
 
