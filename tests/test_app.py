@@ -14,6 +14,7 @@ from tracetcp import __version__, app
 from tracetcp.cli import USAGE
 from tracetcp.errors import NameNotFound, NoPermission, NoRoute
 from tracetcp.model import Probe, Reply, ReplyKind, SendFailure
+from tracetcp.runner import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 TARGET = "198.51.100.7"
 
 
-class OneHostProber:
+class OneHostProber(Prober):
     """A host one hop away on a virtual clock: answers with ``kind``, or never."""
 
     kind = "raw"

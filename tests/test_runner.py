@@ -23,7 +23,7 @@ from tracetcp.model import (
     TraceFinished,
     TraceStarted,
 )
-from tracetcp.runner import run
+from tracetcp.runner import Prober, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +44,9 @@ class OneHopEngine:
         self._events: list[Event] = [TraceStarted(80)]
         self.is_done = False
 
-    def next_probe(self, now: float) -> Probe | None:
+    def next_probes(self, now: float, most: int) -> list[Probe]:
         probe, self._probe = self._probe, None
-        return probe
+        return [probe] if probe else []
 
     def sent(self, probe: Probe, at: float) -> None:
         self._deadline = at + 1.0
@@ -74,7 +74,7 @@ class OneHopEngine:
         self._events += [HopFinished(80, Hop(1, (ping,))), TraceFinished(80, Outcome.NOT_REACHED, ())]
 
 
-class ScriptedProber:
+class ScriptedProber(Prober):
     """A virtual clock; answers its first good send after ``RTT``, or never, or fails as told."""
 
     kind = "scripted"

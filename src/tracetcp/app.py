@@ -93,7 +93,7 @@ def _run(argv: Sequence[str]) -> int:
 
 def trace(invocation: Invocation) -> int:
     """Trace what ``invocation`` asks for and write it as it is decided."""
-    from tracetcp.model import AddressSeen, Outcome, TraceFinished
+    from tracetcp.model import AddressSeen, Outcome, PortScanned, TraceFinished
     from tracetcp.privileges import drop_privileges
     from tracetcp.probers import open_prober
     from tracetcp.progress import ProgressLine
@@ -123,7 +123,7 @@ def trace(invocation: Invocation) -> int:
             _write("".join([presenter.render(event, texts) for event in events]))
             _show_progress(progress.update(engine.ports_done, prober.clock()))
             is_silent = is_silent and not any(isinstance(event, AddressSeen) for event in events)
-            outcomes |= {event.outcome for event in events if isinstance(event, TraceFinished)}
+            outcomes |= {event.outcome for event in events if isinstance(event, (PortScanned, TraceFinished))}
         _show_progress(progress.erase())
         _write(presenter.closing())
         if is_silent:

@@ -11,11 +11,11 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tracetcp.model import AddressSeen, HopFinished, TraceFinished, VerdictReached
+from tracetcp.model import AddressSeen, HopFinished, TraceFinished, VerdictReached, spelled_out
 from tracetcp.verdicts import Evidence, TracedPort, judge, plan_controls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
@@ -63,14 +63,14 @@ class Explaining:
         """Whether everything is judged and every event was taken."""
         return self._main.is_done and not self._held
 
-    def next_probe(self, now: float) -> Probe | None:
-        """The next probe of the traces asked for, else of a control."""
+    def next_probes(self, now: float, most: int) -> Sequence[Probe]:
+        """The next probes of the traces asked for, else of a control."""
         for engine in (self._main, *self._running):
-            probe = engine.next_probe(now)
-            if probe is not None:
+            probes = engine.next_probes(now, most)
+            if probes:
                 self._sender = engine
-                return probe
-        return None
+                return probes
+        return ()
 
     def sent(self, probe: Probe, at: float) -> None:
         """See ``Engine``."""
@@ -98,10 +98,10 @@ class Explaining:
     def events(self) -> list[Event]:
         """What is decided and, where a trace ended, judged."""
         for engine in self._running:
-            self._learn(engine.events())
+            self._learn(spelled_out(engine.events()))
         self._running = [engine for engine in self._running if not engine.is_done]
         ready: list[Event] = []
-        for event in self._main.events():
+        for event in spelled_out(self._main.events()):
             (ready if isinstance(event, AddressSeen) else self._held).append(event)
         while self._held:
             event = self._held[0]
@@ -118,7 +118,7 @@ class Explaining:
             self._held.popleft()
         return ready
 
-    def _learn(self, events: list[Event]) -> None:
+    def _learn(self, events: Iterable[Event]) -> None:
         """Keep what a control trace found; its addresses are nobody's rows and need no names."""
         for event in events:
             if isinstance(event, HopFinished):

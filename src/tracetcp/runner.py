@@ -13,7 +13,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Protocol
 
 from tracetcp.errors import NoRoute, ProberError
-from tracetcp.model import AddressSeen, HopFinished, TraceStarted
+from tracetcp.model import AddressSeen, HopFinished, PortScanned, TraceStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,6 +47,18 @@ class Prober(Protocol):
 
     def send(self, probe: Probe) -> float | SendFailure:
         """Put the probe on the wire; return the instant just before, or what hindered it."""
+
+    def send_all(self, probes: Sequence[Probe]) -> Sequence[float | SendFailure]:
+        """As ``send`` for each in turn, up to the first that is hindered; what came of each.
+
+        One that can do so with fewer system calls may; the instants may be off by microseconds then.
+        """
+        results: list[float | SendFailure] = []
+        for probe in probes:
+            results.append(self.send(probe))
+            if not isinstance(results[-1], float):
+                break
+        return results
 
     def receive(self, until: float) -> Sequence[Reply]:
         """Wait for replies until ``until``; return all that have arrived as soon as there is one.
@@ -116,24 +128,34 @@ class _Loop:
 
     def send(self) -> bool:
         """Send a burst; return whether there may be more to send at once."""
-        engine = self._engine
-        now = self._prober.clock()
-        for _ in range(BURST):
-            probe = engine.next_probe(now)
-            if probe is None:
+        now, left = self._prober.clock(), BURST
+        while left > 0:
+            probes = self._engine.next_probes(now, left)
+            if not probes:
                 return False
-            result = self._prober.send(probe)
-            if not isinstance(result, float) and result.errno in OUT_OF_BUFFERS:
-                result = self._insist(probe, result)
-            if isinstance(result, float):
-                self._has_sent = True
-                engine.sent(probe, result)
-            elif result.permanent:
-                raise (NoRoute if result.errno in NO_ROUTE else ProberError)(result.reason)
-            else:
-                self._failure = result
-                engine.failed(probe, now)
+            left -= len(probes)
+            while probes:
+                results = self._prober.send_all(probes)
+                for probe, result in zip(probes, results, strict=False):
+                    if isinstance(result, float):
+                        self._has_sent = True
+                        self._engine.sent(probe, result)
+                    else:
+                        self._hindered(probe, result, now)
+                probes = probes[len(results) :]
         return True
+
+    def _hindered(self, probe: Probe, failure: SendFailure, now: float) -> None:
+        """Try again where that may help; tell the engine what came of it."""
+        result = self._insist(probe, failure) if failure.errno in OUT_OF_BUFFERS else failure
+        if isinstance(result, float):
+            self._has_sent = True
+            self._engine.sent(probe, result)
+        elif result.permanent:
+            raise (NoRoute if result.errno in NO_ROUTE else ProberError)(result.reason)
+        else:
+            self._failure = result
+            self._engine.failed(probe, now)
 
     def wait(self, *, at_once: bool) -> None:
         """Wait for replies, a name or the engine's next deadline, not at all if ``at_once``."""
@@ -185,7 +207,7 @@ class _Loop:
 
     def _waits_until(self, event: Event) -> float:
         addresses: Iterable[str] = ()
-        if isinstance(event, HopFinished):
+        if isinstance(event, (HopFinished, PortScanned)):
             addresses = event.hop.senders
         elif isinstance(event, TraceStarted):
             addresses = (self._prober.destination,)
@@ -194,4 +216,4 @@ class _Loop:
 
 
 def _has_row(events: list[Event]) -> bool:
-    return any(isinstance(event, HopFinished) for event in events)
+    return any(isinstance(event, (HopFinished, PortScanned)) for event in events)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracetcp.config import TraceConfig
 from tracetcp.engine import open_engine
 from tracetcp.model import Reply, ReplyKind
+from tracetcp.runner import BURST
 
 if TYPE_CHECKING:
     from tracetcp.engine import Engine
@@ -67,11 +68,12 @@ def _run(engine: Engine) -> tuple[int, int]:
     waiting: list[tuple[float, int, Reply]] = []
     now, probes, replies = 0.0, 0, 0
     while not engine.is_done:
-        while (probe := engine.next_probe(now)) is not None:
-            engine.sent(probe, now)
-            probes += 1
-            reply = _answer(probe, now)
-            heapq.heappush(waiting, (reply.received_at, probes, reply))
+        while batch := engine.next_probes(now, BURST):
+            for probe in batch:
+                engine.sent(probe, now)
+                probes += 1
+                reply = _answer(probe, now)
+                heapq.heappush(waiting, (reply.received_at, probes, reply))
         now = max(now + BATCH, min(engine.wake_at(), waiting[0][0] if waiting else inf))
         while waiting and waiting[0][0] <= now:
             engine.receive(heapq.heappop(waiting)[2])

@@ -188,13 +188,12 @@ def test_when_only_repeated_attempts_are_answered_a_silent_port_gets_the_most() 
 def test_a_port_that_answers_while_it_waits_to_be_asked_again_is_not_asked() -> None:
     config = TraceConfig(host="h", ports=(80,), start_hop=128, max_hops=1, pings=2, timeout=0.5)
     engine = Sweep(config, b"secret", UNBOUNDED)
-    probe = engine.next_probe(0.0)
-    assert probe is not None
+    (probe,) = engine.next_probes(0.0, 64)
     engine.sent(probe, 0.0)
     engine.advance(0.5)
     engine.receive(Reply(probe.token, ReplyKind.RST, "10.9.9.9", 0.6))
-    assert engine.next_probe(0.6) is None
-    assert [type(event).__name__ for event in engine.events()][-1] == "TraceFinished"
+    assert not engine.next_probes(0.6, 64)
+    assert [type(event).__name__ for event in engine.events()][-1] == "PortScanned"
     assert engine.is_done
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from internet.behaviour import ACK, SYN_ACK, IcmpError, Segment, Simulation, Syn, mss_option
 from tracetcp.engine import UNBOUNDED
 from tracetcp.model import QUOTE_FIELDS, Probe, Quote, Reply, ReplyKind, TcpAnswer
+from tracetcp.runner import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +41,7 @@ class Sent(NamedTuple):
     probe: Probe
 
 
-class VirtualProber:
+class VirtualProber(Prober):
     """Sends probes into a scenario's network; time passes only in ``receive``.
 
     ``sent`` is every probe with its instant, ``counts`` what the network saw. ``failing`` tells which probes

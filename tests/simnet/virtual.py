@@ -20,8 +20,9 @@ from tracetcp.model import (
     SendFailure,
     TcpAnswer,
     TraceFinished,
+    spelled_out,
 )
-from tracetcp.runner import run
+from tracetcp.runner import Prober, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ SECRET = b"repeatable runs."
 MOST_TURNS = 100_000
 
 
-class VirtualProber:
+class VirtualProber(Prober):
     """Implements ``runner.Prober``; ``sent`` lists every probe with its instant."""
 
     kind = "virtual"
@@ -134,7 +135,7 @@ class Report:
         self.events: list[tuple[float, Event]] = []
         engine = open_engine(config, SECRET, prober.capacity)
         for events in run(engine, prober):
-            self.events += [(prober.now, event) for event in events]
+            self.events += [(prober.now, event) for event in spelled_out(events)]
         self.seconds = prober.now
         self.ports_done = engine.ports_done
 

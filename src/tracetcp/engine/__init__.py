@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tracetcp.config import TraceConfig
     from tracetcp.model import Event, Probe, Reply
 
@@ -33,8 +35,8 @@ class Engine(Protocol):
     def is_done(self) -> bool:
         """Whether everything is decided and every event was taken."""
 
-    def next_probe(self, now: float) -> Probe | None:
-        """The probe to send now; answer with ``sent()`` or ``failed()`` before any other call."""
+    def next_probes(self, now: float, most: int) -> Sequence[Probe]:
+        """Up to ``most`` probes to send now; then tell ``sent()`` or ``failed()`` of each."""
 
     def sent(self, probe: Probe, at: float) -> None:
         """Tell that ``probe`` left at ``at``."""
@@ -49,7 +51,7 @@ class Engine(Protocol):
         """Let time pass. Every reply received before ``now`` must have been told already."""
 
     def wake_at(self) -> float:
-        """When to call ``advance()`` and ``next_probe()`` again if no reply comes before."""
+        """When to call ``advance()`` and ``next_probes()`` again if no reply comes before."""
 
     def events(self) -> list[Event]:
         """What was decided since the last call, in display order."""

@@ -2,7 +2,8 @@
 
 Knows no socket and no clock. Each port is asked attempt after attempt until it answers; what is in the
 network at once is bounded by a congestion window; rows stream out in port order, so memory is bounded by
-the ports between the oldest undecided one and the newest sent.
+the ports between the oldest undecided one and the newest sent. Ports come by ten thousands and nearly all are
+answered at once, so the way of those is short: one object, one event, and no call that could be spared.
 
 Silence may be a firewall or a lost probe. A port is called silent after:
 
@@ -20,19 +21,17 @@ from typing import TYPE_CHECKING
 from tracetcp.engine.congestion import CongestionWindow
 from tracetcp.engine.hops import OUTCOMES
 from tracetcp.engine.patience import VARIATION_FACTOR, RttEstimator
-from tracetcp.engine.tokens import tokens, unused
+from tracetcp.engine.tokens import tokens
 from tracetcp.model import (
     AddressSeen,
     Event,
     Hop,
-    HopFinished,
     Outcome,
     Ping,
+    PortScanned,
     Probe,
     ProbeRecord,
     ReplyKind,
-    TraceFinished,
-    TraceStarted,
 )
 
 if TYPE_CHECKING:
@@ -53,22 +52,16 @@ ATTEMPTS_UNDER_LOSS = 3
 """Attempts at a silent port, at least, once any loss was proven."""
 
 
-class Sent:
-    """One attempt at one port."""
+class Attempt:
+    """One attempt at one port; the first of them is the ``Port`` itself."""
 
-    __slots__ = ("is_in_network", "port_state", "probe", "reply", "sent_at")
+    __slots__ = ("is_in_network", "probe", "reply", "sent_at")
 
-    def __init__(self, probe: Probe, port_state: PortState) -> None:
+    def __init__(self, probe: Probe) -> None:
         self.probe = probe
-        self.port_state = port_state
         self.sent_at = 0.0
         self.is_in_network = True
         self.reply: Reply | None = None
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing hangs on this attempt any more."""
-        return self.reply is not None or self.port_state.is_done
 
     @property
     def rank(self) -> int:
@@ -87,25 +80,45 @@ class Sent:
         return ProbeRecord(self.probe, self.sent_at, (self.reply,) if self.reply else ())
 
 
-class PortState:
-    """One port from its first attempt to its row."""
+class Port(Attempt):
+    """One port from its first attempt, which it is, to its row."""
 
-    __slots__ = ("answers", "final", "is_done", "port", "sent")
+    __slots__ = ("answers", "final", "is_done", "repeats")
 
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.sent: list[Sent] = []
+    def __init__(self, probe: Probe) -> None:
+        super().__init__(probe)
+        self.repeats: tuple[Repeat, ...] = ()
         self.answers = 0
-        self.final: Sent | None = None
+        self.final: Attempt | None = None
         self.is_done = False
 
-    def answered(self, sent: Sent, reply: Reply) -> None:
+    @property
+    def port(self) -> Port:
+        """Itself: what any attempt is an attempt at."""
+        return self
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """All of them, in order."""
+        return (self, *self.repeats)
+
+    def answered(self, attempt: Attempt, reply: Reply) -> None:
         """Take an answer; a SYN-ACK outranks a RST, either outranks a router."""
-        sent.reply = reply
+        attempt.reply = reply
         if reply.kind not in OUTCOMES:
             return
-        if self.final is None or self.final.rank > sent.rank:
-            self.final = sent
+        if self.final is None or self.final.rank > attempt.rank:
+            self.final = attempt
+
+
+class Repeat(Attempt):
+    """A second or later attempt at ``port``."""
+
+    __slots__ = ("port",)
+
+    def __init__(self, probe: Probe, port: Port) -> None:
+        super().__init__(probe)
+        self.port = port
 
 
 class Sweep:
@@ -121,11 +134,11 @@ class Sweep:
         self._tokens = tokens(secret)
         self._ports = iter(config.ports)
         self._has_more_ports = True
-        self._queue: deque[PortState] = deque()
-        self._again: deque[PortState] = deque()
-        self._flights: dict[int, Sent] = {}
-        self._staying: deque[Sent] = deque()
-        self._waiting: deque[Sent] = deque()
+        self._queue: deque[Port] = deque()
+        self._again: deque[Port] = deque()
+        self._flights: dict[int, Port | Repeat] = {}
+        self._staying: deque[Port | Repeat] = deque()
+        self._waiting: deque[Port | Repeat] = deque()
         self._in_network = 0
         self._window = CongestionWindow()
         self._rtt = RttEstimator()
@@ -141,44 +154,63 @@ class Sweep:
 
     # What to send ------------------------------------------------------------------------------------
 
-    def next_probe(self, now: float) -> Probe | None:
-        """The probe to send now, None when nothing may leave before ``wake_at()``."""
+    def next_probes(self, now: float, most: int) -> list[Probe]:
+        """Up to ``most`` probes to send now; none when nothing may leave before ``wake_at()``."""
+        probes: list[Probe] = []
         if not self._may_send():
             self._forget_gone(now)
-            if not self._may_send():
-                return None
-        state = self._next_port()
-        if state is None:
-            return None
-        attempt = len(state.sent) + 1
-        probe = Probe(unused(self._tokens, self._flights), state.port, self._ttl, attempt, attempt - 1)
-        sent = Sent(probe, state)
-        state.sent.append(sent)
-        self._flights[probe.token] = sent
-        return probe
+        most = min(most, self._room())
+        while len(probes) < most:
+            attempt = self._repeat() or self._next_port()
+            if attempt is None:
+                break
+            probes.append(attempt.probe)
+            self._flights[attempt.probe.token] = attempt
+            self._staying.append(attempt)
+            self._waiting.append(attempt)
+        self._in_network += len(probes)
+        return probes
+
+    def _room(self) -> int:
+        """Probes that may leave at once."""
+        size = self._window.size if self._anti_flood else self._capacity
+        return min(size - self._in_network, self._capacity - len(self._waiting))
 
     def _may_send(self) -> bool:
         """Whether the windows are open and there may be something to send."""
-        if self._in_network >= self._window_size() or len(self._waiting) >= self._capacity:
-            return False
-        return bool(self._again) or (self._has_more_ports and len(self._queue) < LONGEST_QUEUE)
+        has_something = self._again or (self._has_more_ports and len(self._queue) < LONGEST_QUEUE)
+        return bool(has_something) and self._room() > 0
 
-    def _window_size(self) -> int:
-        return self._window.size if self._anti_flood else self._capacity
-
-    def _next_port(self) -> PortState | None:
+    def _repeat(self) -> Repeat | None:
+        """The next attempt at a port that is to be asked again."""
         while self._again:
-            state = self._again.popleft()
-            if not state.is_done:
-                return state
-        is_full = len(self._queue) >= LONGEST_QUEUE
-        port = None if is_full else next(self._ports, None)
-        if port is None:
-            self._has_more_ports &= is_full
+            port = self._again.popleft()
+            if not port.is_done:
+                attempt = len(port.repeats) + 2
+                probe = Probe(self._token(), port.probe.port, self._ttl, attempt, attempt - 1)
+                repeat = Repeat(probe, port)
+                port.repeats += (repeat,)
+                return repeat
+        return None
+
+    def _next_port(self) -> Port | None:
+        """The first attempt at the next port."""
+        if len(self._queue) >= LONGEST_QUEUE:
             return None
-        state = PortState(port)
-        self._queue.append(state)
-        return state
+        number = next(self._ports, None)
+        if number is None:
+            self._has_more_ports = False
+            return None
+        port = Port(Probe(self._token(), number, self._ttl, 1, 0))
+        self._queue.append(port)
+        return port
+
+    def _token(self) -> int:
+        """A token that no probe in flight has: chance repeats one of 32 bits in every other full scan."""
+        token = next(self._tokens)
+        while token in self._flights:
+            token = next(self._tokens)
+        return token
 
     def _forget_gone(self, now: float) -> None:
         """Take probes off the network's count that are answered or too old to be in it."""
@@ -192,70 +224,69 @@ class Sweep:
             return min(SHORTEST_WAIT, self._timeout)
         return max(SHORTEST_STAY, 2 * self._rtt.smoothed + VARIATION_FACTOR * self._rtt.variation)
 
-    def _leave(self, sent: Sent) -> None:
-        if sent.is_in_network:
-            sent.is_in_network = False
+    def _leave(self, attempt: Attempt) -> None:
+        if attempt.is_in_network:
+            attempt.is_in_network = False
             self._in_network -= 1
 
     def sent(self, probe: Probe, at: float) -> None:
-        """Tell that the probe of the last ``next_probe()`` left at ``at``."""
-        sent = self._flights[probe.token]
-        sent.sent_at = at
-        self._in_network += 1
-        self._staying.append(sent)
-        self._waiting.append(sent)
+        """Tell that a probe of the last ``next_probes()`` left at ``at``."""
+        self._flights[probe.token].sent_at = at
 
     def failed(self, probe: Probe, at: float) -> None:
-        """Tell that the probe of the last ``next_probe()`` could not be sent: it waits its turn again."""
-        sent = self._flights[probe.token]
-        sent.sent_at = at
-        sent.is_in_network = False
-        self._waiting.append(sent)
+        """Tell that a probe of the last ``next_probes()`` could not be sent: it waits its turn again."""
+        attempt = self._flights[probe.token]
+        attempt.sent_at = at
+        self._leave(attempt)
 
     # What happened -----------------------------------------------------------------------------------
 
     def receive(self, reply: Reply) -> None:
         """Take a reply into account; one that answers no probe of an undecided port is ignored."""
-        sent = self._flights.get(reply.token)
-        if sent is None:
+        attempt = self._flights.get(reply.token)
+        if attempt is None:
             return
-        state = sent.port_state
-        if sent.reply is not None:
+        if attempt.reply is not None:
             if reply.kind is ReplyKind.SYN_ACK:
-                state.answered(sent, reply)
+                attempt.port.answered(attempt, reply)
             return
-        self._leave(sent)
-        state.answered(sent, reply)
-        rtt = max(0.0, reply.received_at - sent.sent_at)
+        self._leave(attempt)
+        received_at = reply.received_at
+        rtt = max(0.0, received_at - attempt.sent_at)
         self._rtt.add(rtt)
-        self._window.answered(rtt, reply.received_at)
-        self._count_answer(sent, reply)
+        self._window.answered(rtt, received_at)
+        attempt.port.answered(attempt, reply)
+        self._count_answer(attempt, reply)
         if reply.sender not in self._addresses:
             self._addresses.add(reply.sender)
             self._events.append(AddressSeen(reply.sender))
 
-    def _count_answer(self, sent: Sent, reply: Reply) -> None:
-        state = sent.port_state
-        state.answers += 1
-        if sent.probe.attempt == 1:
+    def _count_answer(self, attempt: Port | Repeat, reply: Reply) -> None:
+        port = attempt.port
+        port.answers += 1
+        if attempt is port:
             self._answered_first += 1
-        elif not state.is_done:
+        elif not port.is_done:
             self._answered_later += 1
             self._window.loss_proven(reply.received_at)
-        if reply.kind is ReplyKind.RST or reply.kind is ReplyKind.SYN_ACK or state.answers >= self._pings:
-            state.is_done = True
+        if reply.kind is ReplyKind.RST or reply.kind is ReplyKind.SYN_ACK or port.answers >= self._pings:
+            port.is_done = True
         else:
-            self._again.append(state)
+            self._again.append(port)
 
     def advance(self, now: float) -> None:
         """Let time pass: repeat or give up what waited long enough."""
         waiting = self._waiting
         wait = self._wait()
-        while waiting and (waiting[0].is_settled or waiting[0].sent_at + wait <= now):
-            sent = waiting.popleft()
-            if not sent.is_settled:
-                self._leave(sent)
-                self._ask_again_or_give_up(sent.port_state)
+        while waiting:
+            attempt = waiting[0]
+            is_settled = attempt.reply is not None or attempt.port.is_done
+            if not is_settled and attempt.sent_at + wait > now:
+                break
+            waiting.popleft()
+            if not is_settled:
+                self._leave(attempt)
+                self._ask_again_or_give_up(attempt.port)
 
     def _wait(self) -> float:
         if self._rtt.smoothed is None:
@@ -263,11 +294,11 @@ class Sweep:
         wait = self._rtt.smoothed + VARIATION_FACTOR * self._rtt.variation
         return min(self._timeout, max(SHORTEST_WAIT, wait))
 
-    def _ask_again_or_give_up(self, state: PortState) -> None:
-        if len(state.sent) < self._attempts():
-            self._again.append(state)
+    def _ask_again_or_give_up(self, port: Port) -> None:
+        if len(port.repeats) + 1 < self._attempts():
+            self._again.append(port)
         else:
-            state.is_done = True
+            port.is_done = True
 
     def _attempts(self) -> int:
         """Attempts to make at a silent port (the list above)."""
@@ -280,7 +311,7 @@ class Sweep:
         return max(self._pings, min(MOST_ATTEMPTS, max(ATTEMPTS_UNDER_LOSS, needed)))
 
     def wake_at(self) -> float:
-        """The instant at which ``advance()`` or ``next_probe()`` may have something to do."""
+        """The instant at which ``advance()`` or ``next_probes()`` may have something to do."""
         if self._may_send():
             return -inf
         wake_at = self._waiting[0].sent_at + self._wait() if self._waiting else inf
@@ -298,33 +329,29 @@ class Sweep:
         events, self._events = self._events, []
         return events
 
-    def _retire(self, state: PortState) -> None:
-        hop = self._row(state)
-        records = tuple([sent.record() for sent in state.sent])
-        self._events += (
-            TraceStarted(state.port),
-            HopFinished(state.port, hop),
-            TraceFinished(state.port, hop.outcome or Outcome.NOT_REACHED, records),
-        )
-        for sent in state.sent:
-            del self._flights[sent.probe.token]
-        state.sent.clear()  # breaks the cycles of references: memory must not wait for the collector
-        state.final = None
+    def _retire(self, port: Port) -> None:
+        attempts = port.attempts
+        records = tuple([attempt.record() for attempt in attempts])
+        self._events.append(PortScanned(port.probe.port, self._row(port), records))
+        for attempt in attempts:
+            del self._flights[attempt.probe.token]
+        port.final = None  # breaks the cycles of references: memory must not wait for the collector
+        port.repeats = ()
         self.ports_done += 1
 
-    def _row(self, state: PortState) -> Hop:
+    def _row(self, port: Port) -> Hop:
         """The lost attempts before the destination's answer and the answer; else every ping."""
-        final = state.final
+        final = port.final
         if final is None:
-            shown = [sent for sent in state.sent if sent.reply or not state.answers][: self._pings]
-            return Hop(self._ttl, tuple([sent.ping() for sent in shown]))
+            shown = [each for each in port.attempts if each.reply or not port.answers][: self._pings]
+            return Hop(self._ttl, tuple([attempt.ping() for attempt in shown]))
         reply = final.reply
         assert reply is not None, "only an answered attempt is final"
         outcome = OUTCOMES[reply.kind]
         if outcome is Outcome.UNREACHABLE:
-            answered = [sent for sent in state.sent if sent.reply]
-            return Hop(self._ttl, tuple([sent.ping() for sent in answered]), outcome)
-        if final.probe.attempt == 1:
+            answered = [attempt for attempt in port.attempts if attempt.reply]
+            return Hop(self._ttl, tuple([attempt.ping() for attempt in answered]), outcome)
+        if final is port:
             return Hop(self._ttl, (final.ping(),), outcome)
-        before = state.sent[: min(final.probe.attempt, self._pings) - 1]
-        return Hop(self._ttl, (*[sent.ping() for sent in before if not sent.reply], final.ping()), outcome)
+        before = port.attempts[: min(final.probe.attempt, self._pings) - 1]
+        return Hop(self._ttl, (*[each.ping() for each in before if not each.reply], final.ping()), outcome)

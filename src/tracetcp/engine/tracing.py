@@ -107,18 +107,18 @@ class Tracing:
 
     # What to send ------------------------------------------------------------------------------------
 
-    def next_probe(self, now: float) -> Probe | None:
-        """The probe to send now, None when nothing may leave before ``wake_at()``."""
+    def next_probes(self, now: float, most: int) -> tuple[Probe, ...]:
+        """The probe to send now, one at a time; none when nothing may leave before ``wake_at()``."""
         self._admit(now)
         self._opens_at = inf
-        if len(self._waiting) >= self._capacity:
-            return None
+        if len(self._waiting) >= self._capacity or most < 1:
+            return ()
         choice = self._inquire(now) or self._choose(now)
         if choice is None:
-            return None
+            return ()
         path, want, inquiry, port = choice
         self._sending = (path, want, inquiry)
-        return Probe(unused(self._tokens, self._flights), port, want.ttl, want.attempt, want.flow)
+        return (Probe(unused(self._tokens, self._flights), port, want.ttl, want.attempt, want.flow),)
 
     def _admit(self, now: float) -> None:
         while self._may_admit():
@@ -184,16 +184,16 @@ class Tracing:
         return True
 
     def sent(self, probe: Probe, at: float) -> None:
-        """Tell that the probe of the last ``next_probe()`` left at ``at``."""
+        """Tell that the probe of the last ``next_probes()`` left at ``at``."""
         self._waiting[probe.token] = self._flights[probe.token] = self._depart(probe, at)
 
     def failed(self, probe: Probe, at: float) -> None:
-        """Tell that the probe of the last ``next_probe()`` could not be sent: it counts as lost at once."""
+        """Tell that the probe of the last ``next_probes()`` could not be sent: it counts as lost at once."""
         path, flight = self._depart(probe, at)
         path.lost(flight)
 
     def _depart(self, probe: Probe, at: float) -> tuple[Path, Flight]:
-        assert self._sending is not None, "sent() and failed() follow next_probe()"
+        assert self._sending is not None, "sent() and failed() follow next_probes()"
         path, want, inquiry = self._sending
         self._sending = None
         flight = path.sent(want, probe, at)
@@ -231,7 +231,7 @@ class Tracing:
             self._inquiries.pop(ttl).judge(self._survey)
 
     def wake_at(self) -> float:
-        """The instant at which ``advance()`` or ``next_probe()`` may have something to do."""
+        """The instant at which ``advance()`` or ``next_probes()`` may have something to do."""
         return min(self._instants(), default=self._opens_at)
 
     def _instants(self) -> Iterator[float]:

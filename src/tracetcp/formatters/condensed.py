@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tracetcp.formatters.columns import columns
+from tracetcp.formatters.columns import columns, milliseconds
 from tracetcp.formatters.rows import cells
-from tracetcp.model import Event, HopFinished, Outcome, TraceStarted
+from tracetcp.model import Event, HopFinished, Outcome, PortScanned, TraceStarted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tracetcp.model import Hop
 
 REACHED = {
     Outcome.OPEN: "Dest. in {rtt}. Port OPEN on {address}",
@@ -32,12 +35,28 @@ class CondensedFormatter:
 
     def render(self, event: Event, texts: Sequence[Mapping[str, str]] = ()) -> str:
         """The text of ``event``, empty where there is nothing to show (``texts``: see VerboseFormatter)."""
+        if isinstance(event, PortScanned):
+            return self._row(event.port, event.hop, texts)
         if isinstance(event, HopFinished):
             self._rows += 1
-            number = "1" if self._is_scan else str(event.hop.ttl)
-            row = [number, *cells(event.hop, texts, self._precision, REACHED)]
-            return columns(row, f"[{self._address}:{event.port}]  ")
+            return self._row(event.port, event.hop, texts)
         if isinstance(event, TraceStarted):
             had_several_rows, self._rows = self._rows > 1, 0
             return "\n" if had_several_rows else ""
         return ""
+
+    def _row(self, port: int, hop: Hop, texts: Sequence[Mapping[str, str]]) -> str:
+        number = "1" if self._is_scan else str(hop.ttl)
+        prefix = f"[{self._address}:{port}]  "
+        first = hop.pings[0]
+        if len(hop.pings) == 1 and hop.outcome in REACHED and first.reply and first.rtt is not None:
+            rtt = milliseconds(first.rtt, self._precision)
+            return prefix + _answered_at_once(len(prefix), number, hop.outcome, rtt, first.reply.sender)
+        return columns([number, *cells(hop, texts, self._precision, REACHED)], prefix)
+
+
+@lru_cache(maxsize=1024)
+def _answered_at_once(width: int, number: str, outcome: Outcome, rtt: str, address: str) -> str:
+    """What stands behind a prefix of ``width`` characters: of a scan's rows there are few kinds."""
+    sentence = REACHED[outcome].format(rtt=rtt, address=address)
+    return columns([number, sentence], " " * width)[width:]

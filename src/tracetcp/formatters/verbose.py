@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tracetcp.formatters.columns import address_cells, columns
 from tracetcp.formatters.rows import cells
-from tracetcp.model import Event, HopFinished, Outcome, TraceFinished, TraceStarted
+from tracetcp.model import Event, HopFinished, Outcome, PortScanned, TraceFinished, TraceStarted, spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,4 +38,6 @@ class VerboseFormatter:
                 return columns([str(hop.ttl), *cells(hop, texts, self._precision, REACHED)])
             case TraceFinished():
                 return "Trace Complete.\n"
+            case PortScanned():
+                return "".join([self.render(part, texts) for part in spelled_out([event])])
         return ""

@@ -31,6 +31,7 @@ from tracetcp.probers.descriptors import room_for
 from tracetcp.probers.errqueue import SO_TIMESTAMPNS, QueuedError, queue_errors, take_error
 from tracetcp.probers.routes import SO_BINDTODEVICE, find_route
 from tracetcp.probers.single_syn import ONE_SYN, find_silencer, is_still_here
+from tracetcp.runner import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +74,7 @@ class _Flight(NamedTuple):
     closes_at: float
 
 
-class ConnectProber:
+class ConnectProber(Prober):
     """A ``runner.Prober`` of connecting sockets, for one destination.
 
     Raises ``ProberError`` for a gateway, and what ``find_route`` raises.

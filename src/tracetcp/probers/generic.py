@@ -18,6 +18,7 @@ from tracetcp.errors import FamilyMismatch, NoPermission, NoRoute, ProberError, 
 from tracetcp.model import SendFailure
 from tracetcp.packets import FLOWS, load_scapy, open_codec
 from tracetcp.quotes import address
+from tracetcp.runner import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ WAKE_INTERVAL = 0.05
 NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - scapy's words for no address
 
 
-class ScapyProber:
+class ScapyProber(Prober):
     """A ``runner.Prober`` on scapy's layer 3 socket, for one destination.
 
     Raises ``NoPermission`` where the capture device is refused, ``ProberError`` where it is missing,

@@ -25,6 +25,7 @@ from tracetcp.probers import filters
 from tracetcp.probers.ports import take_block
 from tracetcp.probers.routes import SO_BINDTODEVICE, Route, find_route, scoped
 from tracetcp.quotes import TCP
+from tracetcp.runner import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +67,7 @@ _INT = struct.Struct("@i")
 _IPV6 = struct.Struct("!IHBB32s")
 
 
-class RawProber:
+class RawProber(Prober):
     """A ``runner.Prober`` on raw sockets, for one destination.
 
     Raises ``PermissionError`` without CAP_NET_RAW, and what ``find_route``, ``take_block`` and
