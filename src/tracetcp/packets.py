@@ -102,6 +102,7 @@ class PacketCodec(ABC):
     """The packets of one trace between ``source`` and ``destination``; see ``open_codec``.
 
     Subclasses know the IP header of their family; this class knows TCP and how a reply is matched.
+    ``length`` is that of every probe's packet, in bytes.
     """
 
     family: Literal[4, 6]
@@ -118,6 +119,7 @@ class PacketCodec(ABC):
         self._mss = mss_of(self._options)
         self._pseudo_sum = word_sum(self._source) + word_sum(self._destination) + TCP
         self._header_sum = word_sum(template[:header])
+        self.length = len(template)
         self._tcp_sum = self._pseudo_sum + len(tcp) + word_sum(tcp)
         self._ledger = Ledger(first)
 

@@ -22,9 +22,10 @@ from tracetcp.errors import FamilyMismatch, ProberError
 from tracetcp.model import SendFailure
 from tracetcp.packets import FLOWS, ICMP, ICMPV6, load_scapy, open_codec, packed
 from tracetcp.probers import filters
+from tracetcp.probers.batches import MOST, BatchReceiver, BatchSender
 from tracetcp.probers.ports import take_block
 from tracetcp.probers.routes import SO_BINDTODEVICE, Route, find_route, scoped
-from tracetcp.quotes import TCP
+from tracetcp.quotes import TCP, address
 from tracetcp.runner import Prober
 
 if TYPE_CHECKING:
@@ -44,9 +45,6 @@ SO_TIMESTAMPNS = 35
 SO_RXQ_OVFL = 40
 RECEIVE_BUFFER = 4 << 20
 """Bytes asked for. The kernel doubles it and charges 832 for a reply: some 10,000 may wait."""
-LONGEST_PACKET = 2048
-"""ICMP errors are at most 576 bytes long (RFC 1812 section 4.3.2.3), ICMPv6's 1280 (RFC 4443)."""
-ANCILLARY = 256
 LONGEST_CLOCK_STEP = 0.05
 """A wall clock that moved by more than this many seconds against ours was set: its stamps are void."""
 TRANSIENT = {
@@ -64,6 +62,11 @@ NO_LINK_ADDRESS = "00:00:00:00:00:00"
 _TIMESPEC = struct.Struct("@ll")
 _UNSIGNED = struct.Struct("@I")
 _INT = struct.Struct("@i")
+_CONTROL = struct.Struct("@Nii")
+"""A ``struct cmsghdr``: its length with the data behind it, level and type; ``_ALIGNED`` to a long."""
+_ALIGNED = struct.calcsize("@N")
+_SCOPED_NAME = struct.Struct("@8x16sI")
+"""Address and scope of a ``struct sockaddr_in6``."""
 _IPV6 = struct.Struct("!IHBB32s")
 
 
@@ -105,8 +108,8 @@ class RawProber(Prober):
             self._kept(holder)
         self.destination, self.source = route.destination, route.source
         self._receivers = {
-            icmp.fileno(): (icmp, ICMPV6 if route.family == 6 else ICMP),
-            tcp.fileno(): (tcp, TCP),
+            icmp.fileno(): (BatchReceiver(icmp), ICMPV6 if route.family == 6 else ICMP),
+            tcp.fileno(): (BatchReceiver(tcp), TCP),
         }
         filters.attach(icmp, filters.icmp_errors(route.family))
         filters.attach(tcp, filters.tcp_answers(packed(destination), range(first_port, first_port + FLOWS)))
@@ -114,8 +117,7 @@ class RawProber(Prober):
             _prepare(receiver, route)
             self._poll.register(receiver, select.POLLIN)
         self.codec = open_codec(route.source, route.destination, first_port, mtu=route.mtu)
-        self._sender = self._open_sender(route)
-        self._target = route.destination_address
+        self._sender = self._link or BatchSender(self._open_sender(route), self.codec.length)
 
     def _open_sender(self, route: Route) -> socket.socket:
         """A raw socket of scapy's that only sends: IPPROTO_RAW takes whole packets and receives none.
@@ -133,6 +135,7 @@ class RawProber(Prober):
         sender.bind(route.source_at(0))
         if route.device is not None:
             sender.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(route.device) + b"\0")
+        sender.connect(route.destination_address)
         return sender
 
     def _kept(self, opened: socket.socket) -> socket.socket:
@@ -149,21 +152,28 @@ class RawProber(Prober):
         return time.monotonic()
 
     def send(self, probe: Probe) -> float | SendFailure:
-        """See ``runner.Prober``. The first probe by ``-g`` waits for the gateway's link-layer address."""
-        packet = self.codec.encode(probe)
-        if self._link is not None and not self._link.is_resolved:
+        """See ``runner.Prober``."""
+        return self.send_all([probe])[0]
+
+    def send_all(self, probes: Sequence[Probe]) -> Sequence[float | SendFailure]:
+        """See ``runner.Prober``. The first probe by ``-g`` waits for the gateway's link-layer address.
+
+        Of the instants of a batch only the first and the last are known; what lies between is spread evenly.
+        """
+        packets = [self.codec.encode(probe) for probe in probes[:MOST]]
+        if self._link is not None:
             self._link.resolve()
-        sent_at = time.monotonic()
+        began_at = time.monotonic()
         try:
-            if self._link is not None:
-                self._link.send(packet)
-            else:
-                self._sender.sendto(packet, self._target)
+            count = self._sender.send(packets)
         except OSError as error:
-            return _failure(error)
+            return [_failure(error)]
+        each = (time.monotonic() - began_at) / count
+        instants = [began_at + index * each for index in range(count)]
         if self.tap is not None:
-            self.tap(sent_at + self._clocks_apart, packet)
-        return sent_at
+            for sent_at, packet in zip(instants, packets, strict=False):
+                self.tap(sent_at + self._clocks_apart, packet)
+        return instants
 
     def receive(self, until: float) -> Sequence[Reply]:
         """See ``runner.Prober``."""
@@ -190,21 +200,20 @@ class RawProber(Prober):
         """Add every reply that waits in one receiving socket."""
         receiver, protocol = self._receivers[number]
         codec, offset = self.codec, self._stamp_offset()
-        while True:
-            try:
-                packet, ancillary, _, sender = receiver.recvmsg(LONGEST_PACKET, ANCILLARY)
-            except BlockingIOError:
-                return
-            received_at, hop_limit = self._read_ancillary(number, ancillary, offset)
-            if codec.family == 4:
-                reply = codec.decode(packet, received_at)
-            else:
-                source = scoped(sender[0], sender[3]) if sender[3] else sender[0]
-                reply = codec.decode(protocol, packet, source, hop_limit, received_at)
-            if reply is not None:
-                replies.append(reply)
-                if self.tap is not None:
-                    self._tell(self.tap, packet, reply, protocol)
+        is_more = True
+        while is_more:
+            batch = receiver.receive()
+            is_more = len(batch) == MOST
+            for packet, control, name in batch:
+                received_at, hop_limit = self._read_control(number, control, offset)
+                if codec.family == 4:
+                    reply = codec.decode(packet, received_at)
+                else:
+                    reply = codec.decode(protocol, packet, _sender_of(name), hop_limit, received_at)
+                if reply is not None:
+                    replies.append(reply)
+                    if self.tap is not None:
+                        self._tell(self.tap, packet, reply, protocol)
 
     def _tell(self, tap: Tap, packet: bytes, reply: Reply, protocol: int) -> None:
         """Hand a counted reply to ``tap``; IPv6 sockets keep the header, so it is made anew."""
@@ -214,22 +223,24 @@ class RawProber(Prober):
             packet = _IPV6.pack(6 << 28, len(packet), protocol, hop_limit, addresses) + packet
         tap(reply.received_at + self._clocks_apart, packet)
 
-    def _read_ancillary(
-        self, number: int, ancillary: list[tuple[int, int, bytes]], offset: float | None
-    ) -> tuple[float, int | None]:
+    def _read_control(self, number: int, control: bytes, offset: float | None) -> tuple[float, int | None]:
         """The receive stamp on our clock and the IPv6 hop limit; the count of overflows is kept.
 
         No two of the kinds asked for share a number, so their levels need no look.
         """
         received_at = hop_limit = None
-        for _, kind, data in ancillary:
+        at, end = 0, len(control)
+        while at + _CONTROL.size <= end:
+            length, _, kind = _CONTROL.unpack_from(control, at)
+            data_at = at + _CONTROL.size
             if kind == SO_TIMESTAMPNS and offset is not None:
-                seconds, nanoseconds = _TIMESPEC.unpack(data)
+                seconds, nanoseconds = _TIMESPEC.unpack_from(control, data_at)
                 received_at = seconds + nanoseconds * 1e-9 - offset
             elif kind == socket.IPV6_HOPLIMIT:
-                (hop_limit,) = _INT.unpack(data)
+                (hop_limit,) = _INT.unpack_from(control, data_at)
             elif kind == SO_RXQ_OVFL:
-                (self._overflows[number],) = _UNSIGNED.unpack(data)
+                (self._overflows[number],) = _UNSIGNED.unpack_from(control, data_at)
+            at += -(-length // _ALIGNED) * _ALIGNED
         return (time.monotonic() if received_at is None else received_at), hop_limit
 
     def _stamp_offset(self) -> float | None:
@@ -293,13 +304,10 @@ class GatewayLink:
         self._frames: socket.socket = opened.outs
         return opened
 
-    @property
-    def is_resolved(self) -> bool:
-        """Whether the gateway's link-layer address is known."""
-        return bool(self._header)
-
     def resolve(self) -> None:
-        """Ask for the gateway's link-layer address; ``ProberError`` if it does not answer."""
+        """Ask for the gateway's link-layer address, unless it is known; ``ProberError`` if it is silent."""
+        if self._header:
+            return
         from scapy.layers.l2 import Ether
 
         for _ in range(NEIGHBOUR_TRIES):
@@ -331,13 +339,20 @@ class GatewayLink:
         solicitation = inet6.ICMPv6ND_NS(tgt=bare) / inet6.ICMPv6NDOptSrcLLAddr(lladdr=own)
         return Ether(src=own, dst=in6_getnsmac(group)) / header / solicitation
 
-    def send(self, packet: bytes) -> None:
-        """Put ``packet`` into a frame to the gateway; raises ``OSError``."""
-        self._frames.send(self._header + packet)
+    def send(self, packets: Sequence[bytes]) -> int:
+        """Put the first of ``packets`` into a frame to the gateway and return 1; raises ``OSError``."""
+        self._frames.send(self._header + packets[0])
+        return 1
 
     def close(self) -> None:
         """Give back the socket."""
         self._socket.close()
+
+
+def _sender_of(name: bytes) -> str:
+    """The IPv6 address in a socket address, with its scope if it has one."""
+    binary, scope = _SCOPED_NAME.unpack_from(name)
+    return scoped(address(binary), scope)
 
 
 def _prepare(receiver: socket.socket, route: Route) -> None:

@@ -1,0 +1,149 @@
+"""Many packets per system call: sendmmsg(2) and recvmmsg(2) of Linux, through the C library.
+
+Knows sockets and bytes, no probe. Python has no call of its own for this; the interpreter is free for other
+threads while one of these runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+from itertools import count as counting
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable, Sequence
+    from typing import Literal, TypeAlias
+
+    _Buffer: TypeAlias = ctypes.Array[ctypes.c_char]
+
+MOST = 64
+"""Packets in one call."""
+LONGEST_PACKET = 2048
+"""ICMP errors are at most 576 bytes long (RFC 1812 section 4.3.2.3), ICMPv6's 1280 (RFC 4443)."""
+LONGEST_NAME = 28
+"""A ``struct sockaddr_in6``."""
+LONGEST_CONTROL = 256
+
+
+class _Vector(ctypes.Structure):
+    """``struct iovec``."""
+
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Message(ctypes.Structure):
+    """``struct msghdr``."""
+
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint32),
+        ("vectors", ctypes.c_void_p),
+        ("vector_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Header(ctypes.Structure):
+    """``struct mmsghdr``: a message and how many bytes of it were sent or received."""
+
+    _fields_ = (("message", _Message), ("length", ctypes.c_uint32))
+
+
+_Headers = _Header * MOST
+_Vectors = _Vector * MOST
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Received(NamedTuple):
+    """A packet, the control messages that came with it, and its sender's ``struct sockaddr``."""
+
+    packet: bytes
+    control: bytes
+    name: bytes
+
+
+class BatchSender:
+    """Sends packets of ``length`` bytes each through ``sender``, a connected socket."""
+
+    def __init__(self, sender: socket.socket, length: int) -> None:
+        self._number = sender.fileno()
+        self._length = length
+        self._packets = (ctypes.c_char * (MOST * length))()
+        self._view = memoryview(self._packets).cast("B")
+        self._headers, self._vectors = _Headers(), _Vectors()
+        _aim(self._headers, self._vectors, self._packets, length)
+
+    def send(self, packets: Sequence[bytes]) -> int:
+        """Send ``packets``, up to ``MOST``, and return how many left; raises ``OSError`` if none did."""
+        self._view[: len(packets) * self._length] = b"".join(packets)
+        count: int = _LIBC.sendmmsg(self._number, self._headers, len(packets), 0)
+        if count < 0:
+            raise _error()
+        return count
+
+
+class BatchReceiver:
+    """Receives what waits in ``receiver``, a socket that does not block."""
+
+    def __init__(self, receiver: socket.socket) -> None:
+        self._number = receiver.fileno()
+        self._packets, self._controls, self._names = (
+            (ctypes.c_char * (MOST * size))() for size in (LONGEST_PACKET, LONGEST_CONTROL, LONGEST_NAME)
+        )
+        self._headers, self._vectors = _Headers(), _Vectors()
+        _aim(self._headers, self._vectors, self._packets, LONGEST_PACKET)
+        for index, header in enumerate(self._headers):
+            message = header.message
+            message.control = ctypes.addressof(self._controls) + index * LONGEST_CONTROL
+            message.control_length = LONGEST_CONTROL
+            message.name = ctypes.addressof(self._names) + index * LONGEST_NAME
+            message.name_length = LONGEST_NAME
+        self._as_made = bytes(self._headers)
+        self._lengths = _fields(self._headers, _Header.length.offset, "I")
+        self._control_lengths = _fields(self._headers, _Message.control_length.offset, "L")
+
+    def receive(self) -> list[Received]:
+        """Up to ``MOST`` packets, none if none waits; raises ``OSError``."""
+        ctypes.memmove(self._headers, self._as_made, len(self._as_made))
+        count: int = _LIBC.recvmmsg(self._number, self._headers, MOST, 0, None)
+        if count < 0:
+            error = _error()
+            if error.errno in (errno.EAGAIN, errno.EINTR):
+                return []
+            raise error
+        packets = _parts(self._packets, LONGEST_PACKET, self._lengths[:count].tolist())
+        controls = _parts(self._controls, LONGEST_CONTROL, self._control_lengths[:count].tolist())
+        names = _parts(self._names, LONGEST_NAME, repeat(LONGEST_NAME, count))
+        return list(map(Received, packets, controls, names))
+
+
+def _aim(headers: ctypes.Array[_Header], vectors: ctypes.Array[_Vector], buffer: _Buffer, size: int) -> None:
+    """Let each header have one vector, and each vector its ``size`` bytes of ``buffer``."""
+    for index, (header, vector) in enumerate(zip(headers, vectors, strict=True)):
+        vector.base, vector.length = ctypes.addressof(buffer) + index * size, size
+        header.message.vectors = ctypes.addressof(vectors) + index * ctypes.sizeof(_Vector)
+        header.message.vector_count = 1
+
+
+def _fields(headers: ctypes.Array[_Header], offset: int, kind: Literal["I", "L"]) -> memoryview[int]:
+    """A view of the field at ``offset``, unsigned int or long (which is what size_t is), in all headers."""
+    size = struct.calcsize(kind)
+    return memoryview(headers).cast("B").cast(kind)[offset // size :: ctypes.sizeof(_Header) // size]
+
+
+def _parts(buffer: _Buffer, size: int, lengths: Iterable[int]) -> list[bytes]:
+    """The first bytes of each ``size`` of ``buffer``, as many as ``lengths`` says."""
+    view = memoryview(buffer).cast("B")
+    return [bytes(view[at : at + length]) for at, length in zip(counting(0, size), lengths, strict=False)]
+
+
+def _error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
