@@ -325,9 +325,23 @@ class Sweep:
         """Everything decided since the last call, ports in order."""
         queue = self._queue
         while queue and queue[0].is_done:
-            self._retire(queue.popleft())
+            port = queue.popleft()
+            if port.final is port and not port.repeats:
+                self._retire_at_once(port)
+            else:
+                self._retire(port)
         events, self._events = self._events, []
         return events
+
+    def _retire_at_once(self, port: Port) -> None:
+        """As ``_retire``, for a port that had its answer to the first attempt: nearly every one."""
+        probe, sent_at, reply = port.probe, port.sent_at, port.reply
+        assert reply is not None, "only an answered attempt is final"
+        hop = Hop(self._ttl, (Ping(1, max(0.0, reply.received_at - sent_at), reply),), OUTCOMES[reply.kind])
+        self._events.append(PortScanned(probe.port, hop, (ProbeRecord(probe, sent_at, (reply,)),)))
+        del self._flights[probe.token]
+        port.final = None
+        self.ports_done += 1
 
     def _retire(self, port: Port) -> None:
         attempts = port.attempts
@@ -351,7 +365,5 @@ class Sweep:
         if outcome is Outcome.UNREACHABLE:
             answered = [attempt for attempt in port.attempts if attempt.reply]
             return Hop(self._ttl, tuple([attempt.ping() for attempt in answered]), outcome)
-        if final is port:
-            return Hop(self._ttl, (final.ping(),), outcome)
         before = port.attempts[: min(final.probe.attempt, self._pings) - 1]
         return Hop(self._ttl, (*[each.ping() for each in before if not each.reply], final.ping()), outcome)

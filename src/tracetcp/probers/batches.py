@@ -12,7 +12,7 @@ import os
 import struct
 from itertools import count as counting
 from itertools import repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import socket
@@ -61,14 +61,6 @@ _Vectors = _Vector * MOST
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-class Received(NamedTuple):
-    """A packet, the control messages that came with it, and its sender's ``struct sockaddr``."""
-
-    packet: bytes
-    control: bytes
-    name: bytes
-
-
 class BatchSender:
     """Sends packets of ``length`` bytes each through ``sender``, a connected socket."""
 
@@ -109,8 +101,11 @@ class BatchReceiver:
         self._lengths = _fields(self._headers, _Header.length.offset, "I")
         self._control_lengths = _fields(self._headers, _Message.control_length.offset, "L")
 
-    def receive(self) -> list[Received]:
-        """Up to ``MOST`` packets, none if none waits; raises ``OSError``."""
+    def receive(self) -> list[tuple[bytes, bytes, bytes]]:
+        """Up to ``MOST`` packets, none if none waits; raises ``OSError``.
+
+        With each, the control messages that came with it and its sender's ``struct sockaddr``.
+        """
         ctypes.memmove(self._headers, self._as_made, len(self._as_made))
         count: int = _LIBC.recvmmsg(self._number, self._headers, MOST, 0, None)
         if count < 0:
@@ -121,7 +116,7 @@ class BatchReceiver:
         packets = _parts(self._packets, LONGEST_PACKET, self._lengths[:count].tolist())
         controls = _parts(self._controls, LONGEST_CONTROL, self._control_lengths[:count].tolist())
         names = _parts(self._names, LONGEST_NAME, repeat(LONGEST_NAME, count))
-        return list(map(Received, packets, controls, names))
+        return list(zip(packets, controls, names, strict=True))
 
 
 def _aim(headers: ctypes.Array[_Header], vectors: ctypes.Array[_Vector], buffer: _Buffer, size: int) -> None:
