@@ -29,6 +29,8 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 """What a shell reports of a program that a closed pipe ended."""
 SECRET_BYTES = 16
+GARBAGE_LOOKED_FOR_AFTER = 20_000
+"""New objects, instead of Python's 700: a scan has thousands that are neither old nor garbage."""
 WITHOUT_PRIVILEGE = (
     "tracetcp: no raw sockets, probing without privileges: where routers share load a column may mix paths"
 )
@@ -118,6 +120,7 @@ def trace(invocation: Invocation) -> int:
         outcomes: set[Outcome] = set()
         is_silent = True
         gc.freeze()  # what is here by now stays
+        gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
         gc.enable()
         for events in run(engine, prober, lookups):
             _write("".join([presenter.render(event, texts) for event in events]))

@@ -23,6 +23,8 @@ class ReplyKind(Enum):
     SYN_ACK = "syn-ack"
     RST = "rst"
 
+    __hash__ = object.__hash__  # in C: that of Enum is Python, and every reply is looked up by its kind
+
 
 class Outcome(Enum):
     """How the trace of one port ended."""
@@ -31,6 +33,8 @@ class Outcome(Enum):
     CLOSED = "closed"
     UNREACHABLE = "unreachable"
     NOT_REACHED = "not reached"
+
+    __hash__ = object.__hash__  # as above
 
 
 class Probe(NamedTuple):
