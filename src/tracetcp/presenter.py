@@ -37,16 +37,17 @@ class TextPresenter:
     """Verbose or condensed rows, with verdicts where they were asked for."""
 
     def __init__(self, config: TraceConfig, display: Display, destination: str) -> None:
-        from tracetcp.formatters.condensed import CondensedFormatter
-        from tracetcp.formatters.verbose import VerboseFormatter
-
         self._display = display
         self._prefix = COMMENT if display.condensed else ""
         self._evidences: list[Evidence] = []
         if display.condensed:
+            from tracetcp.formatters.condensed import CondensedFormatter
+
             condensed = CondensedFormatter(destination, is_scan=is_scan(config), precision=display.precision)
             self._render = condensed.render
         else:
+            from tracetcp.formatters.verbose import VerboseFormatter
+
             self._render = VerboseFormatter(destination, config.max_hops, display.precision).render
 
     def render(self, event: Event, texts: Sequence[Mapping[str, str]]) -> str:

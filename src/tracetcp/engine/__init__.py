@@ -62,10 +62,13 @@ def open_engine(config: TraceConfig, secret: bytes, capacity: int = UNBOUNDED) -
 
     ``capacity`` is the number of probes that the prober can have in flight.
     """
-    from tracetcp.engine.sweep import Sweep
+    if is_scan(config):
+        from tracetcp.engine.sweep import Sweep
+
+        return Sweep(config, secret, capacity)
     from tracetcp.engine.tracing import Tracing
 
-    return (Sweep if is_scan(config) else Tracing)(config, secret, capacity)
+    return Tracing(config, secret, capacity)
 
 
 def is_scan(config: TraceConfig) -> bool:

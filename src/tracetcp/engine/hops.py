@@ -111,11 +111,12 @@ class HopState:
         answered = [cell.flight for cell in self.cells if cell.state is CellState.ANSWERED and cell.flight]
         return any(all(reply.kind is ReplyKind.RST for reply in flight.replies) for flight in answered)
 
-    def doubt(self) -> None:
-        """Have the lost cells asked again."""
-        for cell in self.cells:
-            if cell.state is CellState.LOST:
-                cell.state = CellState.DOUBTFUL
+    def doubt(self) -> bool:
+        """Have the lost cells asked again; whether there are any."""
+        lost = [cell for cell in self.cells if cell.state is CellState.LOST]
+        for cell in lost:
+            cell.state = CellState.DOUBTFUL
+        return bool(lost)
 
     def alone_losses(self) -> int:
         """How many probes that were alone on their flow got no answer here."""

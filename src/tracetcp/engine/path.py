@@ -99,6 +99,8 @@ class Path:
         self._is_scouted = False
         self._is_sweeping = False
         self._is_lossy = False
+        self._may_doubt = False
+        self._known_ttl: int | None = None
         self._end: int | None = None
         self._events: list[Event] = [TraceStarted(port)]
 
@@ -181,8 +183,9 @@ class Path:
     def doubts(self) -> Iterator[int]:
         """The TTLs with a cell to be asked again, nearest first."""
         self.has_new_doubts = False
-        if self.is_done:
+        if self.is_done or not self._may_doubt:
             return
+        self._may_doubt = any(hop.doubtful for hop in self._hops.values())
         for ttl in range(self._next_row, (self._end or self.last) + 1):
             hop = self._hops[ttl]
             if hop.doubtful is not None and (ttl != self._end or hop.outcome is Outcome.UNREACHABLE):
@@ -222,6 +225,7 @@ class Path:
 
     def received(self, flight: Flight, reply: Reply) -> None:
         """Take a reply to one of this path's flights into account."""
+        self._known_ttl = None
         flight.replies.append(reply)
         if self.is_done or flight.purpose in (Purpose.SECOND_LOOK, Purpose.CONTROL):
             return
@@ -250,7 +254,7 @@ class Path:
             cell.state, cell.flight = CellState.ANSWERED, flight
         hop.strikes = 0
         if reply.kind in (ReplyKind.TIME_EXCEEDED, ReplyKind.UNREACHABLE) and self._anti_flood:
-            hop.doubt()
+            self._may_doubt = hop.doubt() or self._may_doubt
 
     def _find_end(self) -> None:
         """The nearest terminal answer beyond all routers; rows that are out already stay what they are."""
@@ -260,6 +264,7 @@ class Path:
 
     def lost(self, flight: Flight) -> None:
         """Give a flight up: no reply in time."""
+        self._known_ttl = None
         flight.is_lost = True
         if flight.purpose is not Purpose.CELL:
             return
@@ -270,6 +275,7 @@ class Path:
             return
         doubted = self._anti_flood and hop.strikes < STRIKES and (hop.is_router or self._survey.answers(ttl))
         cell.state = CellState.DOUBTFUL if doubted else CellState.LOST
+        self._may_doubt = self._may_doubt or doubted
         self._is_lossy = self._is_lossy or hop.is_router
 
     def strike(self, ttl: int, count: int = 1) -> None:
@@ -336,6 +342,11 @@ class Path:
 
     def _known(self) -> int:
         """The highest TTL that cannot be the destination: a router's, or a cleared suspect's."""
+        if self._known_ttl is None:
+            self._known_ttl = self._find_known()
+        return self._known_ttl
+
+    def _find_known(self) -> int:
         if self._end is None:
             return self._frontier
         needed = LOSSY_ALONE_LOSSES if self._is_lossy else 1
@@ -368,7 +379,7 @@ class Path:
             return None
         if self._doubts_silence() and hop.strikes < STRIKES and not hop.is_answered:
             hop.doubt()
-            self.has_new_doubts = True
+            self._may_doubt = self.has_new_doubts = True
             return None
         return hop.row()
 
