@@ -145,6 +145,12 @@ def with_answer(evidence: Evidence, answer: TcpAnswer) -> Evidence:
     return replace(evidence, hops=(*evidence.hops[:-1], end._replace(pings=pings)))
 
 
+def reached_at(ttl: int, evidence: Evidence) -> Evidence:
+    """The same trace, answered by the destination at ``ttl`` on another flow."""
+    answered = record(ttl, tcp(ReplyKind.SYN_ACK), flow=7, port=evidence.port)
+    return replace(evidence, records=(*evidence.records, answered))
+
+
 @pytest.mark.parametrize(
     ("near", "control", "sign"),
     [
@@ -203,6 +209,8 @@ def test_refused_nearer_is_forged() -> None:
     [
         (NEAR, trace(f"{A} {B} {C} {D} {E} open", 443)),  # two hops farther: branches differ so much
         (NEAR, trace(ELSEWHERE, 443, back=4)),  # farther, but on another branch and by the same stack
+        (NEAR, trace(ELSEWHERE, 443, back=7)),  # three hops farther both ways: so is another branch
+        (NEAR, reached_at(5, trace(FAR, 443))),  # another flow of the control finds the host as near
         (NEAR, trace(f"{A} {B} {C} * * * * open", 443)),  # only the answer is farther: lost ones do that
         (NEAR, trace(f"{A} {B} {C} * * * {TARGET} *", 443)),  # the host itself said that a TTL ran out
         (NEAR, trace("*", 443)),

@@ -5,18 +5,21 @@ differ from forward ones. So a claim needs all of this:
 
 1. a control port whose probes ran out at a router at least ``NEARER_HOPS`` - 1 hops past the answer, so that
    the destination is at least ``NEARER_HOPS`` farther (what answered the control itself proves no distance:
-   lost answers make a host look farther than it is);
+   lost answers make a host look farther than it is), and no flow of the control reached the destination on a
+   shorter branch;
 2. a second sign that does not follow from the first: both ports share the last router before the answer
-   (branches do not differ so much so late), or the answers of both ports came back over paths of a
-   different length, or from different TCP stacks.
+   (branches do not differ so much so late), or the answers of both ports come from different TCP stacks, or
+   came back over paths that differ by ``FARTHER_BACK`` hops. A smaller difference is told but proves nothing
+   alone: branches of different length show it too.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.model import ReplyKind
-from tracetcp.verdicts.evidence import TCP_KINDS, reply_of
+from tracetcp.verdicts.evidence import TCP_KINDS, replies, reply_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 NEARER_HOPS = 3
 """Branches of load balancing differ by one hop or two; three and more are next to unknown."""
+FARTHER_BACK = 5
+"""No branches differ so much, one way and back."""
 SHARED_WITHIN = 2
 """How far before the answer the shared router may be: one silent hop between is common."""
 INITIAL_TTLS = (64, 128, 255)
@@ -61,22 +66,36 @@ def nearer_than_control(evidence: Evidence) -> Nearer | None:
     found = [
         Nearer(control, control.last_router or 0, signs)
         for control in evidence.controls
-        if _is_farther(control, evidence) and (signs := tuple(_signs(evidence, control)))
+        if _is_farther(control, evidence) and (signs := _signs(evidence, control))
     ]
     return max(found, key=lambda nearer: (len(nearer.signs), nearer.farthest_router), default=None)
 
 
 def _is_farther(control: TracedPort, evidence: Evidence) -> bool:
     distance = evidence.distance
+    if distance is None or _nearest_answer(control) - distance < NEARER_HOPS:
+        return False
     others = [
         ttl
         for ttl, senders in control.routers.items()
         if any(sender != evidence.destination for sender in senders)
     ]
-    return distance is not None and max(others, default=0) + 1 - distance >= NEARER_HOPS
+    return max(others, default=0) + 1 - distance >= NEARER_HOPS
 
 
-def _signs(evidence: Evidence, control: TracedPort) -> Iterator[str]:
+def _nearest_answer(port: TracedPort) -> float:
+    """The lowest TTL at which the destination, or who speaks in its name, answered; infinity for none."""
+    return min((record.probe.ttl for record, _ in replies(port.own_records, *TCP_KINDS)), default=inf)
+
+
+def _signs(evidence: Evidence, control: TracedPort) -> tuple[str, ...]:
+    """The second signs in sentences, none where there is no proof among them."""
+    proofs = tuple(_proofs(evidence, control))
+    longer, sentence = _way_back(evidence, control)
+    return (*proofs, sentence) if longer >= (NEARER_HOPS if proofs else FARTHER_BACK) else proofs
+
+
+def _proofs(evidence: Evidence, control: TracedPort) -> Iterator[str]:
     distance = evidence.distance or 0
     if distance == 1:
         yield "It answers in place of the first hop."
@@ -85,6 +104,16 @@ def _signs(evidence: Evidence, control: TracedPort) -> Iterator[str]:
         yield f"Both ports pass {evidence.place(*shared)}, just before the answer."
     if evidence.answer and control.distance is not None and control.answer:
         yield from _differences(evidence.answer, control.answer, control.port)
+
+
+def _way_back(evidence: Evidence, control: TracedPort) -> tuple[int, str]:
+    """By how many hops the control's answer came a longer way back, and that in a sentence; 0 if unknown."""
+    answer, other = evidence.answer, control.answer if control.distance is not None else None
+    if answer is None or other is None or answer.reply_ttl is None or other.reply_ttl is None:
+        return 0, ""
+    back, other_back = return_distance(answer.reply_ttl), return_distance(other.reply_ttl)
+    sentence = f"Its TTL {answer.reply_ttl} says {back} hops back, that of port {control.port} {other_back}."
+    return other_back - back, sentence
 
 
 def _shared_router(evidence: Evidence, control: TracedPort, distance: int) -> tuple[int, str] | None:
@@ -116,12 +145,9 @@ def _differences(answer: Reply, other: Reply, port: int) -> Iterator[str]:
     The window is left out, since applications set it. Initial TTL, MSS and options are compared between
     answers of one kind only, since many systems send a RST otherwise than a SYN-ACK.
     """
-    if answer.reply_ttl is not None and other.reply_ttl is not None:
-        back, other_back = return_distance(answer.reply_ttl), return_distance(other.reply_ttl)
-        if other_back - back >= NEARER_HOPS:
-            yield f"Its TTL {answer.reply_ttl} says {back} hops back, that of port {port} {other_back}."
-        elif answer.kind is other.kind and initial_ttl(answer.reply_ttl) != initial_ttl(other.reply_ttl):
-            yield f"Its TTL {answer.reply_ttl} is no system's that sends {other.reply_ttl} for port {port}."
+    ttl, other_ttl = answer.reply_ttl, other.reply_ttl
+    if answer.kind is other.kind and ttl and other_ttl and initial_ttl(ttl) != initial_ttl(other_ttl):
+        yield f"Its TTL {ttl} is no system's that sends {other_ttl} for port {port}."
     if answer.kind is other.kind is ReplyKind.SYN_ACK and answer.answer and other.answer:
         if answer.answer.mss != other.answer.mss:
             yield f"Its MSS is {answer.answer.mss}, that of port {port} {other.answer.mss}."

@@ -1,0 +1,199 @@
+"""Every verdict seen through the installed program: on a path that has the fault, and no fault on clean ones.
+
+The networks are simulated, one line each (``internet.notation``); the sentences are the program's own.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from internet import network
+from internet.lab import simulated
+
+if TYPE_CHECKING:
+    from lab.program import Finished
+
+pytestmark = pytest.mark.netns
+
+SIX = "1 5 10 15 20 25 | rtt 60 | open 80,443"
+"""Six plain routers before the host."""
+FAULTS = {"blocked", "rejected", "unreachable", "forged", "proxy", "loop", "path-goes-on"}
+FAULTS |= {"nat", "mss-rewritten", "options-stripped", "options-rewritten", "dscp-rewritten", "ecn-rewritten"}
+
+
+class Case(NamedTuple):
+    """``arguments`` on ``path``; ``sentence`` is the start of a line of the answer."""
+
+    path: str
+    arguments: str
+    sentence: str
+    further: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+def injected(port: int, action: str) -> dict[str, Any]:
+    """A listener beside hop 3 that answers ``port`` in the destination's name."""
+    return {"hop_3": {"rule": [{"ports": [port], "action": action, "injected": True}]}}
+
+
+FAULTY = {
+    "open": Case(SIX, ":443", "Verdict: Port 443 is open at hop 7 (203.0.113.80). [certain]"),
+    "closed": Case(SIX, ":8081", "Verdict: Port 8081 is closed: refused at hop 7 (203.0.113.80). [certain]"),
+    "blocked": Case(
+        SIX.replace(" 5 ", " 5[drop 135] "),
+        ":135 -m 9 -t 500",
+        "Verdict: Port 135 is blocked after hop 2 (10.2.1.1): silently dropped. [certain]",
+    ),
+    "rejected": Case(
+        SIX.replace(" 10 ", " 10[unreachable 13 135] "),
+        ":135 -t 500",
+        "Verdict: Port 135 is rejected by hop 3 (10.3.1.1): Communication administratively prohibited.",
+    ),
+    "unreachable": Case(
+        "1 5 10 15 | down | down_after 300",
+        " -t 500",
+        "Verdict: The destination cannot be reached, says hop 4 (10.4.1.1): Host unreachable. [certain]",
+    ),
+    "forged RST": Case(
+        SIX.replace(" 10 ", " 10[rst 135] "),
+        ":135 -t 500",
+        "Verdict: The answer of port 135 is forged: after hop 2 (10.2.1.1) somebody sends a RST in the name "
+        "of 203.0.113.80. [likely]",
+    ),
+    "injected RST": Case(
+        SIX,
+        ":80 -t 500",
+        "Verdict: The answer of port 80 is forged: after hop 2 (10.2.1.1) somebody sends a RST in the name "
+        "of 203.0.113.80. [certain]",
+        injected(80, "rst"),
+    ),
+    "injected SYN-ACK": Case(
+        SIX,
+        ":81 -t 500",
+        "Verdict: The answer of port 81 is forged: after hop 2 (10.2.1.1) somebody sends a SYN-ACK in the "
+        "name of 203.0.113.80. [certain]",
+        injected(81, "syn-ack"),
+    ),
+    "proxy": Case(
+        SIX.replace(" 5 ", " 5[syn-ack 80] "),
+        ":80 -t 500",
+        "Verdict: A transparent proxy at hop 2 answers port 80 for 203.0.113.80. [likely]",
+    ),
+    "silent router": Case(SIX.replace(" 10 ", " * "), ":443 -t 500", "Note: Hop 3 did not answer, but later"),
+    "limited router": Case(
+        SIX.replace(" 15 ", " 15! "), ":443 -p 10", "Note: The router at hop 4 (10.4.1.1) limits its answers"
+    ),
+    "loop": Case(
+        "1 5 10 15 20",
+        " -m 12 -t 500",
+        "Verdict: The path loops from hop 3 (10.3.1.1) on: 10.3.1.1 and 10.4.1.1 and 10.5.1.1 answer",
+        {"loop": 3},
+    ),
+    "NAT": Case(
+        SIX,
+        ":443",
+        "Note: NAT between hop 2 and hop 3 (10.3.1.1): the source address becomes 192.0.2.77. [certain]",
+        {"hop_3": {"rewrite": {"source": "192.0.2.77"}}},
+    ),
+    "NAT of ports": Case(
+        SIX,
+        ":443",
+        "Note: NAT between hop 2 and hop 3 (10.3.1.1): the source port becomes ",
+        {"hop_3": {"rewrite": {"source_port": "+7"}}},
+    ),
+    "MSS": Case(
+        SIX,
+        ":443",
+        "Note: MSS changed between hop 2 and hop 3 (10.3.1.1): our SYN's MSS becomes 1400. [certain]",
+        {"hop_3": {"rewrite": {"mss": 1400}}},
+    ),
+    "DSCP": Case(
+        SIX,
+        ":443",
+        "Note: DSCP rewritten between hop 2 and hop 3 (10.3.1.1): our SYN is marked DSCP 18. [certain]",
+        {"hop_3": {"rewrite": {"tos": 0x48}}},
+    ),
+    "ECN": Case(
+        SIX,
+        ":443",
+        "Note: ECN bits rewritten between hop 2 and hop 3 (10.3.1.1): our SYN is marked ECN 2. [certain]",
+        {"hop_3": {"rewrite": {"tos": 0x02}}},
+    ),
+    "path goes on": Case(
+        SIX, ":443 -m 3", "Verdict: Port 443 passes hop 3 (10.3.1.1), the last hop asked. [certain]"
+    ),
+    "nothing conclusive": Case(
+        "1 5 10 15 | others silent | silent 80,443",
+        ":80 -m 9 -t 500",
+        "Verdict: Nothing conclusive: no answer of port 80 after hop 4 (10.4.1.1). It is blocked there, or "
+        "the destination is silent. [possible]",
+    ),
+}
+
+
+def explained(case: Case) -> Finished:
+    with simulated(network(case.path, **case.further)) as net:
+        return net.tracetcp(*f"-n -e {net.destination}{case.arguments}".split())
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_fault_is_told_with_its_place(fault: str) -> None:
+    out = explained(FAULTY[fault]).out
+    said = [line for line in out.splitlines() if line.startswith(("Verdict: ", "Note: "))]
+    assert any(line.startswith(FAULTY[fault].sentence) for line in said), out
+
+
+@pytest.mark.parametrize("fault", [name for name, case in FAULTY.items() if "Note: " in case.sentence])
+def test_a_note_on_the_path_changes_no_verdict(fault: str) -> None:
+    out = explained(FAULTY[fault]).out
+    assert "Verdict: Port 443 is open at hop 7 (203.0.113.80). [certain]" in out.splitlines()
+
+
+def lanes(*lengths: int) -> dict[str, Any]:
+    """Further paths of so many hops, which share the flows."""
+    return {
+        "route": [
+            {"hop": [{"address": f"10.{lane}.{hop}.9", "rtt": 5 * hop} for hop in range(1, length + 1)]}
+            for lane, length in enumerate(lengths, 101)
+        ]
+    }
+
+
+CLEAN = {
+    "plain": Case(SIX, "-n", ""),
+    "lossy": Case(SIX, "-n", "", {"loss": 0.05}),
+    "rate-limited": Case("1! 5! 10! 15! 20! 25! | rtt 60 | open 80,443", "-n", ""),
+    "load-balanced": Case("1 5:3 10:3 15:2 20:4 25 | rtt 60 | open 80,443", "-n", ""),
+    "lengths": Case(SIX, "-n", "", lanes(5, 8)),
+    "asymmetric": Case(
+        f"{SIX} | ttl 51", "-n", "", {"hop_3": {"reply_ttl": 240}, "hop_5": {"reply_ttl": 61}}
+    ),
+    "slow DNS": Case(
+        SIX,
+        "",
+        "",
+        {"dns": {"delay": 700, "names": {f"10.{hop}.1.1": f"r{hop}.example" for hop in range(7)}}},
+    ),
+    "long RTT": Case("600 700 800 900 | rtt 1000 | open 80,443", "-n -p 1", ""),
+    "silent router": Case(SIX.replace(" 10 ", " * "), "-n", ""),
+    "silent host": Case("1 5 10 15 20 25 | others silent | silent 80,443", "-n -m 12 -t 500", ""),
+}
+"""Paths without a fault; closed ports are traced on each."""
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_a_clean_path_raises_no_alarm(name: str) -> None:
+    case = CLEAN[name]
+    with simulated(network(case.path, **case.further)) as net:
+        finished = net.tracetcp("--json", "-e", *case.arguments.split(), f"{net.destination}:80,443,81")
+    traces = [json.loads(line) for line in finished.out.splitlines()]
+    kinds = {trace["port"]: {verdict["kind"] for verdict in trace["verdicts"]} for trace in traces}
+    assert list(kinds) == [80, 443, 81]
+    assert not set.union(*kinds.values()) & FAULTS, finished.out
+    if name == "silent host":
+        assert all("no-answer" in found for found in kinds.values())
+    else:
+        assert "open" in kinds[80] & kinds[443]
+        assert "closed" in kinds[81]
