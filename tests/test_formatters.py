@@ -15,10 +15,12 @@ from tracetcp.model import (
     HopFinished,
     Outcome,
     Ping,
+    PortScanned,
     Reply,
     ReplyKind,
     TraceFinished,
     TraceStarted,
+    spelled_out,
 )
 
 TARGET = "198.51.100.7"
@@ -135,6 +137,22 @@ def test_condensed_separates_ports_of_several_rows_only() -> None:
     ]
     assert [bool(formatter.render(event) == "\n") for event in several].index(True) == 4
     assert sum(formatter.render(event) == "\n" for event in several[7:]) == 0
+
+
+@pytest.mark.parametrize(
+    "formatter",
+    [VerboseFormatter(TARGET, 1), CondensedFormatter(TARGET), CondensedFormatter(TARGET, is_scan=True)],
+)
+@pytest.mark.parametrize("kind", ["syn-ack", "rst", None])
+def test_a_scanned_port_reads_as_its_three_events_do(
+    formatter: VerboseFormatter | CondensedFormatter, kind: str | None
+) -> None:
+    outcome = {"syn-ack": Outcome.OPEN, "rst": Outcome.CLOSED, None: None}[kind]
+    hop = Hop(128, (ping(1, 2 if kind else None, TARGET, kind or "rst"),), outcome)
+    scanned = PortScanned(80, hop, ())
+    in_parts = "".join(formatter.render(event) for event in spelled_out([scanned]))
+    assert formatter.render(scanned) == in_parts
+    assert str(TARGET if kind else "Request timed out.") in in_parts
 
 
 def test_the_row_of_a_scan_is_numbered_1() -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from tracetcp.engine.congestion import CongestionWindow
 from tracetcp.engine.hops import OUTCOMES
 from tracetcp.engine.patience import VARIATION_FACTOR, RttEstimator
-from tracetcp.engine.tokens import tokens
+from tracetcp.engine.tokens import tokens, unused
 from tracetcp.model import (
     AddressSeen,
     Event,
@@ -187,7 +187,9 @@ class Sweep:
             port = self._again.popleft()
             if not port.is_done:
                 attempt = len(port.repeats) + 2
-                probe = Probe(self._token(), port.probe.port, self._ttl, attempt, attempt - 1)
+                probe = Probe(
+                    unused(self._tokens, self._flights), port.probe.port, self._ttl, attempt, attempt - 1
+                )
                 repeat = Repeat(probe, port)
                 port.repeats += (repeat,)
                 return repeat
@@ -201,16 +203,9 @@ class Sweep:
         if number is None:
             self._has_more_ports = False
             return None
-        port = Port(Probe(self._token(), number, self._ttl, 1, 0))
+        port = Port(Probe(unused(self._tokens, self._flights), number, self._ttl, 1, 0))
         self._queue.append(port)
         return port
-
-    def _token(self) -> int:
-        """A token that no probe in flight has: chance repeats one of 32 bits in every other full scan."""
-        token = next(self._tokens)
-        while token in self._flights:
-            token = next(self._tokens)
-        return token
 
     def _forget_gone(self, now: float) -> None:
         """Take probes off the network's count that are answered or too old to be in it."""
