@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,12 @@ from simnet.virtual import SECRET, VirtualProber
 from tracetcp.cli import Display
 from tracetcp.config import TraceConfig
 from tracetcp.engine import Engine, open_engine
-from tracetcp.explain import Explaining
+from tracetcp.explain import CONFIRMATIONS, MOST_LOCATED, Explaining
+from tracetcp.locating import MOST_UNTOLD
 from tracetcp.model import HopFinished, SendFailure, TraceFinished, VerdictReached
 from tracetcp.presenter import JsonPresenter, TextPresenter
 from tracetcp.runner import run
+from tracetcp.verdicts import Kind
 
 FAULTS = {"blocked", "rejected", "unreachable", "forged", "proxy", "loop", "path-goes-on", "nat"}
 FAULTS |= {"mss-rewritten", "options-stripped", "options-rewritten", "dscp-rewritten", "ecn-rewritten"}
@@ -137,6 +140,76 @@ def test_a_control_that_cannot_be_sent_leaves_the_verdict_without_it() -> None:
     events = [event for batch in run(engine, prober) for event in batch]
     assert isinstance(events[-1], VerdictReached)
     assert events[-1].verdicts[0].kind.value == "no-answer"
+
+
+ONE_HOP: dict[str, Any] = {"start_hop": 5, "max_hops": 1, "pings": 1, "timeout": 0.5}
+"""Hop 5 alone is asked: what drops a port before it has to be searched."""
+
+
+def dropping(hop: int, *ports: int) -> Network:
+    """Six routers; the one at ``hop`` drops ``ports``."""
+    return chain(1, 10, 20, 30, 40, 50, host=60, rules=[Rule("drop", frozenset(ports), hop)])
+
+
+def places(found: Explained) -> dict[int, int | None]:
+    """The hop of each blocked port's verdict."""
+    ended = [event for event in found.events if isinstance(event, VerdictReached)]
+    return {e.port: e.verdicts[0].hop for e in ended if e.verdicts[0].kind is Kind.BLOCKED}
+
+
+@pytest.mark.parametrize("hop", [1, 2, 3, 4])
+def test_the_hop_that_drops_ports_is_searched_among_those_not_asked(hop: int) -> None:
+    found = explain(dropping(hop, 135, 137, 138), *range(130, 141), **ONE_HOP)
+    assert places(found) == dict.fromkeys((135, 137, 138), hop)
+    assert [event.hop.ttl for event in found.events if isinstance(event, HopFinished)] == [5] * 11
+    asked = {(probe.port, probe.ttl) for _, probe in found.prober.sent if probe.port in (135, 137, 138)}
+    assert {ttl for _, ttl in asked} < {1, 2, 3, 4, 5}
+    assert f"dropped after hop {hop} (10.0.{hop}.1)" in found.text
+
+
+def test_a_silent_router_on_the_way_is_left_out_of_the_search() -> None:
+    network = chain(1, None, None, 30, 40, 50, host=60, rules=[Rule("drop", frozenset({135}), 4)])
+    assert places(explain(network, 134, 135, 136, **ONE_HOP)) == {135: 4}
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.05])
+@pytest.mark.parametrize("limit", [None, 1.0])
+def test_limited_routers_and_lost_probes_mislead_no_search(loss: float, limit: float | None) -> None:
+    network = dropping(3, 135)
+    network.loss = loss
+    for router in network.paths[0]:
+        router.limit = limit
+    found = places(explain(network, *range(131, 140), **ONE_HOP))
+    assert found.get(135) in (3, None)
+    assert found.keys() <= {135}
+
+
+def test_a_search_that_nothing_answers_is_given_up() -> None:
+    silent = [None] * 8
+    network = chain(*silent, 40, host=60, rules=[Rule("drop", frozenset({135}), 8)])
+    found = explain(network, 134, 135, 136, **ONE_HOP | {"start_hop": 9})
+    assert places(found) == {135: None}
+    assert len({probe.ttl for _, probe in found.prober.sent}) == MOST_UNTOLD + 1
+
+
+def test_without_pacing_silence_is_asked_three_times() -> None:
+    found = explain(dropping(2, 135), 134, 135, 136, **ONE_HOP, anti_flood=False)
+    assert places(found) == {135: 2}
+    assert sum((probe.port, probe.ttl) == (135, 3) for _, probe in found.prober.sent) == CONFIRMATIONS
+
+
+def test_ports_that_the_host_keeps_silent_about_are_told_apart_in_a_scan() -> None:
+    network = chain(1, 10, 20, host=30)
+    network.host.silent_ports = frozenset({23, 25})
+    found = explain(network, *range(20, 30), start_hop=128, max_hops=1, pings=1, timeout=0.5)
+    assert places(found) == {23: 3, 25: 3}
+    assert "which may drop the port itself" in found.text
+
+
+def test_only_so_many_ports_are_searched_for() -> None:
+    ports = range(100, 100 + MOST_LOCATED + 4)
+    found = explain(dropping(2, *ports), 80, *ports, **ONE_HOP)
+    assert list(places(found).values()) == [2] * MOST_LOCATED + [None] * 4
 
 
 def clean_paths() -> dict[str, tuple[Network, int]]:

@@ -41,7 +41,7 @@ from tracetcp.verdicts import (
     plan_controls,
     render_verdicts,
 )
-from tracetcp.verdicts.bisection import CONFIRMATIONS, Bisection, Border
+from tracetcp.verdicts.bisection import Bisection
 from tracetcp.verdicts.nearness import initial_ttl, option_kinds, return_distance
 
 if TYPE_CHECKING:
@@ -870,39 +870,25 @@ def test_a_verdict_as_json() -> None:
 # Bisection ----------------------------------------------------------------------------------------------
 
 
-@given(st.sets(st.integers(1, 255), min_size=1), st.integers(0, 256))
-def test_bisection_finds_the_border_with_few_probes(ttls: set[int], last_passed: int) -> None:
+@given(st.sets(st.integers(1, 255), min_size=1), st.sets(st.integers(1, 255)), st.integers(0, 256))
+def test_bisection_asks_both_sides_of_the_border_with_few_probes(
+    ttls: set[int], silent: set[int], last_passed: int
+) -> None:
     search = Bisection(ttls)
-    asked = set()
-    while (ttl := search.next_ttl()) is not None:
-        asked.add(ttl)
-        search.tell(ttl, ttl <= last_passed)
-    assert search.border == Border(
-        max((ttl for ttl in ttls if ttl <= last_passed), default=None),
-        min((ttl for ttl in ttls if ttl > last_passed), default=None),
-    )
-    assert len(asked) <= len(ttls).bit_length()
-
-
-def test_one_lost_probe_does_not_mislead_the_bisection() -> None:
-    search = Bisection(range(1, 4))
-    assert search.next_ttl() == 2
-    for _ in range(CONFIRMATIONS - 1):
-        search.tell(2, answered=False)
-    assert search.next_ttl() == 2
-    search.tell(2, answered=True)
-    assert search.next_ttl() == 3
-
-
-def test_a_late_answer_and_a_late_loss() -> None:
-    search = Bisection(range(1, 4))
-    for _ in range(CONFIRMATIONS):
-        search.tell(2, answered=False)
-    assert search.border == Border(None, 2)
-    search.tell(3, answered=False)
-    search.tell(2, answered=True)
-    assert search.border.passed == 2
-    assert search.next_ttl() is None
+    passed, blocked = set(), set()
+    while (ttl := search.next_ttl) is not None:
+        if ttl in silent:
+            search.leave_out(ttl)
+        elif ttl <= last_passed:
+            search.passes(ttl)
+            passed.add(ttl)
+        else:
+            search.is_silent_at(ttl)
+            blocked.add(ttl)
+    telling = ttls - silent
+    assert max(passed, default=None) == max((ttl for ttl in telling if ttl <= last_passed), default=None)
+    assert min(blocked, default=None) == min((ttl for ttl in telling if ttl > last_passed), default=None)
+    assert len(passed | blocked) <= len(ttls).bit_length()
 
 
 def test_a_hop_without_an_address_is_a_number() -> None:

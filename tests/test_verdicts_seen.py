@@ -6,11 +6,14 @@ The networks are simulated, one line each (``internet.notation``); the sentences
 from __future__ import annotations
 
 import json
+import re
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from internet import network
+from internet import load, network
 from internet.lab import simulated
 
 if TYPE_CHECKING:
@@ -147,6 +150,30 @@ def test_a_fault_is_told_with_its_place(fault: str) -> None:
         assert said[0] == "Verdict: Port 443 is open at hop 7 (203.0.113.80). [certain]"
 
 
+def test_the_hop_that_drops_ports_is_found_when_only_a_farther_one_is_asked() -> None:
+    with simulated(load("documented-one-hop-range")) as net:
+        finished = net.tracetcp(*f"-h 3 -m 1 -p 1 -t 500 -c -n -e -r 130 140 {net.destination}".split())
+        counts = net.counts()
+    assert finished.out.splitlines()[-3:] == [
+        "# PORTS            MET",
+        "# 130-134,136,140  passes hop 3 (62.30.193.33)",
+        "# 135,137-139      dropped after hop 2 (10.78.128.1)",
+    ]
+    assert sum(line.startswith("[") for line in finished.out.splitlines()) == 11
+    assert all(router["in_1_s"] <= 20 for router in counts["router"].values())
+
+
+def test_a_scan_tells_where_silent_ports_are_dropped() -> None:
+    with simulated(network("1 5[drop 23,25] 10 15 | rtt 20 | open 22,24")) as net:
+        finished = net.tracetcp(*f"-s 20 28 -e -t 500 {net.destination}".split())
+    assert finished.out.splitlines()[-4:] == [
+        "# PORTS        MET",
+        "# 20-21,26-28  closed at 203.0.113.80",
+        "# 22,24        open at 203.0.113.80",
+        "# 23,25        dropped after hop 2 (10.2.1.1)",
+    ]
+
+
 def lanes(*lengths: int) -> dict[str, Any]:
     """Further paths of so many hops, which share the flows."""
     return {
@@ -193,3 +220,40 @@ def test_a_clean_path_raises_no_alarm(name: str) -> None:
     else:
         assert "open" in kinds[80] & kinds[443]
         assert "closed" in kinds[81]
+
+
+COOKBOOK = {
+    "tracert and tracetcp disagree": "documented-ftp-port-21",
+    "A transparent proxy": "documented-proxy-port-80",
+    "A firewall that answers in the host's name": "injected-rst",
+    "A blocked port": "documented-blocked-port-135",
+    "Which outgoing ports does my provider drop?": "documented-one-hop-range",
+    "Which ports of a host are open?": "documented-port-scan",
+}
+"""The network of each section."""
+CONCLUSIONS = ("Verdict: ", "Note: ", "The paths ", "# PORTS", "HOP ")
+TABLE_ROW = re.compile(r"(# )?[\d,-]+  +((?! ms|timed out).)*")
+
+
+def sections() -> dict[str, str]:
+    """The cookbook's sections by title."""
+    text = (Path(__file__).parents[1] / "docs/usage.md").read_text(encoding="utf-8")
+    parts = text.partition("## Cookbook")[2].split("\n### ")[1:]
+    return {title: body for title, _, body in (part.partition("\n") for part in parts)}
+
+
+def test_every_section_of_the_cookbook_has_its_network() -> None:
+    assert list(sections()) == list(COOKBOOK)
+
+
+@pytest.mark.parametrize("title", COOKBOOK)
+def test_the_cookbook_says_what_the_program_says(title: str) -> None:
+    blocks = sections()[title].split("    $ tracetcp ")[1:]
+    with simulated(load(COOKBOOK[title])) as net:
+        for block in blocks:
+            command, *shown = block.splitlines()
+            out = net.tracetcp(*shlex.split(command)).out.splitlines()
+            expected = [line[4:] for line in shown if line.startswith("    ")]
+            told = [line for line in expected if line.startswith(CONCLUSIONS) or TABLE_ROW.fullmatch(line)]
+            assert told
+            assert [line for line in told if line not in out] == []

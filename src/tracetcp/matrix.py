@@ -1,15 +1,14 @@
 """Many ports at a glance: which of them met the same, and where the paths of two ports part. Pure.
 
-Rests on the verdicts of single traces; the traces of one run serve each other as controls.
+Rests on the verdicts of single traces.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.icmp_words import icmp_words
-from tracetcp.verdicts import Kind, judge_main
+from tracetcp.verdicts import Kind
 from tracetcp.verdicts.blocked import passing_controls, where
 
 if TYPE_CHECKING:
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
     from tracetcp.verdicts import Evidence, Verdict
 
-MOST_SIBLINGS = 8
-"""Other ports of the run that serve as controls: enough to tell a block from chance, whatever the range."""
 SILENT = "*"
 MET = {
     Kind.OPEN: "open at {place}",
@@ -45,25 +42,10 @@ class Group(NamedTuple):
     address: str | None
 
 
-def with_siblings(evidences: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """Each trace with the farthest-reaching others of the same run among its controls."""
-    farthest = sorted(evidences, key=lambda e: (e.last_router or 0, sum(e.answered.values())), reverse=True)
-    chosen = farthest[: MOST_SIBLINGS + 1]
-    return tuple(
-        replace(evidence, controls=(*evidence.controls, *_others(chosen, evidence))) for evidence in evidences
-    )
-
-
-def _others(chosen: Sequence[Evidence], evidence: Evidence) -> tuple[Evidence, ...]:
-    known = {evidence.port, *(control.port for control in evidence.controls)}
-    return tuple(other for other in chosen if other.port not in known)[:MOST_SIBLINGS]
-
-
-def summarise(evidences: Sequence[Evidence]) -> tuple[Group, ...]:
-    """The ports grouped by what they met, groups in order of their lowest port."""
+def summarise(judged: Iterable[tuple[Evidence, Verdict]]) -> tuple[Group, ...]:
+    """The ports, each with its main verdict, grouped by what they met, in order of their lowest."""
     groups: dict[tuple[str, Kind, int | None, str | None], list[int]] = {}
-    for evidence in with_siblings(evidences):
-        verdict = judge_main(evidence)
+    for evidence, verdict in judged:
         key = (_met(evidence, verdict), verdict.kind, verdict.hop, verdict.address)
         groups.setdefault(key, []).append(evidence.port)
     found = (Group(tuple(sorted(set(ports))), *key) for key, ports in groups.items())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tracetcp.cli import Display
     from tracetcp.config import TraceConfig
     from tracetcp.model import Event
-    from tracetcp.verdicts import Evidence
+    from tracetcp.verdicts import Evidence, Verdict
 
 COMMENT = "# "
 """Starts what is no record in condensed output, so that scripts can skip it."""
@@ -39,7 +39,7 @@ class TextPresenter:
     def __init__(self, config: TraceConfig, display: Display, destination: str) -> None:
         self._display = display
         self._prefix = COMMENT if display.condensed else ""
-        self._evidences: list[Evidence] = []
+        self._judged: list[tuple[Evidence, Verdict]] = []
         if display.condensed:
             from tracetcp.formatters.condensed import CondensedFormatter
 
@@ -56,19 +56,19 @@ class TextPresenter:
             return self._render(event, texts)
         from tracetcp.verdicts import render_verdicts
 
-        self._evidences.append(event.evidence)
+        self._judged.append((event.evidence, event.verdicts[0]))
         return render_verdicts(event.verdicts, self._prefix)
 
     def closing(self) -> str:
         """The matrix of several explained ports, and their paths side by side where that was asked for."""
-        if len(self._evidences) < 2:
+        if len(self._judged) < 2:
             return ""
         from tracetcp.matrix import compare, render_matrix, summarise
 
         gap = "" if self._display.condensed else "\n"
-        text = gap + render_matrix(summarise(self._evidences), self._prefix)
+        text = gap + render_matrix(summarise(self._judged), self._prefix)
         if self._display.compare:
-            text += gap + compare(self._evidences, self._prefix)
+            text += gap + compare([evidence for evidence, _ in self._judged], self._prefix)
         return text
 
 

@@ -45,6 +45,7 @@ class JsonFormatter:
     def __init__(self, host: str, config: TraceConfig, origins: Mapping[str, str] | None = None) -> None:
         self._host = host
         self._config = _config(config)
+        self._ports = config.ports
         self._origins: Mapping[str, str] = origins if origins is not None else {}
 
     def render(
@@ -67,7 +68,9 @@ class JsonFormatter:
                 for record in evidence.records
                 if record.is_control or record.probe.port != evidence.port or record.probe.ttl not in shown
             ),
-            "controls": [words.control(control) for control in evidence.controls],
+            "controls": [
+                words.control(control) for control in evidence.controls if control.port not in self._ports
+            ],
             "verdicts": [verdict_as_json(verdict) for verdict in verdicts],
         }
         return json.dumps(trace, ensure_ascii=True, separators=(",", ":")) + "\n"

@@ -160,7 +160,7 @@ def _blocked(evidence: Evidence, passing: Passing) -> Verdict:
     facts = [
         f"Port {control.port} is answered at {_ttls(passing.ttls)}; {passing.lost} probes there were not.",
     ]
-    if control.distance == passing.ttls[0]:
+    if control.nearest_answer <= passing.ttls[0]:
         facts.append("That is the destination, which may drop the port itself.")
     return Verdict(
         kind=Kind.BLOCKED,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.model import Outcome, ReplyKind
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tracetcp.model import Hop, ProbeRecord, Reply
 
 REACHED = (Outcome.OPEN, Outcome.CLOSED)
+LAST_PLACE = 30
+"""A single TTL beyond it is that of a port scan."""
 TCP_KINDS = (ReplyKind.SYN_ACK, ReplyKind.RST)
 
 
@@ -76,6 +79,11 @@ class TracedPort:
         """The reply that ended the trace."""
         return self.last_row.final_reply if self.last_row else None
 
+    @cached_property
+    def nearest_answer(self) -> float:
+        """The lowest TTL at which the destination, or who speaks in its name, answered; infinity for none."""
+        return min((record.probe.ttl for record, _ in replies(self.own_records, *TCP_KINDS)), default=inf)
+
     @property
     def distance(self) -> int | None:
         """The hop at which the destination (or whoever speaks in its name) gave its TCP answer."""
@@ -100,12 +108,16 @@ class Evidence(TracedPort):
     def place(self, ttl: int, address: str | None = None) -> str:
         """The words for a hop: its number and, where known, its address and name.
 
-        Without ``address`` it is the first router that answered at ``ttl``.
+        Without ``address`` it is the first router that answered at ``ttl``. The one TTL of a scan is no
+        place on the path: there the address stands alone.
         """
         where = address or next(iter(self.routers.get(ttl, ())), None)
+        is_scan = ttl == self.start_hop == self.last_ttl and ttl > LAST_PLACE
         if where is None:
-            return f"hop {ttl}"
+            return "any hop" if is_scan else f"hop {ttl}"
         name = self.names.get(where)
+        if is_scan:
+            return f"{where} ({name})" if name else where
         return f"hop {ttl} ({where}, {name})" if name else f"hop {ttl} ({where})"
 
     def router(self, ttl: int | None) -> str | None:

@@ -15,11 +15,10 @@ differ from forward ones. So a claim needs all of this:
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.model import ReplyKind
-from tracetcp.verdicts.evidence import TCP_KINDS, replies, reply_of
+from tracetcp.verdicts.evidence import TCP_KINDS, reply_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +72,7 @@ def nearer_than_control(evidence: Evidence) -> Nearer | None:
 
 def _is_farther(control: TracedPort, evidence: Evidence) -> bool:
     distance = evidence.distance
-    if distance is None or _nearest_answer(control) - distance < NEARER_HOPS:
+    if distance is None or control.nearest_answer - distance < NEARER_HOPS:
         return False
     others = [
         ttl
@@ -81,11 +80,6 @@ def _is_farther(control: TracedPort, evidence: Evidence) -> bool:
         if any(sender != evidence.destination for sender in senders)
     ]
     return max(others, default=0) + 1 - distance >= NEARER_HOPS
-
-
-def _nearest_answer(port: TracedPort) -> float:
-    """The lowest TTL at which the destination, or who speaks in its name, answered; infinity for none."""
-    return min((record.probe.ttl for record, _ in replies(port.own_records, *TCP_KINDS)), default=inf)
 
 
 def _signs(evidence: Evidence, control: TracedPort) -> tuple[str, ...]:
