@@ -53,12 +53,19 @@ _labels = count(1)
 class SimulatedInternet:
     """The client's namespace in a running simulation; ``destination`` and ``destination6`` lie behind it."""
 
-    def __init__(self, scenario: Scenario, namespace: Namespace, simulator: subprocess.Popen[str]) -> None:
+    def __init__(
+        self, scenario: Scenario, namespace: Namespace, simulator: subprocess.Popen[str], log: Path
+    ) -> None:
         self.scenario = scenario
         self.namespace = namespace
         self.destination = scenario.destination.addresses[4]
         self.destination6 = scenario.destination.addresses[6]
         self._simulator = simulator
+        self._log = log
+
+    def questions(self) -> list[str]:
+        """The names and addresses that the name server was asked for, in order."""
+        return self._log.read_text(encoding="utf-8").split() if self._log.exists() else []
 
     def run(self, command: Sequence[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run ``command`` in the namespace to its end; one that outlives ``timeout`` fails the test."""
@@ -92,9 +99,10 @@ def simulated(scenario: Scenario) -> Iterator[SimulatedInternet]:
             path.write_text(json.dumps(scenario.table))
             _configure(namespace, scenario)
             simulator = _start(namespace, "internet.tun", str(path), "--interface", INTERFACE)
-            if scenario.dns.names or scenario.dns.hosts or scenario.dns.failures or scenario.dns.delays:
-                _start(namespace, "internet.name_server", str(path), NAME_SERVER)
-            yield SimulatedInternet(scenario, namespace, simulator)
+            log = Path(folder, "questions")
+            if any(scenario.dns[1:]):  # all but the delay
+                _start(namespace, "internet.name_server", str(path), NAME_SERVER, str(log))
+            yield SimulatedInternet(scenario, namespace, simulator, log)
         finally:
             namespace.remove()
 

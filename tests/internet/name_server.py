@@ -1,7 +1,7 @@
-"""A small DNS server that says what a scenario says: ``python -m internet.name_server SCENARIO ADDRESS``.
+"""A small DNS server that says what a scenario says: ``python -m internet.name_server SCENARIO ADDRESS LOG``.
 
-Answers A, AAAA and PTR questions on UDP port 53 of ADDRESS, late or wrongly where the scenario wants that.
-Writes ``ready`` once it listens.
+Answers A, AAAA, PTR and TXT questions on UDP port 53 of ADDRESS, late or wrongly where the scenario wants
+that, and writes into the file LOG what was asked for, a line a question. Writes ``ready`` once it listens.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import sys
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import dns.exception
@@ -36,8 +37,9 @@ ADDRESS_TYPES = {dns.rdatatype.A: 4, dns.rdatatype.AAAA: 6}
 class NameServer(asyncio.DatagramProtocol):
     """Answers each question after its own delay."""
 
-    def __init__(self, wording: Dns) -> None:
+    def __init__(self, wording: Dns, log: Path) -> None:
         self._dns = wording
+        self._log = log
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way back."""
@@ -50,6 +52,8 @@ class NameServer(asyncio.DatagramProtocol):
         except dns.exception.DNSException:
             return
         subject = subject_of(query)
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"{subject}\n")
         wire = answer(self._dns, query, subject)
         if wire is not None:
             delay = self._dns.delays.get(subject, self._dns.delay)
@@ -82,7 +86,7 @@ def answer(wording: Dns, query: dns.message.Message, subject: str) -> bytes | No
     records = _records(wording, question.rdtype, subject)
     if records:
         response.answer.append(dns.rrset.from_rdata_list(question.name, 60, records))
-    elif subject not in wording.names and subject not in wording.hosts:
+    elif not any(subject in table for table in (wording.names, wording.hosts, wording.texts)):
         response.set_rcode(dns.rcode.NXDOMAIN)
     return response.to_wire()
 
@@ -91,6 +95,8 @@ def _records(wording: Dns, kind: dns.rdatatype.RdataType, subject: str) -> list[
     make = partial(dns.rdata.from_text, dns.rdataclass.IN, kind)
     if kind == dns.rdatatype.PTR:
         return [_pointer(name) for name in wording.names.get(subject, ())]
+    if kind == dns.rdatatype.TXT:
+        return [make(f'"{text}"') for text in wording.texts.get(subject, ())]
     addresses = wording.hosts.get(subject, ())
     return [make(text) for text in addresses if ip_address(text).version == ADDRESS_TYPES.get(kind)]
 
@@ -109,7 +115,9 @@ async def main() -> None:
     """Serve until killed."""
     wording = read_scenario(sys.argv[1]).dns
     loop = asyncio.get_running_loop()
-    await loop.create_datagram_endpoint(lambda: NameServer(wording), local_addr=(sys.argv[2], 53))
+    await loop.create_datagram_endpoint(
+        lambda: NameServer(wording, Path(sys.argv[3])), local_addr=(sys.argv[2], 53)
+    )
     os.write(1, b"ready\n")
     await asyncio.Event().wait()
 

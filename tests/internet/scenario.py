@@ -76,7 +76,8 @@ Bottleneck: ``hop`` [1], ``rate`` packets per second behind it, ``queue`` [100] 
 Noise (TUN only): ``per_second`` [0] packets that answer nothing, of all ``kinds`` in ``noise.KINDS``
 DNS (TUN only): ``delay`` [0] of answers; ``names``: table address -> name, or a list of names;
 ``delays``: address or name -> milliseconds; ``failures``: address or name -> "servfail", "refused",
-"nxdomain", "timeout" or "garbage"; ``hosts``: table name -> addresses [those of the destination's ``name``]
+"nxdomain", "timeout" or "garbage"; ``hosts``: table name -> addresses [those of the destination's ``name``];
+``texts``: table name -> TXT records
 """
 
 from __future__ import annotations
@@ -242,6 +243,7 @@ class Dns(NamedTuple):
     delays: Mapping[str, float]
     failures: Mapping[str, str]
     hosts: Mapping[str, tuple[str, ...]]
+    texts: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -565,7 +567,8 @@ def _read_noise(table: Table) -> Noise:
 
 def _read_dns(table: Table, routes: tuple[Route, ...], destination: Destination) -> Dns:
     inner = {
-        key: table.table(key) or Table({}, table.where) for key in ("names", "delays", "failures", "hosts")
+        key: table.table(key) or Table({}, table.where)
+        for key in ("names", "delays", "failures", "hosts", "texts")
     }
     routers = [router for route in routes for routers in route.hops for router in routers]
     places: list[Router | Destination] = [*routers, destination]
@@ -577,6 +580,7 @@ def _read_dns(table: Table, routes: tuple[Route, ...], destination: Destination)
         delays={key: inner["delays"].milliseconds(key, 0) for key in inner["delays"].values},
         failures={key: inner["failures"].choice(key, FAILURES) for key in inner["failures"].values},
         hosts=hosts | {key: _texts(inner["hosts"], key) for key in inner["hosts"].values},
+        texts={key: _texts(inner["texts"], key) for key in inner["texts"].values},
     )
     table.finish()
     return dns
