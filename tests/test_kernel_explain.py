@@ -40,6 +40,23 @@ def test_a_transparent_proxy_is_told_by_a_port_that_goes_farther(lab: Chain) -> 
     assert "hop 2" in verdict_of(finished.out)
 
 
+@pytest.mark.parametrize(
+    ("rule", "note"),
+    [
+        ("tcp option maxseg size set 1300", "MSS changed {place}: our SYN's MSS becomes 1300."),
+        ("reset tcp option sack-perm", "TCP options stripped {place}: our SYN loses SACK permitted."),
+        ("ip dscp set 10", "DSCP rewritten {place}: our SYN is marked DSCP 10."),
+        ("ip ecn set 1", "ECN bits rewritten {place}: our SYN is marked ECN 1."),
+    ],
+)
+def test_what_a_router_rewrites_is_told_with_its_place(lab: Chain, rule: str, note: str) -> None:
+    lab.nft("r2", rules.forwarded(f"tcp flags syn {rule}"))
+    lines = lab.run(f"-n -e {SERVER}:80").out.splitlines()
+    assert [line for line in lines if line.startswith("Note: ")] == [
+        f"Note: {note.format(place='between hop 2 and hop 3 (10.0.3.1)')} [certain]"
+    ]
+
+
 @pytest.mark.parametrize(("port", "state"), [(80, "open"), (81, "closed")])
 def test_a_plain_port_raises_no_alarm(lab: Chain, port: int, state: str) -> None:
     finished = lab.run(f"-n -e {SERVER}:{port}")
