@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from connect_lab import PATIENCE, as_nobody, ask, inside, kinds, probe, prober
 from lab import DEAD, DEAD_6, SERVER, SERVER_6, Chain, near, program, rules, shape
+from prober_lab import PATIENCE, as_nobody, ask, inside, kinds, probe
+from prober_lab import connect_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import MplsLabel, ReplyKind, SendFailure
 from tracetcp.probers import connect, descriptors, errqueue, single_syn
@@ -300,27 +301,6 @@ def test_a_wall_clock_that_is_set_does_not_bend_the_rtt(lab: Chain, monkeypatch:
     with prober(lab.client, SERVER) as opened:
         (heard,) = ask(opened, probe(2))
     assert 0 < heard.reply.received_at - heard.sent_at < PATIENCE
-
-
-def test_receive_waits_no_longer_than_it_is_told(lab: Chain) -> None:
-    with prober(lab.client, SERVER) as opened:
-        began_at = opened.clock()
-        assert opened.receive(began_at) == []
-        assert opened.receive(began_at + 0.2) == []
-        assert 0.2 <= opened.clock() - began_at < PATIENCE
-
-
-def test_receive_wakes_for_a_descriptor_and_leaves_it_alone(lab: Chain) -> None:
-    reader, writer = os.pipe()
-    with prober(lab.client, SERVER) as opened:
-        opened.wake_on(reader)
-        os.write(writer, b"x")
-        began_at = opened.clock()
-        assert opened.receive(began_at + 10 * PATIENCE) == []
-        assert opened.clock() - began_at < PATIENCE
-    assert os.read(reader, 1) == b"x"
-    os.close(reader)
-    os.close(writer)
 
 
 def test_an_interface_name_chooses_the_way_out(lab: Chain) -> None:

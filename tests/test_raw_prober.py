@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import secrets
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lab import SERVER, SERVER_6, near, rules
-from tracetcp.config import TraceConfig
+from prober_lab import PATIENCE, ask, inside, kinds, probe
+from prober_lab import raw_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
-from tracetcp.model import Probe, Reply, ReplyKind, SendFailure
+from tracetcp.model import ReplyKind, SendFailure
 from tracetcp.packets import FLOWS
-from tracetcp.probers import open_prober, ports
-from tracetcp.probers.raw import RawProber
+from tracetcp.probers import ports
 from tracetcp.probers.routes import find_route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from lab import Chain
-    from lab.namespaces import Namespace
 
 pytestmark = pytest.mark.netns
 
-CLONE_NEWNET = 0x4000_0000
-PATIENCE = 5.0
-"""Seconds to wait for what must come."""
 QUIET = 0.3
 """Seconds to wait for what must not come."""
 TE, UNREACHABLE, SYN_ACK, RST = (
@@ -46,62 +40,6 @@ TE, UNREACHABLE, SYN_ACK, RST = (
 )
 
 
-@contextmanager
-def inside(namespace: Namespace) -> Iterator[None]:
-    """Within the block this thread opens its sockets in ``namespace``."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{namespace.name}", os.O_RDONLY)
-    libc = ctypes.CDLL(None)
-    try:
-        assert libc.setns(there, CLONE_NEWNET) == 0
-        yield
-    finally:
-        assert libc.setns(home, CLONE_NEWNET) == 0
-        os.close(home)
-        os.close(there)
-
-
-@contextmanager
-def prober(namespace: Namespace, destination: str, **options: str) -> Iterator[RawProber]:
-    config = TraceConfig(host=destination, raw_only=True, **options)  # type: ignore[arg-type]
-    with inside(namespace):
-        opened = open_prober(config, destination)
-        assert isinstance(opened, RawProber)
-        try:
-            yield opened
-        finally:
-            opened.close()
-
-
-def probe(ttl: int, port: int = 80, flow: int = 0) -> Probe:
-    return Probe(secrets.randbits(32), port, ttl, 1, flow)
-
-
-class Heard(NamedTuple):
-    probe: Probe
-    sent_at: float
-    reply: Reply
-
-
-def ask(opened: RawProber, probes: Sequence[Probe]) -> list[Heard]:
-    """Send ``probes`` and wait for as many replies; in the order of ``probes``."""
-    sent = {}
-    for asked in probes:
-        sent_at = opened.send(asked)
-        assert isinstance(sent_at, float), sent_at
-        sent[asked.token] = (asked, sent_at)
-    replies: list[Reply] = []
-    until = opened.clock() + PATIENCE
-    while len(replies) < len(sent) and opened.clock() < until:
-        replies.extend(opened.receive(until))
-    order = [asked.token for asked in probes]
-    return sorted((Heard(*sent[r.token], r) for r in replies), key=lambda h: order.index(h.reply.token))
-
-
-def kinds(heard: Sequence[Heard]) -> list[tuple[ReplyKind, str]]:
-    return [(h.reply.kind, h.reply.sender) for h in heard]
-
-
 def connections(lab: Chain, state: str) -> str:
     return lab.nodes["server"].run(["ss", "-Htn", "state", state])
 
@@ -109,7 +47,7 @@ def connections(lab: Chain, state: str) -> str:
 @pytest.mark.parametrize(("family", "server"), [(4, SERVER), (6, SERVER_6)])
 def test_every_hop_of_the_chain_answers(lab: Chain, family: int, server: str) -> None:
     with prober(lab.client, server) as opened:
-        heard = ask(opened, [probe(ttl, flow=ttl) for ttl in range(1, 8)])
+        heard = ask(opened, *[probe(ttl, flow=ttl) for ttl in range(1, 8)])
     assert kinds(heard) == [*((TE, near(n, family)) for n in range(1, 7)), (SYN_ACK, server)]
     assert [h.reply.reply_ttl for h in heard] == [65 - n for n in range(1, 8)]
     assert [h.reply.quote.changed for h in heard if h.reply.quote] == [()] * 6
@@ -119,7 +57,7 @@ def test_every_hop_of_the_chain_answers(lab: Chain, family: int, server: str) ->
 @pytest.mark.parametrize("server", [SERVER, SERVER_6])
 def test_open_and_closed_ports_are_told_apart(lab: Chain, server: str) -> None:
     with prober(lab.client, server) as opened:
-        heard = ask(opened, [probe(64, port, port) for port in (80, 81, 443)])
+        heard = ask(opened, *[probe(64, port, port) for port in (80, 81, 443)])
     assert kinds(heard) == [(SYN_ACK, server), (RST, server), (SYN_ACK, server)]
     assert heard[0].reply.answer is not None
     assert heard[0].reply.answer.mss == (1460 if server == SERVER else 1440)
@@ -131,7 +69,7 @@ def test_a_router_that_prohibits_is_heard(
 ) -> None:
     lab.nft("r3", rules.forwarded("tcp dport 80 reject with icmpx type admin-prohibited"))
     with prober(lab.client, server) as opened:
-        (heard,) = ask(opened, [probe(64)])
+        (heard,) = ask(opened, probe(64))
     assert kinds([heard]) == [(UNREACHABLE, near(3, family))]
     assert (heard.reply.icmp_type, heard.reply.icmp_code) == icmp
 
@@ -139,7 +77,7 @@ def test_a_router_that_prohibits_is_heard(
 @pytest.mark.parametrize("own", ["127.0.0.1", "::1", "10.0.1.2", "fd00:1::2"])
 def test_the_machine_itself_answers(lab: Chain, own: str) -> None:
     with prober(lab.client, own) as opened:
-        (heard,) = ask(opened, [probe(1, 81)])
+        (heard,) = ask(opened, probe(1, 81))
         assert opened.source == own
     assert kinds([heard]) == [(RST, own)]
 
@@ -150,7 +88,7 @@ def test_a_program_on_the_machine_itself_answers(lab: Chain, own: str) -> None:
     with inside(lab.client):
         listener = socket.create_server(("::", 8099), family=socket.AF_INET6, dualstack_ipv6=True)
     with listener, prober(lab.client, own) as opened:
-        (heard,) = ask(opened, [probe(1, 8099)])
+        (heard,) = ask(opened, probe(1, 8099))
     assert kinds([heard]) == [(SYN_ACK, own)]
 
 
@@ -160,7 +98,7 @@ def test_a_link_local_target_is_reached_by_its_scope(lab: Chain) -> None:
     )
     target = link_local.partition("/")[0] + "%eth0"
     with prober(lab.client, target) as opened:
-        (heard,) = ask(opened, [probe(64, 81)])
+        (heard,) = ask(opened, probe(64, 81))
     assert kinds([heard]) == [(RST, target)]
 
 
@@ -171,7 +109,7 @@ def test_the_kernel_closes_what_a_syn_ack_opened(lab: Chain, server: str, is_gua
         lab.nft("client", rules.ONLY_ESTABLISHED)
     only = "tcp port 80"
     with lab.capture("server", only=only) as capture, prober(lab.client, server) as opened:
-        (heard,) = ask(opened, [probe(64)])
+        (heard,) = ask(opened, probe(64))
         time.sleep(1.5)  # a half-open connection sends its SYN-ACK again after one second
     flags = [int(value, 16) for (value,) in capture.fields("tcp", "tcp.flags")]
     assert kinds([heard]) == [(SYN_ACK, server)]
@@ -182,7 +120,7 @@ def test_the_kernel_closes_what_a_syn_ack_opened(lab: Chain, server: str, is_gua
 @pytest.mark.parametrize("server", [SERVER, SERVER_6])
 def test_what_is_sent_is_a_sound_syn(lab: Chain, server: str) -> None:
     with lab.capture(only="tcp") as capture, prober(lab.client, server) as opened:
-        ask(opened, [probe(1), probe(64, 81, 3)])
+        ask(opened, probe(1), probe(64, 81, 3))
     fields = [
         "tcp.options",
         "tcp.checksum.status",
@@ -201,7 +139,7 @@ def test_what_is_sent_is_a_sound_syn(lab: Chain, server: str) -> None:
 def test_the_mss_follows_the_route(lab: Chain) -> None:
     lab.ip("client", f"route add {SERVER} via {near(1)} mtu 1000", f"route del {SERVER} via {near(1)}")
     with lab.capture(only="tcp") as capture, prober(lab.client, SERVER) as opened:
-        ask(opened, [probe(1)])
+        ask(opened, probe(1))
     assert capture.fields("tcp.flags == 2", "tcp.options.mss_val") == [("960",)]
 
 
@@ -216,47 +154,26 @@ def test_stamps_are_the_kernels_and_on_our_clock(lab: Chain) -> None:
     assert -0.001 < reply.received_at - sent_at < 0.4
 
 
-def test_receive_waits_no_longer_than_it_is_told(lab: Chain) -> None:
-    with prober(lab.client, SERVER) as opened:
-        began_at = opened.clock()
-        assert opened.receive(began_at) == []
-        assert opened.receive(began_at + 0.2) == []
-        assert 0.2 <= opened.clock() - began_at < PATIENCE
-
-
-def test_receive_wakes_for_a_descriptor_and_leaves_it_alone(lab: Chain) -> None:
-    reader, writer = os.pipe()
-    with prober(lab.client, SERVER) as opened:
-        opened.wake_on(reader)
-        os.write(writer, b"x")
-        began_at = opened.clock()
-        assert opened.receive(began_at + 10 * PATIENCE) == []
-        assert opened.clock() - began_at < PATIENCE
-    assert os.read(reader, 1) == b"x"
-    os.close(reader)
-    os.close(writer)
-
-
 def test_strangers_do_not_wake_the_prober(lab: Chain) -> None:
     with prober(lab.client, SERVER) as opened, prober(lab.client, near(6)) as other:
-        heard = ask(other, [probe(ttl, port, ttl + port) for ttl in (2, 64) for port in (80, 81)])
+        heard = ask(other, *[probe(ttl, port, ttl + port) for ttl in (2, 64) for port in (80, 81)])
         assert len(heard) == 4
         waiting = [opened._receivers[number][1] for number, _ in opened._poll.poll(0)]
         assert socket.IPPROTO_TCP not in waiting, "the filter passed another trace's TCP answers"
         assert opened.receive(opened.clock() + QUIET) == []
-        assert kinds(ask(opened, [probe(64)])) == [(SYN_ACK, SERVER)]
+        assert kinds(ask(opened, probe(64))) == [(SYN_ACK, SERVER)]
 
 
 def test_an_interface_name_chooses_the_way_out(lab: Chain) -> None:
     with prober(lab.client, SERVER, interface="eth1") as opened:
-        heard = ask(opened, [probe(1), probe(2, flow=1)])
+        heard = ask(opened, probe(1), probe(2, flow=1))
         assert opened.source == "10.0.99.2"
     assert kinds(heard) == [(TE, "10.0.99.1"), (TE, near(3))]
 
 
 def test_an_interface_address_is_the_source(lab: Chain) -> None:
     with lab.capture(only="tcp") as capture, prober(lab.client, SERVER, interface="10.0.99.2") as opened:
-        heard = ask(opened, [probe(2)])
+        heard = ask(opened, probe(2))
         assert opened.source == "10.0.99.2"
     assert kinds(heard) == [(TE, "10.0.99.1")]  # r2 answers on its own way back to that source
     assert capture.fields("tcp.flags == 2", "ip.src") == [("10.0.99.2",)]
@@ -302,7 +219,7 @@ def test_a_gateway_overrides_the_routing_table(lab: Chain, gateway: str, server:
         lab.capture(interface="eth1", only="tcp") as capture,
         prober(lab.client, server, gateway=gateway) as opened,
     ):
-        heard = ask(opened, [probe(1), probe(2, flow=1), probe(64, flow=2)])
+        heard = ask(opened, probe(1), probe(2, flow=1), probe(64, flow=2))
     assert kinds(heard) == [(TE, gateway), (TE, near(3, family)), (SYN_ACK, server)]
     sent = capture.fields("tcp.flags == 2", "tcp.checksum.status", "ip.checksum.status")
     assert sent == [("1", "1" if family == 4 else "")] * 3
@@ -313,7 +230,7 @@ def test_a_link_local_gateway_is_taken_with_a_source_that_answers_reach(lab: Cha
     gateway = shown.split()[3].partition("/")[0] + "%eth1"
     with prober(lab.client, SERVER_6, gateway=gateway) as opened:
         assert opened.source == "fd00:99::2"
-        assert kinds(ask(opened, [probe(2)])) == [(TE, near(3, 6))]
+        assert kinds(ask(opened, probe(2))) == [(TE, near(3, 6))]
 
 
 def test_a_gateway_that_does_not_answer_is_a_sentence(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +256,7 @@ def test_a_local_firewall_costs_a_probe_not_the_run(lab: Chain) -> None:
         failure = opened.send(probe(64, 81))
         assert isinstance(failure, SendFailure)
         assert (failure.errno, failure.permanent) == (errno.EPERM, False)
-        assert kinds(ask(opened, [probe(64, 80)])) == [(SYN_ACK, SERVER)]
+        assert kinds(ask(opened, probe(64, 80))) == [(SYN_ACK, SERVER)]
 
 
 def test_a_route_that_goes_away_is_permanent(lab: Chain) -> None:
@@ -386,7 +303,7 @@ def test_overflow_of_the_receive_buffer_is_counted(lab: Chain, monkeypatch: pyte
             opened.send(probe(64, 81, flow))
         time.sleep(QUIET)
         received = len(opened.receive(opened.clock() + PATIENCE))
-        received += len(ask(opened, [probe(64, 80, 1000)]))
+        received += len(ask(opened, probe(64, 80, 1000)))
         assert opened.overflows > 0
         assert received + opened.overflows == 101
 
@@ -449,7 +366,7 @@ def test_a_prohibited_route_is_a_sentence(lab: Chain) -> None:
 def test_a_wall_clock_that_is_set_does_not_bend_the_rtt(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     with prober(lab.client, SERVER) as opened:
         monkeypatch.setattr("tracetcp.probers.raw._clocks_apart", lambda: 0.0)
-        (heard,) = ask(opened, [probe(64)])
+        (heard,) = ask(opened, probe(64))
     assert -0.001 < heard.reply.received_at - heard.sent_at < PATIENCE
 
 

@@ -1,4 +1,4 @@
-"""Runs the unprivileged prober inside a namespace of the lab, in this process, as uid nobody."""
+"""Runs the raw and the unprivileged prober inside a namespace of the lab, in this process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.config import TraceConfig
 from tracetcp.model import Probe, Reply, ReplyKind
+from tracetcp.probers import open_prober
 from tracetcp.probers.connect import ConnectProber
+from tracetcp.probers.raw import RawProber
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lab.namespaces import Namespace
+    from tracetcp.runner import Prober
 
 CLONE_NEWNET = 0x4000_0000
 NOBODY = 65534
@@ -57,8 +60,21 @@ def as_nobody() -> Iterator[None]:
 
 
 @contextmanager
-def prober(namespace: Namespace, destination: str, **options: object) -> Iterator[ConnectProber]:
-    """A prober to ``destination`` in ``namespace``; it never has a privilege."""
+def raw_prober(namespace: Namespace, destination: str, **options: str) -> Iterator[RawProber]:
+    """A raw prober to ``destination`` in ``namespace``."""
+    config = TraceConfig(host=destination, raw_only=True, **options)  # type: ignore[arg-type]
+    with inside(namespace):
+        opened = open_prober(config, destination)
+        assert isinstance(opened, RawProber)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+@contextmanager
+def connect_prober(namespace: Namespace, destination: str, **options: object) -> Iterator[ConnectProber]:
+    """An unprivileged prober to ``destination`` in ``namespace``, as uid nobody; it never has a privilege."""
     config = TraceConfig(host=destination, **options)  # type: ignore[arg-type]
     with inside(namespace), as_nobody():
         opened = ConnectProber(config, destination)
@@ -73,7 +89,7 @@ def probe(ttl: int, port: int = 80, flow: int = 0) -> Probe:
     return Probe(secrets.randbits(32), port, ttl, 1, flow)
 
 
-def ask(opened: ConnectProber, *probes: Probe, patience: float = PATIENCE) -> list[Heard]:
+def ask(opened: Prober, *probes: Probe, patience: float = PATIENCE) -> list[Heard]:
     """Send ``probes`` and wait for as many replies; in the order of ``probes``."""
     sent: dict[int, tuple[Probe, float]] = {}
     for asked in probes:
