@@ -1,5 +1,7 @@
 """The window of a scan, fed with answers by hand."""
 
+import pytest
+
 from tracetcp.engine.congestion import (
     BACK_OFF,
     FIRST_WINDOW,
@@ -42,11 +44,44 @@ def test_answers_that_queue_shrink_it_once_an_rtt_and_end_the_doubling() -> None
 def test_random_loss_leaves_it_alone_and_heavy_loss_cuts_it() -> None:
     light, heavy = fed(*[0.01] * 100), fed(*[0.01] * 100)
     for _ in range(4):
-        light.loss_proven(200.0)
+        light.loss_proven(199.0, 200.0)
     assert light.size == FIRST_WINDOW + 100
     for _ in range(40):
-        heavy.loss_proven(200.0)
+        heavy.loss_proven(199.0, 200.0)
     assert heavy.size < FIRST_WINDOW + 100
+
+
+def test_one_burst_of_losses_cuts_it_once() -> None:
+    window = fed(*[0.01] * 100)
+    for late in range(40):
+        window.loss_proven(199.0, 200.0 + late)
+    assert window.size == int((FIRST_WINDOW + 100) * BACK_OFF)
+
+
+def doubled(answers_in_a_round: int, *, gone: int) -> CongestionWindow:
+    """A window after ten rounds of 10 ms that brought the same number of answers each."""
+    window = CongestionWindow()
+    for answer in range(10 * answers_in_a_round):
+        window.answered(0.01, 1.0 + 0.01 * answer / answers_in_a_round)
+        for _ in range(gone):
+            window.gone()
+    return window
+
+
+def test_the_doubling_ends_where_it_brings_losses_instead_of_answers() -> None:
+    assert doubled(200, gone=1).size in range(200, 220)
+
+
+def test_it_goes_on_where_nothing_is_lost_since_then_the_rate_is_only_this_machines() -> None:
+    assert doubled(200, gone=0).size == FIRST_WINDOW + 2000
+
+
+def test_after_a_loss_it_grows_no_faster_than_losses_are_proven() -> None:
+    window = doubled(200, gone=1)
+    before = window.size
+    for answer in range(before * 21):
+        window.answered(0.01, 2.0 + 0.01 * answer / before)
+    assert window.size == pytest.approx(before * 1.1, rel=0.02), "a tenth in 0.21 s, which are 21 RTTs"
 
 
 def test_it_never_shrinks_below_its_smallest() -> None:

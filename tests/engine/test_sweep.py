@@ -86,6 +86,16 @@ def test_a_bottleneck_is_filled_and_not_flooded() -> None:
     assert len(report.prober.sent) < 10_500
 
 
+@pytest.mark.parametrize("queue", [20, 60, 90, 100, 110])
+def test_a_burst_lost_in_a_queue_too_short_to_be_seen_is_paid_once(queue: int) -> None:
+    network = host(rate=10_000, queue=queue)
+    network.host.rtt = 0.02
+    report = scan(network, range(1, 20_001), pings=3)
+    assert wrong(report) == []
+    assert report.seconds < 2.6, "at 10,000 a second, two seconds and what the first burst cost"
+    assert len(report.prober.sent) < 25_000
+
+
 def test_a_long_way_is_filled_by_a_growing_window() -> None:
     network = host()
     network.host.rtt = 0.02

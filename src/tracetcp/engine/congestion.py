@@ -3,7 +3,9 @@
 Counts and durations in seconds; knows no probe. The window grows while answers come back promptly and
 shrinks when they queue: waiting time, not loss, is the signal, because a silent port and a lost probe
 look the same, and because random loss says nothing of the path's rate. Only loss that was proven (a
-later probe of the same port was answered) counts, and only when it is heavy.
+later probe of the same port was answered) counts, and only when it is heavy. Since proof comes late and a
+short queue delays little, the first doubling also ends when more probes in the network bring no more
+answers (the full pipe of BBR's start-up, draft-ietf-ccwg-bbr section 5.3.1).
 """
 
 from __future__ import annotations
@@ -21,18 +23,60 @@ BACK_OFF = 0.8
 """The window is cut to this share, at most once an RTT: the queue drains while the path stays full."""
 GROWTH = 0.1
 """Growth in an RTT, as a share of the window, once the first queue was seen."""
+PROOF = 0.2
+"""Seconds from a loss until it is proven: since loss was met, ``GROWTH`` is for so much more than an RTT, or
+the window would outgrow the proof that it is too large."""
 HEAVY_LOSS = 0.1
 """Proven losses among the answers of one window from which on it is cut without any sign of a queue."""
+STALL = 1.25
+"""Growth of the answers' rate in an RTT, while the window doubles, below which the path may be full."""
+STALLED_ROUNDS = 2
+"""RTTs in a row without growth after which it is: chance would have to hide a fourfold rate."""
+
+
+class Doubling:
+    """Whether a window that doubles still brings more answers, watched round by round (an RTT each)."""
+
+    __slots__ = ("_answers", "_began_at", "_best_rate", "_gone", "_stalled_rounds", "best_answers")
+
+    def __init__(self) -> None:
+        self._began_at = float("-inf")
+        self._answers = self._gone = self._stalled_rounds = 0
+        self._best_rate = 0.0
+        self.best_answers = 0
+        """Answers in the round that brought the most a second."""
+
+    def gone(self) -> None:
+        """Count a probe that vanished; see ``CongestionWindow``."""
+        self._gone += 1
+
+    def is_over(self, rtt: float, now: float) -> bool:
+        """Count an answer that took ``rtt``; True when the pipe is full.
+
+        A rate that does not grow while nothing vanishes is only that of this machine, or of the host.
+        """
+        self._answers += 1
+        if now - rtt <= self._began_at:
+            return False
+        rate = self._answers / (now - self._began_at)
+        if rate >= STALL * self._best_rate:
+            self._best_rate, self.best_answers, self._stalled_rounds = rate, self._answers, 0
+        else:
+            self._stalled_rounds += 1
+        is_full = self._stalled_rounds >= STALLED_ROUNDS and self._gone > HEAVY_LOSS * self._answers
+        self._began_at, self._answers, self._gone = now, 0, 0
+        return is_full
 
 
 class CongestionWindow:
     """The number of probes that may be in flight, driven by the answers."""
 
-    __slots__ = ("_answers", "_cut_at", "_is_slow_start", "_losses", "_size", "shortest")
+    __slots__ = ("_answers", "_cut_at", "_doubling", "_growth", "_losses", "_size", "shortest")
 
     def __init__(self) -> None:
         self._size = float(FIRST_WINDOW)
-        self._is_slow_start = True
+        self._growth = 1.0
+        self._doubling: Doubling | None = Doubling()
         self._cut_at = float("-inf")
         self._answers = 0
         self._losses = 0
@@ -49,20 +93,40 @@ class CongestionWindow:
             self.shortest = rtt
         self._answers += 1
         if rtt - self.shortest > max(QUEUEING, QUEUEING_SHARE * self.shortest):
-            self._cut(rtt, now)
+            self._cut(BACK_OFF, rtt, now)
         elif self._size < LARGEST_WINDOW:
-            self._size += 1.0 if self._is_slow_start else GROWTH
+            self._size += self._growth
+        if self._doubling is not None and self._doubling.is_over(rtt, now):
+            self._cut(min(1.0, self._doubling.best_answers / self._size), self.shortest, now)
+            self._grow_by_proof()
 
-    def loss_proven(self, now: float) -> None:
-        """Count a probe whose port answered a later one."""
+    def gone(self) -> None:
+        """Count a probe too old to be in the network that has no answer: lost, or its port is silent."""
+        if self._doubling is not None:
+            self._doubling.gone()
+
+    def loss_proven(self, sent_at: float, now: float) -> None:
+        """Count a probe, sent at ``sent_at``, whose port answered a later one.
+
+        One that left before the last cut is no reason for another: a burst that was too large is proven
+        lost bit by bit, long after the window was cut for it.
+        """
+        if sent_at <= self._cut_at:
+            return
         self._losses += 1
         if self._losses > HEAVY_LOSS * max(self._answers, self._size):
-            self._cut(max(self.shortest, QUEUEING), now)
+            passed = self._answers / (self._answers + self._losses)
+            self._cut(min(BACK_OFF, passed), max(self.shortest, QUEUEING), now)
+            self._grow_by_proof()
 
-    def _cut(self, rtt: float, now: float) -> None:
+    def _cut(self, share: float, rtt: float, now: float) -> None:
         if now - self._cut_at < rtt:
             return
         self._cut_at = now
-        self._is_slow_start = False
+        if self._doubling is not None:
+            self._doubling, self._growth = None, GROWTH
         self._answers = self._losses = 0
-        self._size = max(float(SMALLEST_WINDOW), self._size * BACK_OFF)
+        self._size = max(float(SMALLEST_WINDOW), self._size * share)
+
+    def _grow_by_proof(self) -> None:
+        self._growth = GROWTH * self.shortest / (self.shortest + PROOF)

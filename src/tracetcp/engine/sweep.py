@@ -59,7 +59,7 @@ class Attempt:
 
     def __init__(self, probe: Probe) -> None:
         self.probe = probe
-        self.sent_at = 0.0
+        self.sent_at = inf  # until it has left: no time passes for it before
         self.is_in_network = True
         self.reply: Reply | None = None
 
@@ -212,7 +212,7 @@ class Sweep:
         staying = self._staying
         stay = self._stay()
         while staying and (not staying[0].is_in_network or staying[0].sent_at + stay <= now):
-            self._leave(staying.popleft())
+            self._give_up(staying.popleft())
 
     def _stay(self) -> float:
         if self._rtt.smoothed is None:
@@ -224,12 +224,17 @@ class Sweep:
             attempt.is_in_network = False
             self._in_network -= 1
 
+    def _give_up(self, attempt: Attempt) -> None:
+        if attempt.is_in_network:
+            self._leave(attempt)
+            self._window.gone()
+
     def sent(self, probe: Probe, at: float) -> None:
-        """Tell that a probe of the last ``next_probes()`` left at ``at``."""
+        """Tell that a probe of ``next_probes()`` left at ``at``."""
         self._flights[probe.token].sent_at = at
 
     def failed(self, probe: Probe, at: float) -> None:
-        """Tell that a probe of the last ``next_probes()`` could not be sent: it waits its turn again."""
+        """Tell that a probe of ``next_probes()`` could not be sent: it waits its turn again."""
         attempt = self._flights[probe.token]
         attempt.sent_at = at
         self._leave(attempt)
@@ -263,7 +268,8 @@ class Sweep:
             self._answered_first += 1
         elif not port.is_done:
             self._answered_later += 1
-            self._window.loss_proven(reply.received_at)
+            lost = port.attempts[attempt.probe.attempt - 2]
+            self._window.loss_proven(lost.sent_at, reply.received_at)
         if reply.kind is ReplyKind.RST or reply.kind is ReplyKind.SYN_ACK or port.answers >= self._pings:
             port.is_done = True
         else:
@@ -280,7 +286,7 @@ class Sweep:
                 break
             waiting.popleft()
             if not is_settled:
-                self._leave(attempt)
+                self._give_up(attempt)
                 self._ask_again_or_give_up(attempt.port)
 
     def _wait(self) -> float:
