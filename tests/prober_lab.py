@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource  # noqa: F401 - what the prober imports as nobody, who may not look into every Python's folder
 import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple

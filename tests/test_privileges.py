@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from lab import SERVER, program, rules
 from tracetcp.errors import NameNotFound, TracetcpError
 from tracetcp.privileges import unprivileged
+
+if TYPE_CHECKING:
+    from lab import Chain
 
 
 def effective_capabilities() -> str:
@@ -61,3 +67,16 @@ def test_an_interrupt_ends_the_work_too(monkeypatch: pytest.MonkeyPatch) -> None
         unprivileged(lambda: os.read(os.pipe()[0], 1).decode())
     with pytest.raises(ProcessLookupError):
         os.kill(children[0], 0)
+
+
+@pytest.mark.netns
+def test_no_thread_of_a_scan_has_a_capability(lab: Chain) -> None:
+    lab.nft("r2", rules.forwarded(f"ip daddr {SERVER} tcp dport 101-65535 drop"))
+    scan = program.command(lab.client, ["-n", "-c", "-s", "1", "9999", SERVER])[len(lab.client.prefix) :]
+    process = lab.start("client", scan, ready=":100]")
+    statuses = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/status")]
+    assert len(statuses) == 2, "the scan no longer sends from a thread of its own: this test sees nothing"
+    for status in statuses:
+        masks = dict(re.findall(r"^(Cap(?:Inh|Prm|Eff|Amb)):\s+(\w+)$", status, re.MULTILINE))
+        assert len(masks) == 4
+        assert {int(mask, 16) for mask in masks.values()} == {0}

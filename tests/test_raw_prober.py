@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import ReplyKind, SendFailure
 from tracetcp.packets import FLOWS
 from tracetcp.probers import ports
+from tracetcp.probers.batches import MOST
 from tracetcp.probers.routes import find_route
 
 if TYPE_CHECKING:
@@ -134,6 +136,55 @@ def test_what_is_sent_is_a_sound_syn(lab: Chain, server: str) -> None:
     ip = ("1", "True") if server == SERVER else ("", "")
     expected = [(f"0204{mss}0103030801010402", "1", *ip, window) for window in windows]
     assert [(o, t, i, {"1": "True"}.get(d, d), w) for o, t, i, d, w in sent] == expected
+
+
+def test_a_batch_leaves_in_the_background_and_is_told_before_its_answers(lab: Chain) -> None:
+    batch = [probe(64, 1000 + port) for port in range(MOST)]
+    with prober(lab.client, SERVER) as opened:
+        began_at = opened.clock()
+        assert list(opened.send_all(batch)) == []
+        time.sleep(QUIET)
+        early = opened.receive(opened.clock())
+        told = dict(opened.send_all(()))
+        heard = {reply.token: reply for reply in opened.receive(opened.clock())}
+        assert list(opened.send_all(())) == []
+    assert early == []
+    assert list(told) == batch
+    instants = [at for at in told.values() if isinstance(at, float)]
+    assert instants == sorted(instants)
+    assert all(began_at <= at < began_at + QUIET for at in instants)
+    arrivals = [heard[asked.token].received_at for asked in batch]
+    assert all(came_at > sent_at - 0.001 for sent_at, came_at in zip(instants, arrivals, strict=True))
+
+
+def test_the_next_batch_leaves_while_the_last_is_told(lab: Chain) -> None:
+    first, second = ([probe(64, 1000 + port) for port in range(start, start + MOST)] for start in (0, MOST))
+    with prober(lab.client, SERVER) as opened:
+        assert list(opened.send_all(first)) == []
+        assert [asked for asked, _ in opened.send_all(second)] == first
+        alone = probe(64, 80)
+        assert [asked for asked, _ in opened.send_all([alone])] == [alone]
+        assert [asked for asked, _ in opened.send_all(())] == second
+
+
+def test_what_hinders_one_probe_of_a_batch_is_told_of_that_one(lab: Chain) -> None:
+    lab.nft("client", rules.leaving(rules.drop(1020)))
+    batch = [probe(64, 1000 + port) for port in range(MOST)]
+    with prober(lab.client, SERVER) as opened:
+        assert list(opened.send_all(batch)) == []
+        told = dict(opened.send_all(()))
+        heard = {reply.token for reply in opened.receive(opened.clock() + PATIENCE)}
+    failures = [asked.port for asked, result in told.items() if isinstance(result, SendFailure)]
+    assert (list(told), failures) == (batch, [1020])
+    assert heard < {asked.token for asked in batch}
+
+
+def test_closing_ends_the_thread_that_sends(lab: Chain) -> None:
+    before = threading.active_count()
+    with prober(lab.client, SERVER) as opened:
+        assert list(opened.send_all([probe(64, port) for port in range(1, MOST)])) == []
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
 
 
 def test_the_mss_follows_the_route(lab: Chain) -> None:

@@ -68,7 +68,7 @@ class Explaining:
         self._hops: dict[int, list[Hop]] = {}
         self._control_hops: dict[int, list[Hop]] = {}
         self._held: deque[Event] = deque()
-        self._sender = main
+        self._senders: dict[int, Engine] = {}
 
     @property
     def ports_done(self) -> int:
@@ -90,17 +90,17 @@ class Explaining:
         for engine in self._engines():
             probes = engine.next_probes(now, most)
             if probes:
-                self._sender = engine
+                self._senders.update((probe.token, engine) for probe in probes)
                 return probes
         return ()
 
     def sent(self, probe: Probe, at: float) -> None:
         """See ``Engine``."""
-        self._sender.sent(probe, at)
+        self._senders.pop(probe.token).sent(probe, at)
 
     def failed(self, probe: Probe, at: float) -> None:
         """See ``Engine``."""
-        self._sender.failed(probe, at)
+        self._senders.pop(probe.token).failed(probe, at)
 
     def receive(self, reply: Reply) -> None:
         """See ``Engine``: whose token it is not ignores it."""

@@ -48,17 +48,14 @@ class Prober(Protocol):
     def send(self, probe: Probe) -> float | SendFailure:
         """Put the probe on the wire; return the instant just before, or what hindered it."""
 
-    def send_all(self, probes: Sequence[Probe]) -> Sequence[float | SendFailure]:
-        """As ``send`` for each in turn, up to the first that is hindered; what came of each.
+    def send_all(self, probes: Sequence[Probe]) -> Iterator[tuple[Probe, float | SendFailure]]:
+        """As ``send`` for each in turn, telling what came of each.
 
-        One that can do so with fewer system calls may; the instants may be off by microseconds then.
+        A prober may send several probes at once in the background, and tell what came of them by a later
+        call, at the latest by the next one with no probe; it keeps replies to them back until then.
         """
-        results: list[float | SendFailure] = []
         for probe in probes:
-            results.append(self.send(probe))
-            if not isinstance(results[-1], float):
-                break
-        return results
+            yield probe, self.send(probe)
 
     def receive(self, until: float) -> Sequence[Reply]:
         """Wait for replies until ``until``; return all that have arrived as soon as there is one.
@@ -131,18 +128,15 @@ class _Loop:
         now, left = self._prober.clock(), BURST
         while left > 0:
             probes = self._engine.next_probes(now, left)
+            for probe, result in self._prober.send_all(probes):
+                if isinstance(result, float):
+                    self._has_sent = True
+                    self._engine.sent(probe, result)
+                else:
+                    self._hindered(probe, result, now)
             if not probes:
                 return False
             left -= len(probes)
-            while probes:
-                results = self._prober.send_all(probes)
-                for probe, result in zip(probes, results, strict=False):
-                    if isinstance(result, float):
-                        self._has_sent = True
-                        self._engine.sent(probe, result)
-                    else:
-                        self._hindered(probe, result, now)
-                probes = probes[len(results) :]
         return True
 
     def _hindered(self, probe: Probe, failure: SendFailure, now: float) -> None:

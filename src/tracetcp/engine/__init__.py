@@ -36,7 +36,11 @@ class Engine(Protocol):
         """Whether everything is decided and every event was taken."""
 
     def next_probes(self, now: float, most: int) -> Sequence[Probe]:
-        """Up to ``most`` probes to send now; then tell ``sent()`` or ``failed()`` of each."""
+        """Up to ``most`` probes to send now; then tell ``sent()`` or ``failed()`` of each.
+
+        Of a single one that comes before the next call; of several it may come later, but ahead of any
+        reply to them.
+        """
 
     def sent(self, probe: Probe, at: float) -> None:
         """Tell that ``probe`` left at ``at``."""

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import struct
+import time
 from itertools import count as counting
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable, Sequence
+    from concurrent.futures import Executor, Future
     from typing import Literal, TypeAlias
 
     _Buffer: TypeAlias = ctypes.Array[ctypes.c_char]
@@ -62,7 +64,12 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class BatchSender:
-    """Sends packets of ``length`` bytes each through ``sender``, a connected socket."""
+    """Sends packets of ``length`` bytes each through ``sender``, a connected socket, in the background.
+
+    One batch at a time, from a thread of its own: the kernel takes as long to send a SYN as the interpreter
+    takes to think of it and of its answer. The thread begins with the first batch, so that it never has
+    privileges which the process gave up before.
+    """
 
     def __init__(self, sender: socket.socket, length: int) -> None:
         self._number = sender.fileno()
@@ -71,14 +78,35 @@ class BatchSender:
         self._view = memoryview(self._packets).cast("B")
         self._headers, self._vectors = _Headers(), _Vectors()
         _aim(self._headers, self._vectors, self._packets, length)
+        self._thread: Executor | None = None
 
-    def send(self, packets: Sequence[bytes]) -> int:
-        """Send ``packets``, up to ``MOST``, and return how many left; raises ``OSError`` if none did."""
+    def start(self, packets: Sequence[bytes]) -> Future[list[float]]:
+        """Begin to send ``packets``, up to ``MOST``, once those before have left.
+
+        The result will be the instants at which packets left, up to the first hindered one. What hindered
+        that one shows when it is sent alone.
+        """
+        if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._thread = ThreadPoolExecutor(max_workers=1)
+        return self._thread.submit(self._send, packets)
+
+    def _send(self, packets: Sequence[bytes]) -> list[float]:
+        """Only the first instant is measured, the others follow at equal steps of the processor time used.
+
+        The wall clock would count the wait for the interpreter that begins when the last packet has left.
+        """
         self._view[: len(packets) * self._length] = b"".join(packets)
-        count: int = _LIBC.sendmmsg(self._number, self._headers, len(packets), 0)
-        if count < 0:
-            raise _error()
-        return count
+        used, began_at = time.thread_time(), time.monotonic()
+        count = _LIBC.sendmmsg(self._number, self._headers, len(packets), 0)
+        each = (time.thread_time() - used) / len(packets)
+        return [began_at + index * each for index in range(count)]
+
+    def close(self) -> None:
+        """End the thread; the socket stays open."""
+        if self._thread is not None:
+            self._thread.shutdown()
 
 
 class BatchReceiver:

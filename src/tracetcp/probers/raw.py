@@ -15,6 +15,7 @@ import select
 import socket
 import struct
 import time
+from collections import deque
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ from tracetcp.quotes import TCP, address
 from tracetcp.runner import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from scapy.interfaces import NetworkInterface
     from scapy.packet import Packet
@@ -45,6 +47,8 @@ SO_TIMESTAMPNS = 35
 SO_RXQ_OVFL = 40
 RECEIVE_BUFFER = 4 << 20
 """Bytes asked for. The kernel doubles it and charges 832 for a reply: some 10,000 may wait."""
+WORTH_A_BATCH = 16
+"""Probes for which it pays to wake another thread."""
 LONGEST_CLOCK_STEP = 0.05
 """A wall clock that moved by more than this many seconds against ours was set: its stamps are void."""
 TRANSIENT = {
@@ -84,6 +88,10 @@ class RawProber(Prober):
         self.tap: Tap | None = None
         self._closers: list[Callable[[], None]] = []
         self._link: GatewayLink | None = None
+        self._batches: BatchSender | None = None
+        self._leaving: deque[tuple[Sequence[Probe], Future[list[float]]]] = deque()
+        self._leaving_tokens: set[int] = set()
+        self._early: list[Reply] = []
         self._poll = select.poll()
         self._overflows: dict[int, int] = {}
         self._clocks_apart = _clocks_apart()
@@ -117,7 +125,7 @@ class RawProber(Prober):
             _prepare(receiver, route)
             self._poll.register(receiver, select.POLLIN)
         self.codec = open_codec(route.source, route.destination, first_port, mtu=route.mtu)
-        self._sender = self._link or BatchSender(self._open_sender(route), self.codec.length)
+        self._sender = self._link or self._open_sender(route)
 
     def _open_sender(self, route: Route) -> socket.socket:
         """A raw socket of scapy's that only sends: IPPROTO_RAW takes whole packets and receives none.
@@ -136,6 +144,8 @@ class RawProber(Prober):
         if route.device is not None:
             sender.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(route.device) + b"\0")
         sender.connect(route.destination_address)
+        self._batches = BatchSender(sender, self.codec.length)
+        self._closers.append(self._batches.close)
         return sender
 
     def _kept(self, opened: socket.socket) -> socket.socket:
@@ -152,32 +162,43 @@ class RawProber(Prober):
         return time.monotonic()
 
     def send(self, probe: Probe) -> float | SendFailure:
-        """See ``runner.Prober``."""
-        return self.send_all([probe])[0]
-
-    def send_all(self, probes: Sequence[Probe]) -> Sequence[float | SendFailure]:
-        """See ``runner.Prober``. The first probe by ``-g`` waits for the gateway's link-layer address.
-
-        Of the instants of a batch only the first and the last are known; what lies between is spread evenly.
-        """
-        packets = [self.codec.encode(probe) for probe in probes[:MOST]]
+        """See ``runner.Prober``. The first probe by ``-g`` waits for the gateway's link-layer address."""
+        packet = self.codec.encode(probe)
         if self._link is not None:
             self._link.resolve()
-        began_at = time.monotonic()
+        sent_at = time.monotonic()
         try:
-            count = self._sender.send(packets)
+            self._sender.send(packet)
         except OSError as error:
-            return [_failure(error)]
-        each = (time.monotonic() - began_at) / count
-        instants = [began_at + index * each for index in range(count)]
+            return _failure(error)
         if self.tap is not None:
-            for sent_at, packet in zip(instants, packets, strict=False):
-                self.tap(sent_at + self._clocks_apart, packet)
-        return instants
+            self.tap(sent_at + self._clocks_apart, packet)
+        return sent_at
+
+    def send_all(self, probes: Sequence[Probe]) -> Iterator[tuple[Probe, float | SendFailure]]:
+        """See ``runner.Prober``. Only scans send as many at once as are worth a batch in the background."""
+        if len(probes) >= WORTH_A_BATCH and self._batches is not None and self.tap is None:
+            packets = [self.codec.encode(probe) for probe in probes[:MOST]]
+            self._leaving.append((probes, self._batches.start(packets)))
+            self._leaving_tokens.update([probe.token for probe in probes])
+            yield from self._departed(but=1)
+        elif probes:
+            yield from super().send_all(probes)
+        else:
+            yield from self._departed()
+
+    def _departed(self, but: int = 0) -> Iterator[tuple[Probe, float | SendFailure]]:
+        """What came of the batches but the last ``but``, once through; what was hindered is sent again."""
+        while len(self._leaving) > but:
+            probes, sending = self._leaving.popleft()
+            instants = sending.result()
+            self._leaving_tokens.difference_update([probe.token for probe in probes])
+            yield from zip(probes, instants, strict=False)
+            yield from super().send_all(probes[len(instants) :])
 
     def receive(self, until: float) -> Sequence[Reply]:
         """See ``runner.Prober``."""
-        replies: list[Reply] = []
+        replies, self._early = self._early, []
         wait = 0.0
         while True:
             ready = {number for number, _ in self._poll.poll(ceil(wait * 1000))}
@@ -185,7 +206,12 @@ class RawProber(Prober):
                 self._drain(number, replies)
             wait = until - time.monotonic()
             if replies or wait <= 0 or ready - self._receivers.keys():
-                return replies
+                break
+        leaving = self._leaving_tokens
+        if leaving:
+            self._early = [reply for reply in replies if reply.token in leaving]
+            return [reply for reply in replies if reply.token not in leaving]
+        return replies
 
     def wake_on(self, file_descriptor: int) -> None:
         """See ``runner.Prober``."""
@@ -339,10 +365,9 @@ class GatewayLink:
         solicitation = inet6.ICMPv6ND_NS(tgt=bare) / inet6.ICMPv6NDOptSrcLLAddr(lladdr=own)
         return Ether(src=own, dst=in6_getnsmac(group)) / header / solicitation
 
-    def send(self, packets: Sequence[bytes]) -> int:
-        """Put the first of ``packets`` into a frame to the gateway and return 1; raises ``OSError``."""
-        self._frames.send(self._header + packets[0])
-        return 1
+    def send(self, packet: bytes) -> None:
+        """Put ``packet`` into a frame to the gateway; raises ``OSError``."""
+        self._frames.send(self._header + packet)
 
     def close(self) -> None:
         """Give back the socket."""
