@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,11 @@ from tracetcp.config import TraceConfig
 from tracetcp.engine import UNBOUNDED
 from tracetcp.engine.sweep import MOST_ATTEMPTS, Sweep
 from tracetcp.model import Outcome, Reply, ReplyKind, SendFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tracetcp.model import Probe
 
 OPEN = frozenset({22, 80, 443, 999})
 
@@ -55,6 +61,29 @@ def test_every_port_of_a_plain_host_is_right_in_order_and_asked_once() -> None:
     assert list(report.outcomes) == list(range(1, 1001))
     assert len(report.prober.sent) == 1000
     assert {probe.ttl for _, probe in report.prober.sent} == {128}
+
+
+class LateProber(VirtualProber):
+    """Tells at the next call what came of several probes, as one does that sends them in the background."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self._untold: list[tuple[Probe, float | SendFailure]] = []
+
+    def send_all(self, probes: Sequence[Probe]) -> Iterator[tuple[Probe, float | SendFailure]]:
+        told, self._untold = self._untold, list(super().send_all(probes))
+        if len(probes) == 1:
+            told, self._untold = self._untold, told
+        return iter(told)
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.02])
+def test_a_prober_that_tells_later_when_probes_left_changes_nothing(loss: float) -> None:
+    config = TraceConfig(host="h", ports=range(1, 2001), start_hop=128, max_hops=1, pings=3)
+    reports = [Report(prober(host(loss=loss)), config) for prober in (VirtualProber, LateProber)]
+    assert wrong(reports[1]) == []
+    assert reports[1].lines() == reports[0].lines()
+    assert reports[1].seconds == reports[0].seconds
 
 
 def test_rows_stream_while_the_scan_runs() -> None:
