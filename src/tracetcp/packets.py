@@ -25,7 +25,7 @@ import struct
 from abc import ABC, abstractmethod
 from itertools import compress
 from socket import AF_INET, AF_INET6, inet_pton
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tracetcp.checksums import checksum_of, word_sum
 from tracetcp.ledger import REMEMBERED, Ledger, Sent
@@ -45,7 +45,7 @@ from tracetcp.quotes import (
 from tracetcp.scapy_start import without_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from scapy.packet import Packet
 
@@ -64,8 +64,6 @@ ICMPV6 = 58
 
 _SYN_ACK = 0x12
 _TCP_KINDS = {_SYN_ACK: ReplyKind.SYN_ACK, 0x04: ReplyKind.RST, 0x14: ReplyKind.RST}
-_ICMP_KINDS = {3: ReplyKind.UNREACHABLE, 11: ReplyKind.TIME_EXCEEDED}
-_ICMPV6_KINDS = {1: ReplyKind.UNREACHABLE, 3: ReplyKind.TIME_EXCEEDED}
 _IN_TRANSIT = 0
 """The code of a Time Exceeded on the way; code 1 is about reassembly (RFC 792, RFC 4443)."""
 
@@ -106,6 +104,10 @@ class PacketCodec(ABC):
     """
 
     family: Literal[4, 6]
+    _icmp_kinds: ClassVar[Mapping[int, ReplyKind]]
+    _length_field: tuple[int, int]
+    """Place and unit of the length of the quote in an ICMP error (RFC 4884 section 4)."""
+    _read_quote: Callable[[bytes], QuotedSyn | None]
 
     def __init__(
         self, source: str, destination: str, source_port_base: int, template: bytes, first: int
@@ -152,6 +154,30 @@ class PacketCodec(ABC):
         pseudo_sum = self._pseudo_sum + len(segment)
         return (pseudo_sum + word_sum(segment)) % 0xFFFF == 0 or (pseudo_sum - checksum) % 0xFFFF == 0
 
+    def _icmp_reply(self, message: bytes, sender: str, ttl: int | None, received_at: float) -> Reply | None:
+        """The ICMP error about a probe that ``message`` is."""
+        if len(message) < ICMP_HEADER + SHORTEST_QUOTE or not self._is_icmp_intact(message, sender):
+            return None
+        icmp_type, code = message[0], message[1]
+        kind = self._icmp_kinds.get(icmp_type)
+        if kind is None or (kind is ReplyKind.TIME_EXCEEDED and code != _IN_TRANSIT):
+            return None
+        body, labels = split(message, *self._length_field)
+        quoted = self._read_quote(body)
+        sent = quoted and self._sent(quoted)
+        if quoted is None or sent is None:
+            return None
+        quote = self._quote(quoted, sent)
+        return Reply(sent.token, kind, sender, received_at, ttl, icmp_type, code, quote, labels)
+
+    @abstractmethod
+    def _is_icmp_intact(self, message: bytes, sender: str) -> bool:
+        """Whether the checksum of an ICMP message from ``sender`` is right."""
+
+    @abstractmethod
+    def _sent(self, quoted: QuotedSyn) -> Sent | None:
+        """The probe that is quoted (the second list above)."""
+
     def _quote(self, quoted: QuotedSyn, sent: Sent) -> Quote:
         """``quoted`` in the words of the model, with what differs from ``sent``."""
         differences = (
@@ -185,6 +211,9 @@ class Ipv4Codec(PacketCodec):
     """IPv4 probes; each of 65,535 in a row has its own identification."""
 
     family: Literal[4] = 4
+    _icmp_kinds: ClassVar = {3: ReplyKind.UNREACHABLE, 11: ReplyKind.TIME_EXCEEDED}
+    _length_field = (5, 4)
+    _read_quote = staticmethod(read_ipv4)
     _packet = struct.Struct(f"!4sH2sBsH8sHHI8sH{2 + OPTIONS_LENGTH}s")
 
     def __init__(
@@ -230,20 +259,8 @@ class Ipv4Codec(PacketCodec):
             return self._icmp_reply(payload, address(sender), ttl, received_at)
         return None
 
-    def _icmp_reply(self, message: bytes, sender: str, ttl: int, received_at: float) -> Reply | None:
-        if len(message) < ICMP_HEADER + SHORTEST_QUOTE or word_sum(message) != 0:
-            return None
-        icmp_type, code = message[0], message[1]
-        kind = _ICMP_KINDS.get(icmp_type)
-        if kind is None or (kind is ReplyKind.TIME_EXCEEDED and code != _IN_TRANSIT):
-            return None
-        body, labels = split(message, length_at=5, length_unit=4)
-        quoted = read_ipv4(body)
-        sent = quoted and self._sent(quoted)
-        if quoted is None or sent is None:
-            return None
-        quote = self._quote(quoted, sent)
-        return Reply(sent.token, kind, sender, received_at, ttl, icmp_type, code, quote, labels)
+    def _is_icmp_intact(self, message: bytes, _sender: str) -> bool:
+        return word_sum(message) == 0
 
     def _sent(self, quoted: QuotedSyn) -> Sent | None:
         by_token = self._ledger.with_token(quoted.sequence)
@@ -258,6 +275,9 @@ class Ipv6Codec(PacketCodec):
     """
 
     family: Literal[6] = 6
+    _icmp_kinds: ClassVar = {1: ReplyKind.UNREACHABLE, 3: ReplyKind.TIME_EXCEEDED}
+    _length_field = (4, 8)
+    _read_quote = staticmethod(read_ipv6)
     _packet = struct.Struct(f"!I3sB32sHHI6sHH{2 + OPTIONS_LENGTH}s")
 
     def __init__(
@@ -306,23 +326,6 @@ class Ipv6Codec(PacketCodec):
         if protocol == ICMPV6:
             return self._icmp_reply(payload, sender, hop_limit, received_at)
         return None
-
-    def _icmp_reply(
-        self, message: bytes, sender: str, hop_limit: int | None, received_at: float
-    ) -> Reply | None:
-        if len(message) < ICMP_HEADER + SHORTEST_QUOTE or not self._is_icmp_intact(message, sender):
-            return None
-        icmp_type, code = message[0], message[1]
-        kind = _ICMPV6_KINDS.get(icmp_type)
-        if kind is None or (kind is ReplyKind.TIME_EXCEEDED and code != _IN_TRANSIT):
-            return None
-        body, labels = split(message, length_at=4, length_unit=8)
-        quoted = read_ipv6(body)
-        sent = quoted and self._sent(quoted)
-        if quoted is None or sent is None:
-            return None
-        quote = self._quote(quoted, sent)
-        return Reply(sent.token, kind, sender, received_at, hop_limit, icmp_type, code, quote, labels)
 
     def _is_icmp_intact(self, message: bytes, sender: str) -> bool:
         pseudo_sum = word_sum(packed(sender)) + word_sum(self._source) + len(message) + ICMPV6
