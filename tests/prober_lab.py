@@ -25,6 +25,8 @@ CLONE_NEWNET = 0x4000_0000
 NOBODY = 65534
 PATIENCE = 5.0
 """Seconds to wait for what must come."""
+STAMPS_BEGIN = 0.5
+"""Seconds until the kernel stamps what it receives, at most; it begins after a socket asked for it."""
 
 
 class Heard(NamedTuple):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab import DEAD, DEAD_6, SERVER, SERVER_6, Chain, near, program, rules, shape
-from prober_lab import PATIENCE, as_nobody, ask, inside, kinds, probe
+from prober_lab import PATIENCE, STAMPS_BEGIN, as_nobody, ask, inside, kinds, probe
 from prober_lab import connect_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import MplsLabel, ReplyKind, SendFailure
@@ -285,6 +285,7 @@ def test_close_gives_back_every_socket_and_may_be_repeated(lab: Chain) -> None:
 
 def test_stamps_are_the_kernels_and_on_our_clock(lab: Chain) -> None:
     with prober(lab.client, SERVER) as opened:
+        time.sleep(STAMPS_BEGIN)
         asked = [probe(2), probe(64)]
         sent = {p.token: opened.send(p) for p in asked}
         time.sleep(0.5)  # the replies wait in their sockets; their stamps do not

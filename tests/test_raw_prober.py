@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab import SERVER, SERVER_6, near, rules
-from prober_lab import PATIENCE, ask, inside, kinds, probe
+from prober_lab import PATIENCE, STAMPS_BEGIN, ask, inside, kinds, probe
 from prober_lab import raw_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import ReplyKind, SendFailure
@@ -196,7 +196,7 @@ def test_the_mss_follows_the_route(lab: Chain) -> None:
 
 def test_stamps_are_the_kernels_and_on_our_clock(lab: Chain) -> None:
     with prober(lab.client, SERVER) as opened:
-        time.sleep(0.2)  # the first socket that asks for stamps has them a few milliseconds later
+        time.sleep(STAMPS_BEGIN)
         asked = probe(64)
         sent_at = opened.send(asked)
         assert isinstance(sent_at, float)
