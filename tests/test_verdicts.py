@@ -36,6 +36,7 @@ from tracetcp.verdicts import (
     Evidence,
     Kind,
     Verdict,
+    ended,
     judge,
     judge_main,
     plan_controls,
@@ -101,10 +102,22 @@ def test_an_answer_says_open_or_closed_and_where(path: str, kind: Kind, sentence
     assert verdict.evidence[0].endswith(f"came from {TARGET} with TTL 62.")
 
 
-def test_another_port_answered_as_far_away_makes_it_certain() -> None:
-    verdict = judge_main(trace(f"{A} {B} open", controls=(trace(f"{A} closed", 443),)))
-    assert verdict.certainty is Certainty.CERTAIN
-    assert verdict.evidence[-1] == "Port 443 is answered as far away."
+@pytest.mark.parametrize(
+    ("controls", "certainty", "fact"),
+    [
+        ([f"{A} {B} closed"], Certainty.CERTAIN, "Port 443 is answered as far away."),
+        ([f"{A} {B} {C} closed", f"{A} {B} open"], Certainty.CERTAIN, "Port 444 is answered as far away."),
+        ([f"{A} {B} {C} {D} closed"], Certainty.LIKELY, "Port 443 is answered at hop 5."),
+        ([f"{A} {B} {C} {D} {D} open"], Certainty.LIKELY, f"A SYN-ACK came from {TARGET} with TTL 62."),
+    ],
+)
+def test_another_port_answered_just_as_far_away_makes_it_certain(
+    controls: list[str], certainty: Certainty, fact: str
+) -> None:
+    others = tuple(trace(path, 443 + number) for number, path in enumerate(controls))
+    verdict = ended.judge(trace(f"{A} {B} open", controls=others))
+    assert verdict is not None
+    assert (verdict.certainty, verdict.evidence[-1]) == (certainty, fact)
 
 
 @pytest.mark.parametrize(
@@ -686,13 +699,20 @@ def test_a_change_before_the_first_quote_is_only_likely() -> None:
     assert verdict.certainty is Certainty.LIKELY
 
 
+def test_a_change_that_only_the_last_quote_shows_is_possible() -> None:
+    verdict = judge(trace(f"{A} {B} {C} open", quotes={3: NATTED}))[1]
+    assert verdict.sentence.startswith(f"NAT between hop 2 and hop 3 ({C}): ")
+    assert verdict.certainty is Certainty.POSSIBLE
+    assert verdict.evidence == ("Quoted so by hop 3 alone, the last that quotes.",)
+
+
 STRIPPED = quote(("options",), options=b"")
 
 
 @pytest.mark.parametrize(
     "quotes",
     [
-        {3: NATTED},  # one router may quote wrongly
+        {3: NATTED, 4: quote()},  # one router may quote wrongly
         {2: NATTED, 3: NATTED},  # undone farther on
         {2: quote(("tos",), tos=8), 3: quote(("tos",), tos=8)},  # a mark that is taken off again
         {3: quote(("ip id",)), 4: quote(("ip id",))},
@@ -701,6 +721,10 @@ STRIPPED = quote(("options",), options=b"")
 )
 def test_changes_that_do_not_stay_are_no_finding(quotes: Mapping[int, Quote]) -> None:
     assert kinds(trace(f"{A} {B} {C} {D} open", quotes=quotes)) == [Kind.OPEN]
+
+
+def test_the_only_router_that_quotes_proves_no_change() -> None:
+    assert kinds(trace(f"* x3 {D} open", quotes={4: NATTED})) == [Kind.OPEN, Kind.SILENT_ROUTER]
 
 
 def test_stripped_options_are_told_against_the_usual_ones_without_an_intact_quote() -> None:
@@ -814,7 +838,7 @@ def test_no_clean_path_raises_a_fault(evidence: Evidence) -> None:
         (trace(NEAR), ControlPlan((443, 46_137), range(3, 14))),
         (trace(REFUSED, 7), ControlPlan((443, 80, 46_137), range(3, 14))),
         (trace("open"), ControlPlan((443, 46_137), range(1, 11))),
-        (trace(NEAR, 5432), None),  # nobody proxies that
+        (trace(NEAR, 5432), ControlPlan((443, 80, 46_137), range(3, 14))),
         (trace(NEAR, last=5), None),  # no room for what would prove a proxy
         (trace(f"{A} {B}!3/13"), None),
         (trace(f"{A} {B} {C}"), None),  # the path goes on

@@ -84,6 +84,11 @@ FAULTY = {
         ":80 -t 500",
         "Verdict: A transparent proxy at hop 2 answers port 80 for 203.0.113.80. [likely]",
     ),
+    "proxy of a rare port": Case(
+        SIX.replace(" 5 ", " 5[syn-ack 2525] "),
+        ":2525 -t 500",
+        "Verdict: A transparent proxy at hop 2 answers port 2525 for 203.0.113.80. [likely]",
+    ),
     "silent router": Case(SIX.replace(" 10 ", " * "), ":443 -t 500", "Note: Hop 3 did not answer, but later"),
     "limited router": Case(
         SIX.replace(" 15 ", " 15! "), ":443 -p 10", "Note: The router at hop 4 (10.4.1.1) limits its answers"
@@ -99,6 +104,12 @@ FAULTY = {
         ":443",
         "Note: NAT between hop 2 and hop 3 (10.3.1.1): the source address becomes 192.0.2.77. [certain]",
         {"hop_3": {"rewrite": {"source": "192.0.2.77"}}},
+    ),
+    "NAT at the last router": Case(
+        SIX,
+        ":443",
+        "Note: NAT between hop 5 and hop 6 (10.6.1.1): the source address becomes 192.0.2.77. [possible]",
+        {"hop_6": {"rewrite": {"source": "192.0.2.77"}}},
     ),
     "NAT of ports": Case(
         SIX,

@@ -8,8 +8,10 @@ from tracetcp.model import Outcome
 from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracetcp.model import Reply
-    from tracetcp.verdicts.evidence import Evidence, TracedPort
+    from tracetcp.verdicts.evidence import Evidence
 
 SAME_DISTANCE = 2
 """Hops by which two flows to one host may differ: unequal branches of load balancing are rarely longer."""
@@ -17,7 +19,7 @@ NAMES = {Outcome.OPEN: "SYN-ACK", Outcome.CLOSED: "RST"}
 
 
 def judge(evidence: Evidence) -> Verdict | None:
-    """Open or closed at the hop that answered; certain where another port is answered as far away."""
+    """Open or closed at the hop that answered; certain where another port is answered just as far away."""
     distance, answer = evidence.distance, evidence.answer
     if distance is None or answer is None:
         return None
@@ -28,25 +30,32 @@ def judge(evidence: Evidence) -> Verdict | None:
         if is_open
         else (f"Port {evidence.port} is closed: refused at {place}.")
     )
-    agreeing = [control.port for control in evidence.controls if _agrees(control, distance)]
+    control = min(_answered(evidence), key=lambda control: control[0], default=None)
     facts = [_arrival(NAMES[evidence.outcome], answer)]
-    if agreeing:
-        facts.append(f"Port {agreeing[0]} is answered as far away.")
+    if control is not None:
+        apart, port, at = control
+        facts.append(f"Port {port} is answered {f'at hop {at}' if apart else 'as far away'}.")
     return Verdict(
         kind=Kind.OPEN if is_open else Kind.CLOSED,
         sentence=sentence,
-        certainty=Certainty.CERTAIN if agreeing else Certainty.LIKELY,
+        certainty=Certainty.CERTAIN if control and not control[0] else Certainty.LIKELY,
         evidence=tuple(facts),
         hop=distance,
         address=answer.sender,
     )
 
 
-def _agrees(control: TracedPort, distance: int) -> bool:
-    """Whether ``control`` is answered as far away, and not merely at the first TTL it was asked at."""
-    if control.distance is None or (control.last_router is None and control.distance > 1):
-        return False
-    return abs(control.distance - distance) <= SAME_DISTANCE
+def _answered(evidence: Evidence) -> Iterator[tuple[int, int, int]]:
+    """Hops apart, port and distance of each control answered about as far away.
+
+    One answered at the first TTL it was asked at may have been answered before.
+    """
+    for control in evidence.controls:
+        if control.distance is None or (control.last_router is None and control.distance > 1):
+            continue
+        apart = abs(control.distance - (evidence.distance or 0))
+        if apart <= SAME_DISTANCE:
+            yield apart, control.port, control.distance
 
 
 def _arrival(name: str, answer: Reply) -> str:

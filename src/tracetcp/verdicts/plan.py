@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
 CONTROL_PORTS = (443, 80, 46_137)
 """HTTPS and HTTP pass nearly everywhere; proxies take both, so a port that nothing serves goes with them."""
-PROXIED_PORTS = frozenset(
-    {21, 25, 53, 80, 110, 143, 443, 465, 554, 587, 993, 995, 1080, 3128, 8000, 8080, 8443}
-)
-"""Ports that transparent proxies, mail filters and captive portals take: only their 'open' is doubted."""
 REACH = 10
 """TTLs past the point in question: room for a few silent routers, not a second whole trace."""
 
@@ -57,8 +53,6 @@ def _ttls(evidence: Evidence) -> range:
             if verdict is None or verdict.kind not in (Kind.NO_ANSWER, Kind.INCONCLUSIVE):
                 return none
             return _span(evidence, evidence.last_router or evidence.start_hop)
-        case Outcome.OPEN if evidence.port not in PROXIED_PORTS:
-            return none
         case _:
             distance = evidence.distance or 0
             is_out_of_reach = evidence.last_ttl < distance + NEARER_HOPS - 1

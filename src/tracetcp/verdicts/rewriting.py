@@ -1,8 +1,9 @@
 """What was changed in our SYN on its way, told by the routers that quote it. Pure.
 
 A change is believed only where it is a step: no quote nearer shows it and every quote farther does, as far
-as quotes reach. A single router that quotes wrongly, a mark that is taken off again and branches that treat
-flows differently make no step.
+as quotes reach. A router amid others that quotes wrongly, a mark that is taken off again and branches that
+treat flows differently make no step. Where the last router that quotes is the only one to show a change, it
+is possible: there is nobody behind to bear it out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tracetcp.model import Quote
 
 ENOUGH_TTLS = 2
-"""TTLs that must show a change: the quoting router itself can have garbled a single one."""
+"""TTLs that show a change beyond doubt: the quoting router itself can have garbled a single one."""
 OPTION_NAMES = {2: "MSS", 3: "window scale", 4: "SACK permitted", 8: "timestamps"}
 """Options that SYNs carry (RFC 9293, RFC 7323, RFC 2018)."""
 USUAL_OPTIONS = (2, 3, 4)
@@ -54,7 +55,9 @@ def find_step(evidence: Evidence, shows: Callable[[Quote], bool | None]) -> Step
             by_ttl.setdefault(record.probe.ttl, []).append(reply.quote)
         elif is_shown is False:
             intact.add(record.probe.ttl)
-    if len(by_ttl) < ENOUGH_TTLS or max(intact, default=0) >= min(by_ttl):
+    if not by_ttl or max(intact, default=0) >= min(by_ttl):
+        return None
+    if len(by_ttl) < ENOUGH_TTLS and not intact:
         return None
     first = min(by_ttl)
     return Step(first, max(intact, default=None), by_ttl[first][0], tuple(sorted(by_ttl)))
@@ -153,11 +156,16 @@ def _between(evidence: Evidence, step: Step) -> str:
 
 
 def _verdict(evidence: Evidence, step: Step, kind: Kind, head: str, tail: str) -> Verdict:
+    if len(step.ttls) < ENOUGH_TTLS:
+        certainty, fact = Certainty.POSSIBLE, f"Quoted so by hop {step.first} alone, the last that quotes."
+    else:
+        certainty = Certainty.CERTAIN if step.last_intact is not None else Certainty.LIKELY
+        fact = f"Quoted so by every hop that quotes it from {step.first} to {step.ttls[-1]}."
     return Verdict(
         kind=kind,
         sentence=f"{head}: {tail}.",
-        certainty=Certainty.CERTAIN if step.last_intact is not None else Certainty.LIKELY,
-        evidence=(f"Quoted so by every hop that quotes it from {step.first} to {step.ttls[-1]}.",),
+        certainty=certainty,
+        evidence=(fact,),
         hop=step.first,
         address=evidence.router(step.first),
     )
