@@ -459,7 +459,7 @@ def test_a_forger_at_the_first_hop_has_no_hop_before_it() -> None:
 def test_out_of_hops() -> None:
     verdict = judge_main(trace(f"{A} {B} {C}"))
     assert (verdict.kind, verdict.hop, verdict.address) == (Kind.PATH_GOES_ON, 3, C)
-    assert verdict.sentence == f"Port 80 passes hop 3 ({C}), the last hop asked."
+    assert verdict.sentence == f"Port 80 reaches hop 3 ({C}), the last hop asked."
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ FAULTY = {
         {"hop_3": {"rewrite": {"tos": 0x02}}},
     ),
     "path goes on": Case(
-        SIX, ":443 -m 3", "Verdict: Port 443 passes hop 3 (10.3.1.1), the last hop asked. [certain]"
+        SIX, ":443 -m 3", "Verdict: Port 443 reaches hop 3 (10.3.1.1), the last hop asked. [certain]"
     ),
     "nothing conclusive": Case(
         "1 5 10 15 | others silent | silent 80,443",

@@ -146,7 +146,7 @@ def _goes_on(evidence: Evidence) -> Verdict:
     last = evidence.last_ttl
     return Verdict(
         kind=Kind.PATH_GOES_ON,
-        sentence=f"Port {evidence.port} passes {evidence.place(last)}, the last hop asked.",
+        sentence=f"Port {evidence.port} reaches {evidence.place(last)}, the last hop asked.",
         certainty=Certainty.CERTAIN,
         evidence=("The destination is farther: ask more hops with -m.",),
         hop=last,
