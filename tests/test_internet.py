@@ -196,6 +196,14 @@ def test_a_limit_is_of_one_router_and_not_of_what_passes() -> None:
     assert len(replies_to(network("1! 2!"), *[probe(1)] * 9, *[probe(2)] * 9, *[probe(3)] * 9)) == 21
 
 
+def test_a_destination_may_limit_its_resets_and_never_its_syn_acks() -> None:
+    resets = {"burst": 2, "per_second": 10}
+    simulation = Simulation(network("1 | open 80", destination={"resets": resets}))
+    for index, (at, port) in enumerate([(0, 81), (0, 82), (0, 83), (0, 80), (0.2, 84)]):
+        simulation.send(at, syn(9, index, port))
+    assert {answer.syn.destination_port for _, answer in everything(simulation)} == {80, 81, 82, 84}
+
+
 def test_a_bottleneck_queues_and_then_drops() -> None:
     path = network("1 2 | rtt 10 | open 80", bottleneck={"hop": 1, "rate": 100, "queue": 5})
     prober = VirtualProber(path)

@@ -10,6 +10,7 @@ from tracetcp.engine.congestion import (
     SMALLEST_WINDOW,
     CongestionWindow,
 )
+from tracetcp.engine.pace import GRANTED
 
 
 def fed(*rtts: float) -> CongestionWindow:
@@ -89,3 +90,30 @@ def test_it_never_shrinks_below_its_smallest() -> None:
     for tick in range(1, 100):
         window.answered(1.0, 10.0 * tick)
     assert window.size == SMALLEST_WINDOW
+
+
+def test_probes_are_spaced_while_few_answers_come_in_an_rtt() -> None:
+    window = CongestionWindow()
+    for tick in range(100):
+        window.answered(0.01, tick / 100)
+    for _ in range(60):
+        window.loss_proven(0.5, 1.0)
+    assert window.pace is not None
+    assert window.pace.rate == pytest.approx(100 * GRANTED, rel=0.02)
+    for tick in range(10_000):
+        window.answered(0.01, 1.0 + tick / 100)
+    assert window.pace is None, "100 seconds without a loss: the window is enough"
+
+
+def test_the_share_of_losses_is_counted_anew_when_it_was_cut_for_them() -> None:
+    window = fed(*[0.01] * 98)
+    assert not window.has_loss
+    window.loss_proven(50.0, 99.0)
+    assert window.has_loss
+    assert window.loss_share == pytest.approx(2 / 101)
+    for _ in range(40):
+        window.loss_proven(50.0, 99.0)
+    assert window.calm_since == 99.0
+    assert window.loss_share == pytest.approx(1 / 10)
+    window.loss_proven(98.0, 100.0)
+    assert window.loss_share == pytest.approx(1 / 10), "that probe left before the cut"

@@ -125,6 +125,35 @@ def test_a_burst_lost_in_a_queue_too_short_to_be_seen_is_paid_once(queue: int) -
     assert len(report.prober.sent) < 25_000
 
 
+@pytest.mark.parametrize("rtt", [0.0005, 0.02, 0.1])
+@pytest.mark.parametrize("resets", [50, 200])
+def test_a_host_that_limits_its_resets_is_asked_no_faster_than_it_answers(rtt: float, resets: int) -> None:
+    network = host()
+    network.host.rtt, network.host.resets = rtt, float(resets)
+    report = scan(network, range(1, 1001))
+    assert wrong(report) == []
+    assert report.seconds < 1.1 * (1000 - resets) / resets
+    assert len(report.prober.sent) < 4000
+
+
+def test_silent_ports_of_such_a_host_are_told_from_limited_ones() -> None:
+    network = host()
+    network.host.rtt, network.host.resets = 0.01, 200.0
+    network.host.silent_ports = frozenset(range(1, 1001, 4))
+    report = scan(network, range(1, 1001))
+    assert wrong(report, network.host.silent_ports) == []
+    assert report.seconds < 7
+
+
+@pytest.mark.parametrize("rtt", [0.002, 0.02])
+def test_loss_of_half_the_answers_is_borne(rtt: float) -> None:
+    network = host(loss=0.3)
+    network.host.rtt = rtt
+    report = scan(network, range(1, 3001))
+    assert wrong(report) == []
+    assert report.seconds < 15
+
+
 def test_a_long_way_is_filled_by_a_growing_window() -> None:
     network = host()
     network.host.rtt = 0.02

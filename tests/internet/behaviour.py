@@ -407,6 +407,9 @@ class Network:
             return []
         is_refused = syn.ttl - arrival.distance < destination.refuse_ttl
         is_open = syn.destination_port in destination.open and not is_refused
+        limit = destination.resets.get(syn.family)
+        if not is_open and not self._allows(now, destination.addresses[syn.family], limit):
+            return []
         if destination.remembers:
             return self._answer_in_context(now, arrival, is_open=is_open)
         return self._reply(arrival, _segments(syn, arrival.distance, destination.stack, is_open=is_open))

@@ -67,6 +67,7 @@ Destination
     again ["answer"]    to a further SYN of a flow that it answered with SYN-ACK: "answer", "silent", "rst",
                         "challenge" (a challenge ACK), "linux" (RST in the window, else a challenge ACK at
                         most twice a second, until the client's RST closes the connection)
+    resets ["none"]     RSTs: { burst, per_second } as for a hop's limit; the BSDs send 200 a second
     once [false]        only the first SYN of a flow is answered at all, closed ports included
     duplicates [0], wrong_ack [false]     copies of every answer; each after one with a wrong acknowledgement
     retransmit [false]  SYN-ACKs again after 1, 3, 7... seconds until the client's RST
@@ -208,6 +209,7 @@ class Destination:
     silent: frozenset[int]
     down_after: float | None
     refuse_ttl: int
+    resets: Mapping[int, Limit]
     again: str
     once: bool
     duplicates: int
@@ -217,7 +219,7 @@ class Destination:
     @property
     def remembers(self) -> bool:
         """Whether an answer depends on earlier SYNs."""
-        return self.once or self.again != "answer" or self.retransmits
+        return self.once or self.again != "answer" or self.retransmits or bool(self.resets)
 
 
 class Bottleneck(NamedTuple):
@@ -420,15 +422,15 @@ def _port_rtts(table: Table) -> dict[int, float]:
     return {int(key): inner.milliseconds(key, 0) for key in keys if inner}
 
 
-def _read_limits(table: Table) -> dict[int, Limit]:
-    value = table.value("limit")
+def _read_limits(table: Table, key: str = "limit") -> dict[int, Limit]:
+    value = table.value(key)
     if value in (None, "none"):
         return {}
     if value == "linux":
         return LINUX_LIMIT
     if not isinstance(value, dict):
-        raise table.wrong("limit", '"linux", "none" or a table { burst, per_second }')
-    inner = Table(value, f"{table.where}, limit")
+        raise table.wrong(key, '"linux", "none" or a table { burst, per_second }')
+    inner = Table(value, f"{table.where}, {key}")
     limit = Limit(inner.whole("burst", 6, 1, 100_000), inner.number("per_second", 1, 0.001))
     inner.finish()
     return {4: limit, 6: limit}
@@ -517,6 +519,7 @@ def _read_destination(table: Table, addresses: Mapping[int, str], route: Route) 
         silent=states["silent"],
         down_after=down_after if table.flag("down") else None,
         refuse_ttl=table.whole("refuse_ttl", 0, 0, 254),
+        resets=_read_limits(table, "resets"),
         again=table.choice("again", AGAIN),
         once=table.flag("once"),
         duplicates=table.whole("duplicates", 0, 0, 100),

@@ -101,7 +101,7 @@ class Rule:
 
 @dataclass
 class Host:
-    """The destination."""
+    """The destination. ``resets`` are the RSTs a second that it sends, and at once, None for all."""
 
     address: str
     rtt: float
@@ -113,6 +113,20 @@ class Host:
     duplicates: int = 0
     acknowledges_wrongly_first: bool = False
     unreachable: tuple[int, int] | None = None
+    resets: float | None = None
+    tokens: float = field(default=0.0, repr=False)
+    counted_at: float = field(default=float("-inf"), repr=False)
+
+    def may_refuse(self, now: float) -> bool:
+        """Spend a token for a RST if there is one."""
+        if self.resets is None:
+            return True
+        self.tokens = min(self.resets, self.tokens + (now - self.counted_at) * self.resets)
+        self.counted_at = now
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
 
 
 @dataclass
@@ -225,7 +239,7 @@ class Network:
         if host.is_silent or syn.port in host.silent_ports or not self._passes_firewall(syn):
             return []
         if syn.port not in host.open_ports or ttl_left <= host.refuses_ttl_up_to:
-            return self._tcp(syn, ReplyKind.RST)
+            return self._tcp(syn, ReplyKind.RST) if host.may_refuse(now) else []
         flow = (syn.source_port, syn.port)
         if flow in self._half_open:
             return []

@@ -5,10 +5,13 @@ shrinks when they queue: waiting time, not loss, is the signal, because a silent
 look the same, and because random loss says nothing of the path's rate. Only loss that was proven (a
 later probe of the same port was answered) counts, and only when it is heavy. Since proof comes late and a
 short queue delays little, the first doubling also ends when more probes in the network bring no more
-answers (the full pipe of BBR's start-up, draft-ietf-ccwg-bbr section 5.3.1).
+answers (the full pipe of BBR's start-up, draft-ietf-ccwg-bbr section 5.3.1). Where few answers come in an
+RTT and loss is heavy all the same, no window is small enough, and the probes are spaced (``pace``).
 """
 
 from __future__ import annotations
+
+from tracetcp.engine.pace import Pace
 
 FIRST_WINDOW = 48
 """Probes in flight before the host has answered anything."""
@@ -28,6 +31,17 @@ PROOF = 0.2
 the window would outgrow the proof that it is too large."""
 HEAVY_LOSS = 0.1
 """Proven losses among the answers of one window from which on it is cut without any sign of a queue."""
+ENOUGH = 40
+"""Answers of which ``HEAVY_LOSS`` is taken at least: two or three losses are chance."""
+BORNE = 1.5
+"""Loss that is the path's own may become so much heavier before the window is cut for it."""
+MOST_BORNE = 0.9
+KEPT = 0.8
+"""What is left of the counts of answers and losses each time the pace rises: old answers hide new losses."""
+EXPECTED = 8, 0
+"""Answers and losses counted in advance after a cut: until more is known, a tenth is taken to be lost."""
+PACED = 64
+"""Answers in an RTT below which loss spaces the probes: a window that small is as rough as its steps."""
 STALL = 1.25
 """Growth of the answers' rate in an RTT, while the window doubles, below which the path may be full."""
 STALLED_ROUNDS = 2
@@ -71,15 +85,37 @@ class Doubling:
 class CongestionWindow:
     """The number of probes that may be in flight, driven by the answers."""
 
-    __slots__ = ("_answers", "_cut_at", "_doubling", "_growth", "_losses", "_size", "shortest")
+    __slots__ = (
+        "_answers",
+        "_calm_answers",
+        "_calm_losses",
+        "_counted_since",
+        "_doubling",
+        "_growth",
+        "_heavy_loss",
+        "_losses",
+        "_size",
+        "calm_since",
+        "cut_at",
+        "pace",
+        "shortest",
+    )
 
     def __init__(self) -> None:
         self._size = float(FIRST_WINDOW)
         self._growth = 1.0
         self._doubling: Doubling | None = Doubling()
-        self._cut_at = float("-inf")
-        self._answers = 0
-        self._losses = 0
+        self._answers = 0.0
+        self._losses = 0.0
+        self._heavy_loss = HEAVY_LOSS
+        self._counted_since = float("inf")
+        self.cut_at = float("-inf")
+        """When it was last cut for losses or a queue."""
+        self.calm_since = float("-inf")
+        """When it was last cut for losses."""
+        self._calm_answers = self._calm_losses = 0
+        self.pace: Pace | None = None
+        """The spacing of probes, where no window is small enough."""
         self.shortest = float("inf")
 
     @property
@@ -91,19 +127,38 @@ class CongestionWindow:
         """Count an answer that took ``rtt``."""
         if rtt < self.shortest:
             self.shortest = rtt
+            self._counted_since = min(self._counted_since, now)
         self._answers += 1
+        self._calm_answers += 1
         if rtt - self.shortest > max(QUEUEING, QUEUEING_SHARE * self.shortest):
-            self._cut(BACK_OFF, rtt, now)
+            if now - self.cut_at >= rtt:
+                self._cut(BACK_OFF, now)
         elif self._size < LARGEST_WINDOW:
             self._size += self._growth
+        if self.pace is not None and self.pace.speed_up(now):
+            self._answers *= KEPT
+            self._losses *= KEPT
+            self._counted_since = now - KEPT * (now - self._counted_since)
+            if self.pace.rate * self.shortest > PACED:
+                self.pace = None
         if self._doubling is not None and self._doubling.is_over(rtt, now):
-            self._cut(min(1.0, self._doubling.best_answers / self._size), self.shortest, now)
-            self._grow_by_proof()
+            self._cut(min(1.0, self._doubling.best_answers / self._size), now)
+            self._grow_by_proof(now)
 
     def gone(self) -> None:
         """Count a probe too old to be in the network that has no answer: lost, or its port is silent."""
         if self._doubling is not None:
             self._doubling.gone()
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether there was any sign of loss."""
+        return self.calm_since > float("-inf") or self._calm_losses > 0
+
+    @property
+    def loss_share(self) -> float:
+        """The share of probes lost (more than 0, less than 1) since the window was last cut for losses."""
+        return (self._calm_losses + 1) / (self._calm_answers + self._calm_losses + 2)
 
     def loss_proven(self, sent_at: float, now: float) -> None:
         """Count a probe, sent at ``sent_at``, whose port answered a later one.
@@ -111,22 +166,38 @@ class CongestionWindow:
         One that left before the last cut is no reason for another: a burst that was too large is proven
         lost bit by bit, long after the window was cut for it.
         """
-        if sent_at <= self._cut_at:
+        if sent_at > self.calm_since:
+            self._calm_losses += 1
+        if sent_at <= self.cut_at:
             return
         self._losses += 1
-        if self._losses > HEAVY_LOSS * max(self._answers, self._size):
-            passed = self._answers / (self._answers + self._losses)
-            self._cut(min(BACK_OFF, passed), max(self.shortest, QUEUEING), now)
-            self._grow_by_proof()
+        if self._losses > self._heavy_loss * max(self._answers, self._size, ENOUGH):
+            self._lose(now)
 
-    def _cut(self, share: float, rtt: float, now: float) -> None:
-        if now - self._cut_at < rtt:
+    def _lose(self, now: float) -> None:
+        """Cut the window for heavy loss; space the probes too if few answers come in an RTT."""
+        seconds = now - self._counted_since
+        if seconds < max(self.shortest, QUEUEING):
             return
-        self._cut_at = now
+        rate = self._answers / seconds
+        passed = self._answers / (self._answers + self._losses)
+        if self.pace is None and rate * self.shortest < PACED:
+            self.pace = Pace()
+        if self.pace is not None and not self.pace.slow_down(rate, now):
+            self._heavy_loss = min(MOST_BORNE, BORNE * (1 - passed))
+        self._cut(min(BACK_OFF, passed), now)
+        self._grow_by_proof(now)
+
+    def _cut(self, share: float, now: float) -> None:
+        self.cut_at = now
         if self._doubling is not None:
             self._doubling, self._growth = None, GROWTH
         self._answers = self._losses = 0
+        self._counted_since = now
         self._size = max(float(SMALLEST_WINDOW), self._size * share)
 
-    def _grow_by_proof(self) -> None:
+    def _grow_by_proof(self, now: float) -> None:
+        """The last cut was for losses."""
         self._growth = GROWTH * self.shortest / (self.shortest + PROOF)
+        self.calm_since = now
+        self._calm_answers, self._calm_losses = EXPECTED

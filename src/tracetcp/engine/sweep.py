@@ -9,7 +9,8 @@ Silence may be a firewall or a lost probe. A port is called silent after:
 
 1. every attempt asked for (``-p``) was lost, and
 2. where the host answers other ports: two attempts in all, and once any repeated attempt was answered as
-   many as make a false verdict unlikely at the share of probes seen lost (not under ``-F``).
+   many as make a false verdict unlikely at the share of probes seen lost (not under ``-F``). Those made
+   while the window was too large do not count.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ LONGEST_QUEUE = 16_384
 """Ports between the oldest undecided one and the newest sent."""
 FALSE_SILENCE = 1e-8
 """Chance accepted that all attempts at a port that answers were lost."""
-MOST_ATTEMPTS = 10
+MOST_ATTEMPTS = 20
 RANKS = {kind: rank for rank, kind in enumerate(OUTCOMES)}
 ATTEMPTS_UNDER_LOSS = 3
 """Attempts at a silent port, at least, once any loss was proven."""
@@ -142,8 +143,6 @@ class Sweep:
         self._in_network = 0
         self._window = CongestionWindow()
         self._rtt = RttEstimator()
-        self._answered_first = 0
-        self._answered_later = 0
         self._addresses: set[str] = set()
         self._events: list[Event] = []
 
@@ -159,7 +158,7 @@ class Sweep:
         probes: list[Probe] = []
         if not self._may_send():
             self._forget_gone(now)
-        most = min(most, self._room())
+        most = min(most, self._room(now))
         while len(probes) < most:
             attempt = self._repeat() or self._next_port()
             if attempt is None:
@@ -169,12 +168,16 @@ class Sweep:
             self._staying.append(attempt)
             self._waiting.append(attempt)
         self._in_network += len(probes)
+        if self._window.pace is not None:
+            self._window.pace.sent(len(probes), now)
         return probes
 
-    def _room(self) -> int:
-        """Probes that may leave at once."""
+    def _room(self, now: float = inf) -> int:
+        """Probes that may leave at once, at ``now`` or whenever the pace lets them."""
         size = self._window.size if self._anti_flood else self._capacity
-        return min(size - self._in_network, self._capacity - len(self._waiting))
+        room = min(size - self._in_network, self._capacity - len(self._waiting))
+        pace = self._window.pace
+        return room if pace is None or now == inf or not self._anti_flood else min(room, pace.room(now))
 
     def _may_send(self) -> bool:
         """Whether the windows are open and there may be something to send."""
@@ -264,12 +267,9 @@ class Sweep:
     def _count_answer(self, attempt: Port | Repeat, reply: Reply) -> None:
         port = attempt.port
         port.answers += 1
-        if attempt is port:
-            self._answered_first += 1
-        elif not port.is_done:
-            self._answered_later += 1
-            lost = port.attempts[attempt.probe.attempt - 2]
-            self._window.loss_proven(lost.sent_at, reply.received_at)
+        if attempt is not port and not port.is_done:
+            for lost in port.attempts[: attempt.probe.attempt - 1]:
+                self._window.loss_proven(lost.sent_at, reply.received_at)
         if reply.kind is ReplyKind.RST or reply.kind is ReplyKind.SYN_ACK or port.answers >= self._pings:
             port.is_done = True
         else:
@@ -296,7 +296,10 @@ class Sweep:
         return min(self._timeout, max(SHORTEST_WAIT, wait))
 
     def _ask_again_or_give_up(self, port: Port) -> None:
-        if len(port.repeats) + 1 < self._attempts():
+        """Attempts of a time when the window was too large say nothing of the port."""
+        calm_since = self._window.calm_since
+        made = sum(attempt.sent_at > calm_since for attempt in port.attempts)
+        if made < self._attempts() and len(port.attempts) < max(MOST_ATTEMPTS, self._pings):
             self._again.append(port)
         else:
             port.is_done = True
@@ -305,17 +308,17 @@ class Sweep:
         """Attempts to make at a silent port (the list above)."""
         if not self._anti_flood or self._rtt.smoothed is None:
             return self._pings
-        if not self._answered_later:
+        if not self._window.has_loss:
             return max(self._pings, 2)
-        share = self._answered_later / (self._answered_first + self._answered_later)
-        needed = MOST_ATTEMPTS if share >= 1 else ceil(log(FALSE_SILENCE) / log(share))
-        return max(self._pings, min(MOST_ATTEMPTS, max(ATTEMPTS_UNDER_LOSS, needed)))
+        needed = ceil(log(FALSE_SILENCE) / log(self._window.loss_share))
+        return max(self._pings, ATTEMPTS_UNDER_LOSS, needed)
 
     def wake_at(self) -> float:
         """The instant at which ``advance()`` or ``next_probes()`` may have something to do."""
-        if self._may_send():
-            return -inf
         wake_at = self._waiting[0].sent_at + self._wait() if self._waiting else inf
+        if self._may_send():
+            pace = self._window.pace
+            return min(wake_at, pace.opens_at) if pace is not None and self._anti_flood else -inf
         if self._staying and (self._has_more_ports or self._again):
             wake_at = min(wake_at, self._staying[0].sent_at + self._stay())
         return wake_at
