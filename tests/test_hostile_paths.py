@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from internet import load, network
+from internet import load
 from internet.lab import simulated
 from tracetcp.icmp_words import icmp_words
 
@@ -174,8 +174,7 @@ def test_the_same_range_is_quick_where_nobody_limits_anything() -> None:
 
 
 def test_a_scan_of_a_host_that_limits_its_resets_calls_no_closed_port_silent() -> None:
-    host = "1 2 | rtt 5 | open 22,80,443"
-    with simulated(network(host, destination={"resets": {"burst": 200, "per_second": 200}})) as net:
+    with simulated(load("scan-limited-resets")) as net:
         finished = net.tracetcp("-n", "-s", "1", "1000", net.destination, timeout=50)
     outcomes = [line.split("Port ")[-1].split()[0] for line in finished.out.splitlines()]
     expected = ["OPEN" if port in (22, 80, 443) else "CLOSED" for port in range(1, 1001)]

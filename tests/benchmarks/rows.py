@@ -191,6 +191,13 @@ def _scan_rows() -> list[Row]:
             [Target(1.5 * len(EVERY_PORT) / 10_000)],
         ),
         Row(
+            "scan-limited",
+            "-s 1 1000, a host of 200 RSTs a second",
+            scenario("scan-limited-resets"),
+            _scan("-s 1 1000", {port: state for port, state in simulated.items() if port <= 1000}),
+            [Target(1.2 * (1000 - 200) / 200), Target(1.0, "nmap")],
+        ),
+        Row(
             "scan-silent",
             "-s 1 4000 -t 500, 1000 ports silent",
             scenario("scan-silent-ports"),
