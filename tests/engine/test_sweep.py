@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,6 +144,22 @@ def test_silent_ports_of_such_a_host_are_told_from_limited_ones() -> None:
     report = scan(network, range(1, 1001))
     assert wrong(report, network.host.silent_ports) == []
     assert report.seconds < 7
+
+
+def test_ports_that_are_silent_cost_such_a_host_nothing_and_soon_no_time() -> None:
+    network = host()
+    network.host.rtt, network.host.resets = 0.01, 200.0
+    network.host.silent_ports = frozenset(range(601, 6001))
+    report = scan(network, range(1, 6001))
+    assert wrong(report, network.host.silent_ports) == []
+    assert report.seconds < 25, "at 200 a second the silent ports would take 108"
+
+
+def test_without_pacing_such_a_host_gets_every_probe_once() -> None:
+    network = host()
+    network.host.resets = 200.0
+    report = scan(network, range(1, 1001), pings=2, timeout=0.5, anti_flood=False)
+    assert all(attempts <= 2 for attempts in Counter(probe.port for _, probe in report.prober.sent).values())
 
 
 @pytest.mark.parametrize("rtt", [0.002, 0.02])

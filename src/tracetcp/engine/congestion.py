@@ -135,15 +135,18 @@ class CongestionWindow:
                 self._cut(BACK_OFF, now)
         elif self._size < LARGEST_WINDOW:
             self._size += self._growth
+        if self._doubling is not None and self._doubling.is_over(rtt, now):
+            self._cut(min(1.0, self._doubling.best_answers / self._size), now)
+            self._grow_by_proof(now)
+
+    def pass_time(self, now: float) -> None:
+        """Let the pace rise, answers or not: ports that are silent cost a host that limits itself nothing."""
         if self.pace is not None and self.pace.speed_up(now):
             self._answers *= KEPT
             self._losses *= KEPT
             self._counted_since = now - KEPT * (now - self._counted_since)
             if self.pace.rate * self.shortest > PACED:
                 self.pace = None
-        if self._doubling is not None and self._doubling.is_over(rtt, now):
-            self._cut(min(1.0, self._doubling.best_answers / self._size), now)
-            self._grow_by_proof(now)
 
     def gone(self) -> None:
         """Count a probe too old to be in the network that has no answer: lost, or its port is silent."""

@@ -156,9 +156,11 @@ class Sweep:
     def next_probes(self, now: float, most: int) -> list[Probe]:
         """Up to ``most`` probes to send now; none when nothing may leave before ``wake_at()``."""
         probes: list[Probe] = []
+        self._window.pass_time(now)
         if not self._may_send():
             self._forget_gone(now)
-        most = min(most, self._room(now))
+        pace = self._window.pace
+        most = min(most, self._room(), most if pace is None else pace.room(now))
         while len(probes) < most:
             attempt = self._repeat() or self._next_port()
             if attempt is None:
@@ -168,16 +170,14 @@ class Sweep:
             self._staying.append(attempt)
             self._waiting.append(attempt)
         self._in_network += len(probes)
-        if self._window.pace is not None:
-            self._window.pace.sent(len(probes), now)
+        if pace is not None:
+            pace.sent(len(probes), now)
         return probes
 
-    def _room(self, now: float = inf) -> int:
-        """Probes that may leave at once, at ``now`` or whenever the pace lets them."""
+    def _room(self) -> int:
+        """Probes for which the windows have room."""
         size = self._window.size if self._anti_flood else self._capacity
-        room = min(size - self._in_network, self._capacity - len(self._waiting))
-        pace = self._window.pace
-        return room if pace is None or now == inf or not self._anti_flood else min(room, pace.room(now))
+        return min(size - self._in_network, self._capacity - len(self._waiting))
 
     def _may_send(self) -> bool:
         """Whether the windows are open and there may be something to send."""
@@ -257,7 +257,8 @@ class Sweep:
         received_at = reply.received_at
         rtt = max(0.0, received_at - attempt.sent_at)
         self._rtt.add(rtt)
-        self._window.answered(rtt, received_at)
+        if self._anti_flood:
+            self._window.answered(rtt, received_at)
         attempt.port.answered(attempt, reply)
         self._count_answer(attempt, reply)
         if reply.sender not in self._addresses:
@@ -267,9 +268,10 @@ class Sweep:
     def _count_answer(self, attempt: Port | Repeat, reply: Reply) -> None:
         port = attempt.port
         port.answers += 1
-        if attempt is not port and not port.is_done:
-            for lost in port.attempts[: attempt.probe.attempt - 1]:
-                self._window.loss_proven(lost.sent_at, reply.received_at)
+        if attempt is not port and not port.is_done and self._anti_flood:
+            for earlier in port.attempts[: attempt.probe.attempt - 1]:
+                if earlier.reply is None:
+                    self._window.loss_proven(earlier.sent_at, reply.received_at)
         if reply.kind is ReplyKind.RST or reply.kind is ReplyKind.SYN_ACK or port.answers >= self._pings:
             port.is_done = True
         else:
@@ -318,7 +320,7 @@ class Sweep:
         wake_at = self._waiting[0].sent_at + self._wait() if self._waiting else inf
         if self._may_send():
             pace = self._window.pace
-            return min(wake_at, pace.opens_at) if pace is not None and self._anti_flood else -inf
+            return -inf if pace is None else min(wake_at, pace.opens_at)
         if self._staying and (self._has_more_ports or self._again):
             wake_at = min(wake_at, self._staying[0].sent_at + self._stay())
         return wake_at
