@@ -137,7 +137,7 @@ class CongestionWindow:
             self._size += self._growth
         if self._doubling is not None and self._doubling.is_over(rtt, now):
             self._cut(min(1.0, self._doubling.best_answers / self._size), now)
-            self._grow_by_proof(now)
+            self._grow_by_proof()
 
     def pass_time(self, now: float) -> None:
         """Let the pace rise, answers or not: ports that are silent cost a host that limits itself nothing."""
@@ -155,7 +155,7 @@ class CongestionWindow:
 
     @property
     def has_loss(self) -> bool:
-        """Whether there was any sign of loss."""
+        """Whether any loss was proven."""
         return self.calm_since > float("-inf") or self._calm_losses > 0
 
     @property
@@ -189,7 +189,9 @@ class CongestionWindow:
         if self.pace is not None and not self.pace.slow_down(rate, now):
             self._heavy_loss = min(MOST_BORNE, BORNE * (1 - passed))
         self._cut(min(BACK_OFF, passed), now)
-        self._grow_by_proof(now)
+        self._grow_by_proof()
+        self.calm_since = now
+        self._calm_answers, self._calm_losses = EXPECTED
 
     def _cut(self, share: float, now: float) -> None:
         self.cut_at = now
@@ -199,8 +201,5 @@ class CongestionWindow:
         self._counted_since = now
         self._size = max(float(SMALLEST_WINDOW), self._size * share)
 
-    def _grow_by_proof(self, now: float) -> None:
-        """The last cut was for losses."""
+    def _grow_by_proof(self) -> None:
         self._growth = GROWTH * self.shortest / (self.shortest + PROOF)
-        self.calm_since = now
-        self._calm_answers, self._calm_losses = EXPECTED
