@@ -129,19 +129,16 @@ class _Loop:
         while left > 0:
             probes = self._engine.next_probes(now, left)
             for probe, result in self._prober.send_all(probes):
-                if isinstance(result, float):
-                    self._has_sent = True
-                    self._engine.sent(probe, result)
-                else:
-                    self._hindered(probe, result, now)
+                self._tell(probe, result, now)
             if not probes:
                 return False
             left -= len(probes)
         return True
 
-    def _hindered(self, probe: Probe, failure: SendFailure, now: float) -> None:
-        """Try again where that may help; tell the engine what came of it."""
-        result = self._insist(probe, failure) if failure.errno in OUT_OF_BUFFERS else failure
+    def _tell(self, probe: Probe, result: float | SendFailure, now: float) -> None:
+        """Tell the engine what came of a probe; where it was hindered, try again if that may help."""
+        if not isinstance(result, float) and result.errno in OUT_OF_BUFFERS:
+            result = self._insist(probe, result)
         if isinstance(result, float):
             self._has_sent = True
             self._engine.sent(probe, result)

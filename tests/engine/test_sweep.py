@@ -155,7 +155,7 @@ def test_ports_that_are_silent_cost_such_a_host_nothing_and_soon_no_time() -> No
     assert report.seconds < 25, "at 200 a second the silent ports would take 108"
 
 
-def test_without_pacing_such_a_host_gets_every_probe_once() -> None:
+def test_without_pacing_such_a_host_gets_no_probe_beyond_those_asked_for() -> None:
     network = host()
     network.host.resets = 200.0
     report = scan(network, range(1, 1001), pings=2, timeout=0.5, anti_flood=False)

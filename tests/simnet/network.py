@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from tracetcp.model import MplsLabel, ReplyKind
@@ -54,8 +55,27 @@ class Answer(NamedTuple):
     quoted: int = 8
 
 
+@dataclass(kw_only=True)
+class Limited:
+    """What answers only so often: a bucket of tokens, full at first; a refusal costs none."""
+
+    tokens: float = field(default=inf, repr=False)
+    counted_at: float = field(default=0.0, repr=False)
+
+    def spends(self, now: float, per_second: float | None, burst: float) -> bool:
+        """Whether one more answer may go out now; always where ``per_second`` is None."""
+        if per_second is None:
+            return True
+        self.tokens = min(burst, self.tokens + (now - self.counted_at) * per_second)
+        self.counted_at = now
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
+
+
 @dataclass
-class Router:
+class Router(Limited):
     """One router. ``rtt`` is the prober's to it and back, in seconds; ``jitter`` is added at random.
 
     ``limit`` is the ICMP errors a second beyond the burst, None for a router that does not limit.
@@ -69,19 +89,10 @@ class Router:
     quoted: int = 8
     rewritten: dict[str, int | str] | None = None
     labels: tuple[MplsLabel, ...] = ()
-    tokens: float = field(default=BURST, repr=False)
-    counted_at: float = field(default=0.0, repr=False)
 
     def may_answer(self, now: float) -> bool:
         """Spend a token if there is one."""
-        if self.limit is None:
-            return True
-        self.tokens = min(BURST, self.tokens + (now - self.counted_at) * self.limit)
-        self.counted_at = now
-        if self.tokens < 1.0:
-            return False
-        self.tokens -= 1.0
-        return True
+        return self.spends(now, self.limit, BURST)
 
 
 @dataclass
@@ -100,7 +111,7 @@ class Rule:
 
 
 @dataclass
-class Host:
+class Host(Limited):
     """The destination. ``resets`` are the RSTs a second that it sends, and at once, None for all."""
 
     address: str
@@ -114,19 +125,10 @@ class Host:
     acknowledges_wrongly_first: bool = False
     unreachable: tuple[int, int] | None = None
     resets: float | None = None
-    tokens: float = field(default=0.0, repr=False)
-    counted_at: float = field(default=float("-inf"), repr=False)
 
     def may_refuse(self, now: float) -> bool:
         """Spend a token for a RST if there is one."""
-        if self.resets is None:
-            return True
-        self.tokens = min(self.resets, self.tokens + (now - self.counted_at) * self.resets)
-        self.counted_at = now
-        if self.tokens < 1.0:
-            return False
-        self.tokens -= 1.0
-        return True
+        return self.spends(now, self.resets, self.resets or 0.0)
 
 
 @dataclass

@@ -11,6 +11,8 @@ RTT and loss is heavy all the same, no window is small enough, and the probes ar
 
 from __future__ import annotations
 
+from math import inf
+
 from tracetcp.engine.pace import Pace
 
 FIRST_WINDOW = 48
@@ -54,7 +56,7 @@ class Doubling:
     __slots__ = ("_answers", "_began_at", "_best_rate", "_gone", "_stalled_rounds", "best_answers")
 
     def __init__(self) -> None:
-        self._began_at = float("-inf")
+        self._began_at = -inf
         self._answers = self._gone = self._stalled_rounds = 0
         self._best_rate = 0.0
         self.best_answers = 0
@@ -90,13 +92,13 @@ class CongestionWindow:
         "_calm_answers",
         "_calm_losses",
         "_counted_since",
+        "_cut_at",
         "_doubling",
         "_growth",
         "_heavy_loss",
         "_losses",
         "_size",
         "calm_since",
-        "cut_at",
         "pace",
         "shortest",
     )
@@ -108,15 +110,14 @@ class CongestionWindow:
         self._answers = 0.0
         self._losses = 0.0
         self._heavy_loss = HEAVY_LOSS
-        self._counted_since = float("inf")
-        self.cut_at = float("-inf")
-        """When it was last cut for losses or a queue."""
-        self.calm_since = float("-inf")
+        self._counted_since = inf  # the first answer, then each cut
+        self._cut_at = -inf
+        self.calm_since = -inf
         """When it was last cut for losses."""
         self._calm_answers = self._calm_losses = 0
         self.pace: Pace | None = None
         """The spacing of probes, where no window is small enough."""
-        self.shortest = float("inf")
+        self.shortest = inf
 
     @property
     def size(self) -> int:
@@ -131,7 +132,7 @@ class CongestionWindow:
         self._answers += 1
         self._calm_answers += 1
         if rtt - self.shortest > max(QUEUEING, QUEUEING_SHARE * self.shortest):
-            if now - self.cut_at >= rtt:
+            if now - self._cut_at >= rtt:
                 self._cut(BACK_OFF, now)
         elif self._size < LARGEST_WINDOW:
             self._size += self._growth
@@ -156,7 +157,7 @@ class CongestionWindow:
     @property
     def has_loss(self) -> bool:
         """Whether any loss was proven."""
-        return self.calm_since > float("-inf") or self._calm_losses > 0
+        return self.calm_since > -inf or self._calm_losses > 0
 
     @property
     def loss_share(self) -> float:
@@ -171,7 +172,7 @@ class CongestionWindow:
         """
         if sent_at > self.calm_since:
             self._calm_losses += 1
-        if sent_at <= self.cut_at:
+        if sent_at <= self._cut_at:
             return
         self._losses += 1
         if self._losses > self._heavy_loss * max(self._answers, self._size, ENOUGH):
@@ -194,7 +195,7 @@ class CongestionWindow:
         self._calm_answers, self._calm_losses = EXPECTED
 
     def _cut(self, share: float, now: float) -> None:
-        self.cut_at = now
+        self._cut_at = now
         if self._doubling is not None:
             self._doubling, self._growth = None, GROWTH
         self._answers = self._losses = 0

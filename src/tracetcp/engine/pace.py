@@ -30,40 +30,35 @@ BURST = 0.01
 class Pace:
     """The spacing of probes; none at first."""
 
-    __slots__ = ("_changed_at", "_growth", "_opens_at", "rate")
+    __slots__ = ("_changed_at", "_growth", "opens_at", "rate")
 
     def __init__(self) -> None:
         self.rate = inf
         """Probes a second."""
         self._growth = MORE
         self._changed_at = -inf
-        self._opens_at = -inf
-
-    @property
-    def opens_at(self) -> float:
+        self.opens_at = -inf
         """The instant from which the next probe may leave."""
-        return self._opens_at
 
     def room(self, now: float) -> int:
         """Probes that may leave at ``now``; only for a pace that is set."""
-        if now < self._opens_at:
+        if now < self.opens_at:
             return 0
-        return 1 + int(min(now - self._opens_at, BURST) * self.rate)
+        return 1 + int(min(now - self.opens_at, BURST) * self.rate)
 
     def sent(self, count: int, now: float) -> None:
         """Count probes that leave at ``now``."""
-        self._opens_at = max(self._opens_at, now - BURST) + count / self.rate
+        self.opens_at = max(self.opens_at, now - BURST) + count / self.rate
 
     def slow_down(self, answers_per_second: float, now: float) -> bool:
         """Lower the rate after heavy loss; False if it cannot be any lower: the loss is the path's own."""
+        self._changed_at = now
         if self.rate < SLOW * SLOWEST:
             self._growth = RISING
-            self._changed_at = now
             return False
         self.rate = max(SLOWEST, min(LESS * self.rate, GRANTED * answers_per_second))
         self._growth = MORE
-        self._changed_at = now
-        self._opens_at = max(self._opens_at, now)
+        self.opens_at = max(self.opens_at, now)
         return True
 
     def speed_up(self, now: float) -> bool:

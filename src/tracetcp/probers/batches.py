@@ -137,10 +137,10 @@ class BatchReceiver:
         ctypes.memmove(self._headers, self._as_made, len(self._as_made))
         count: int = _LIBC.recvmmsg(self._number, self._headers, MOST, 0, None)
         if count < 0:
-            error = _error()
-            if error.errno in (errno.EAGAIN, errno.EINTR):
+            number = ctypes.get_errno()
+            if number in (errno.EAGAIN, errno.EINTR):
                 return []
-            raise error
+            raise OSError(number, os.strerror(number))
         packets = _parts(self._packets, LONGEST_PACKET, self._lengths[:count].tolist())
         controls = _parts(self._controls, LONGEST_CONTROL, self._control_lengths[:count].tolist())
         names = _parts(self._names, LONGEST_NAME, repeat(LONGEST_NAME, count))
@@ -165,8 +165,3 @@ def _parts(buffer: _Buffer, size: int, lengths: Iterable[int]) -> list[bytes]:
     """The first bytes of each ``size`` of ``buffer``, as many as ``lengths`` says."""
     view = memoryview(buffer).cast("B")
     return [bytes(view[at : at + length]) for at, length in zip(counting(0, size), lengths, strict=False)]
-
-
-def _error() -> OSError:
-    number = ctypes.get_errno()
-    return OSError(number, os.strerror(number))

@@ -90,7 +90,6 @@ class RawProber(Prober):
         self._link: GatewayLink | None = None
         self._batches: BatchSender | None = None
         self._leaving: deque[tuple[Sequence[Probe], Future[list[float]]]] = deque()
-        self._leaving_tokens: set[int] = set()
         self._early: list[Reply] = []
         self._poll = select.poll()
         self._overflows: dict[int, int] = {}
@@ -180,7 +179,6 @@ class RawProber(Prober):
         if len(probes) >= WORTH_A_BATCH and self._batches is not None and self.tap is None:
             packets = [self.codec.encode(probe) for probe in probes[:MOST]]
             self._leaving.append((probes, self._batches.start(packets)))
-            self._leaving_tokens.update([probe.token for probe in probes])
             yield from self._departed(but=1)
         elif probes:
             yield from super().send_all(probes)
@@ -192,7 +190,6 @@ class RawProber(Prober):
         while len(self._leaving) > but:
             probes, sending = self._leaving.popleft()
             instants = sending.result()
-            self._leaving_tokens.difference_update([probe.token for probe in probes])
             yield from zip(probes, instants, strict=False)
             yield from super().send_all(probes[len(instants) :])
 
@@ -206,8 +203,11 @@ class RawProber(Prober):
                 self._drain(number, replies)
             wait = until - time.monotonic()
             if replies or wait <= 0 or ready - self._receivers.keys():
-                break
-        leaving = self._leaving_tokens
+                return self._hold_early(replies)
+
+    def _hold_early(self, replies: list[Reply]) -> list[Reply]:
+        """Keep back the replies to probes of which it was not told yet that they left."""
+        leaving = {probe.token for probes, _ in self._leaving for probe in probes}
         if leaving:
             self._early = [reply for reply in replies if reply.token in leaving]
             return [reply for reply in replies if reply.token not in leaving]
