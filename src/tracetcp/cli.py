@@ -117,6 +117,15 @@ def number(allowed: range, what: str) -> Callable[[str], int]:
     return convert
 
 
+def gateway(text: str) -> str:
+    """An argparse type: an address as it stands."""
+    from tracetcp.hosts import usual_text
+
+    if usual_text(text) is None:
+        raise argparse.ArgumentTypeError(f"gateway {text!r} is no address: use an IPv4 or IPv6 address")
+    return text
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The one declaration of every flag."""
     parser = _Parser(
@@ -206,7 +215,11 @@ def build_parser() -> argparse.ArgumentParser:
         "-i", "--interface", metavar="NAME|ADDRESS", help="send from this interface or local address"
     )
     sending.add_argument(
-        "-g", "--gateway", metavar="ADDRESS", help="send through this gateway on the local link"
+        "-g",
+        "--gateway",
+        type=gateway,
+        metavar="ADDRESS",
+        help="send through this gateway on the local link",
     )
     sending.add_argument(
         "-R", "--raw", action="store_true", help="insist on raw sockets: an error rather than the fallback"
@@ -267,6 +280,8 @@ def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
         ports = port_range(*bounds)
     elif options.compare:
         ports = tuple(options.compare)
+        if ports[0] == ports[1]:
+            raise UsageError(f"--compare names port {ports[0]} twice: give two different ports")
     defaults = SCAN_DEFAULTS if options.scan else DEFAULTS
     values = {
         name: default if getattr(options, name) is None else getattr(options, name)
