@@ -6,9 +6,9 @@ import sys
 import time
 
 from internet import VirtualProber, load
-from tracetcp.cli import Invocation, parse
+from tracetcp.cli.parsing import Invocation, parse
 from tracetcp.engine import open_engine
-from tracetcp.presenter import TextPresenter
+from tracetcp.formatters.presenter import TextPresenter
 from tracetcp.runner import run
 
 SCENARIO = "documented-ftp-port-21"

@@ -9,23 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracetcp.model import (
-    Hop,
-    Outcome,
-    Ping,
-    Probe,
-    ProbeRecord,
-    Quote,
-    Reply,
-    ReplyKind,
-    TcpAnswer,
-)
-from tracetcp.verdicts import Evidence
+from tracetcp.model import Hop, Outcome, Ping, Probe, ProbeRecord, Quote, Reply, ReplyKind, TcpAnswer
+from tracetcp.model.evidence import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tracetcp.verdicts import TracedPort
+    from tracetcp.model.evidence import TracedPort
 
 TARGET = "198.51.100.9"
 SOURCE = "192.0.2.1"

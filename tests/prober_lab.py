@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracetcp.config import TraceConfig
 from tracetcp.model import Probe, Reply, ReplyKind
 from tracetcp.probers import open_prober
-from tracetcp.probers.connect import ConnectProber
-from tracetcp.probers.raw import RawProber
+from tracetcp.probers.connect.prober import ConnectProber
+from tracetcp.probers.raw.prober import RawProber
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lab.namespaces import Namespace
-    from tracetcp.runner import Prober
+    from tracetcp.probers.prober import Prober
 
 CLONE_NEWNET = 0x4000_0000
 NOBODY = 65534

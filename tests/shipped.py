@@ -13,7 +13,7 @@ import shtab
 from argparse_manpage.manpage import Manpage  # type: ignore[import-untyped]
 
 from tracetcp import __version__
-from tracetcp.cli import EXAMPLES, build_parser
+from tracetcp.cli.flags import EXAMPLES, build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "src/tracetcp/data"

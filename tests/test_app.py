@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tracetcp import __version__, app
-from tracetcp.cli import USAGE
+from tracetcp.cli.flags import USAGE
 from tracetcp.errors import NameNotFound, NoPermission, NoRoute
 from tracetcp.model import Probe, Reply, ReplyKind, SendFailure
-from tracetcp.runner import Prober
+from tracetcp.probers.prober import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

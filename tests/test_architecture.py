@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,93 +13,169 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "tracetcp"
 MODULES = sorted(SOURCE.rglob("*.py"))
-VOCABULARY = {"errors", "limits", "model", "config", "icmp_words"}
-PURE = ("engine", "formatters", "verdicts")
-FORBIDDEN_IN_PURE = {"socket", "select", "time", "threading", "subprocess", "os", "sys", "scapy", "dns"}
-SCAPY_USERS = (
-    "packets",
-    "scapy_start",
-    "probers/raw",
-    "probers/generic",
-    "probers/link",
-    "probers/neighbour",
-)
+
+LAYERS: dict[str, tuple[str, ...]] = {
+    "errors": (),
+    "limits": ("errors",),
+    "addresses": (),
+    "config": ("errors", "limits"),
+    "model": ("limits",),
+    "engine": ("config", "model"),
+    "verdicts": ("model",),
+    "explain": ("config", "engine", "limits", "model", "verdicts"),
+    "wire": ("addresses", "model"),
+    "probers": ("addresses", "config", "errors", "model", "wire"),
+    "names": ("addresses", "errors"),
+    "formatters": ("config", "model", "verdicts"),
+    "cli": ("addresses", "config", "errors", "formatters.display", "limits"),
+    "privileges": ("errors",),
+    "diagnosis": ("config", "errors", "model", "probers"),
+    "runner": ("engine", "errors", "model", "probers.prober"),
+    "app": (
+        "cli",
+        "config",
+        "diagnosis",
+        "engine",
+        "errors",
+        "explain",
+        "formatters",
+        "model",
+        "names",
+        "privileges",
+        "probers",
+        "runner",
+        "wire",
+    ),  # fmt: skip
+    "__main__": ("app",),
+}
+"""What each layer may import besides itself: a layer, or a single module of one. Lower layers come first, and
+nothing imports upwards. docs/design.md shows this table; a test compares them.
+"""
+PURE = ("errors", "limits", "config", "model", "engine", "verdicts", "explain", "formatters")
+FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subprocess", "os", "sys"}
+LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
+"""The layers that may import a library, always late."""
+WRITER = "app"
 
 
 def name_of(path: Path) -> str:
-    """``engine/path`` for src/tracetcp/engine/path.py."""
-    return path.relative_to(SOURCE).with_suffix("").as_posix()
+    """``engine.trace.path`` for src/tracetcp/engine/trace/path.py, ``engine`` for the package's own file."""
+    name = path.relative_to(SOURCE).with_suffix("").as_posix().replace("/", ".")
+    return name.removesuffix("__init__").rstrip(".")
 
 
-def imports(path: Path) -> set[str]:
-    """Every module that ``path`` names in an import, at top level or inside a function, types aside."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
-        id(node)
-        for branch in ast.walk(tree)
-        if isinstance(branch, ast.If)
-        and isinstance(branch.test, ast.Name)
-        and branch.test.id == "TYPE_CHECKING"
-        for node in ast.walk(branch)
-    }
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Every module that ``path`` imports: at the top, inside a function, and for types alone."""
     found: set[str] = set()
-    for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            if node.module == "tracetcp":
-                found |= {f"tracetcp.{alias.name}" for alias in node.names}
-    return found
+            assert node.level == 0, f"{name_of(path)} has a relative import"
+            found |= {_module(node.module, alias.name) for alias in node.names}
+    return frozenset(found)
+
+
+def _module(package: str, name: str) -> str:
+    """The module that ``from package import name`` needs: ``name`` may be one itself."""
+    return f"{package}.{name}" if f"{package}.{name}" in names() else package
+
+
+@cache
+def names() -> frozenset[str]:
+    return frozenset(f"tracetcp.{name_of(path)}".rstrip(".") for path in MODULES)
+
+
+def own_imports(path: Path) -> set[str]:
+    """The modules of this project among ``imports``, without the project's name; "" is the package itself."""
+    return {name.removeprefix("tracetcp").lstrip(".") for name in imports(path) if name in names()}
+
+
+def layer_of(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def calls(path: Path) -> set[str]:
     """What ``path`` calls, and every dotted name in it."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    nodes = list(ast.walk(tree_of(path)))
     called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
     return called | {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
 
 
-def is_pure(name: str) -> bool:
-    return name in VOCABULARY or name.startswith(PURE)
+def test_every_module_belongs_to_a_layer() -> None:
+    assert {layer_of(name_of(path)) for path in MODULES} - {""} == set(LAYERS)
 
 
-def test_there_is_something_to_check() -> None:
-    assert len(MODULES) > 20
-    assert {name_of(path) for path in MODULES} >= VOCABULARY | {"app", "cli", "names", "engine/path"}
-
-
-@pytest.mark.parametrize("path", [p for p in MODULES if is_pure(name_of(p))], ids=name_of)
-def test_pure_modules_import_the_standard_library_and_each_other_downward(path: Path) -> None:
-    own_package = name_of(path).split("/")[0]
-    for module in imports(path):
-        top, _, rest = module.partition(".")
-        assert top not in FORBIDDEN_IN_PURE, f"{name_of(path)} imports {module}"
-        assert top == "tracetcp" or top in sys.stdlib_module_names, f"{name_of(path)} imports {module}"
-        if top == "tracetcp" and rest:
-            assert rest.split(".")[0] in VOCABULARY | {own_package}, f"{name_of(path)} imports {module}"
+def test_no_layer_may_import_a_higher_one() -> None:
+    order = list(LAYERS)
+    for layer, allowed in LAYERS.items():
+        for other in allowed:
+            assert order.index(layer_of(other)) < order.index(layer), f"{layer} is below {other}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_scapy_and_dnspython_have_their_places(path: Path) -> None:
+def test_every_module_imports_only_what_its_layer_may(path: Path) -> None:
+    layer = layer_of(name_of(path))
+    if not layer:
+        return
+    for module in own_imports(path) - {""}:
+        allowed = module in LAYERS[layer] or layer_of(module) in (layer, *LAYERS[layer])
+        assert allowed, f"{name_of(path)} imports {module}"
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {name_of(path): own_imports(path) - {""} for path in MODULES}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail[trail.index(name) :], name))
+        if name not in done:
+            for other in sorted(graph.get(name, ())):
+                visit(other, (*trail, name))
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name, ())
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if layer_of(name_of(p)) in PURE], ids=name_of)
+def test_pure_modules_import_the_standard_library_without_its_sockets_and_clocks(path: Path) -> None:
+    for module in imports(path):
+        top = module.partition(".")[0]
+        assert top not in FORBIDDEN_IN_PURE, f"{name_of(path)} imports {module}"
+        assert top == "tracetcp" or top in sys.stdlib_module_names, f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_libraries_have_their_places_and_are_imported_late(path: Path) -> None:
+    at_the_top = {
+        name
+        for node in tree_of(path).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+    }
     for module in imports(path):
         assert module != "scapy.all", "scapy.all costs half a second and opens sockets"
-        if module.split(".")[0] == "scapy":
-            assert name_of(path).startswith(SCAPY_USERS), f"{name_of(path)} imports {module}"
-        if module.split(".")[0] == "dns":
-            assert name_of(path) == "names", f"{name_of(path)} imports {module}"
+        top = module.partition(".")[0]
+        if top in LIBRARIES:
+            assert layer_of(name_of(path)) in LIBRARIES[top], f"{name_of(path)} imports {module}"
+            assert module not in at_the_top, f"{name_of(path)} imports {module} before a trace starts"
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if name_of(p) != "app"], ids=name_of)
+@pytest.mark.parametrize("path", [p for p in MODULES if name_of(p) != WRITER], ids=name_of)
 def test_only_the_app_writes_to_streams(path: Path) -> None:
     assert not calls(path) & {"print", "input", "sys.stdout", "sys.stderr"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_every_module_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert ast.get_docstring(tree_of(path))
 
 
 def test_the_top_level_holds_what_it_should() -> None:
@@ -119,10 +196,11 @@ def test_the_top_level_holds_what_it_should() -> None:
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["--nonsense"], [], ["-p", "0", "host"], ["host:nosuchservice"]]
 )
-def test_help_version_and_usage_errors_need_neither_scapy_nor_dnspython(arguments: list[str]) -> None:
+def test_help_version_and_usage_errors_need_neither_libraries_nor_the_model(arguments: list[str]) -> None:
     code = (
         "import sys; from tracetcp.app import main; main(sys.argv[1:]);"
-        "sys.exit(any(m.split('.')[0] in ('scapy', 'dns') for m in sys.modules))"
+        "late = ('scapy', 'dns', 'tracetcp.model', 'tracetcp.engine');"
+        "sys.exit(any(m in late or m.split('.')[0] in late for m in sys.modules))"
     )
     finished = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False)
     assert finished.returncode == 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tracetcp import __version__
-from tracetcp.cli import Display, Invocation, Message, build_parser, parse
+from tracetcp.cli.flags import build_parser
+from tracetcp.cli.parsing import Invocation, Message, parse
 from tracetcp.config import TraceConfig
 from tracetcp.errors import MissingHost, UsageError
+from tracetcp.formatters.display import Display
 
 
 def understood(line: str) -> Invocation:

@@ -19,7 +19,8 @@ from prober_lab import PATIENCE, STAMPS_BEGIN, as_nobody, ask, inside, kinds, pr
 from prober_lab import connect_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import MplsLabel, ReplyKind, SendFailure
-from tracetcp.probers import connect, descriptors, errqueue, single_syn
+from tracetcp.probers.connect import descriptors, errqueue, single_syn
+from tracetcp.probers.connect import prober as connect
 
 pytestmark = pytest.mark.netns
 

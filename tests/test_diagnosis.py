@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tracetcp import diagnosis
-from tracetcp.cli import Check, parse
+from tracetcp.cli.parsing import Check, parse
 from tracetcp.diagnosis import Finding
 from tracetcp.errors import NoPermission
 from tracetcp.model import Reply, ReplyKind

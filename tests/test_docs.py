@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tracetcp.cli import build_parser, parse
+from tracetcp.cli.flags import build_parser
+from tracetcp.cli.parsing import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -10,15 +10,15 @@ import pytest
 
 from simnet.network import Host, Network, Router, Rule, chain
 from simnet.virtual import SECRET, VirtualProber
-from tracetcp.cli import Display
 from tracetcp.config import TraceConfig
 from tracetcp.engine import Engine, open_engine
-from tracetcp.explain import CONFIRMATIONS, MOST_LOCATED, Explaining
-from tracetcp.locating import MOST_UNTOLD
+from tracetcp.explain.block_search import MOST_UNTOLD
+from tracetcp.explain.explaining import CONFIRMATIONS, MOST_LOCATED, Explaining
+from tracetcp.formatters.display import Display
+from tracetcp.formatters.presenter import JsonPresenter, TextPresenter
 from tracetcp.model import HopFinished, SendFailure, TraceFinished, VerdictReached
-from tracetcp.presenter import JsonPresenter, TextPresenter
+from tracetcp.model.verdict import Kind
 from tracetcp.runner import run
-from tracetcp.verdicts import Kind
 
 FAULTS = {"blocked", "rejected", "unreachable", "forged", "proxy", "loop", "path-goes-on", "nat"}
 FAULTS |= {"mss-rewritten", "options-stripped", "options-rewritten", "dscp-rewritten", "ecn-rewritten"}

@@ -7,7 +7,6 @@ import pytest
 from tracetcp.formatters.columns import columns
 from tracetcp.formatters.condensed import CondensedFormatter
 from tracetcp.formatters.verbose import VerboseFormatter
-from tracetcp.icmp_words import WORDS, icmp_words
 from tracetcp.model import (
     AddressSeen,
     Event,
@@ -22,6 +21,7 @@ from tracetcp.model import (
     TraceStarted,
     spelled_out,
 )
+from tracetcp.model.icmp_words import WORDS, icmp_words
 
 TARGET = "198.51.100.7"
 

@@ -32,7 +32,7 @@ conf.use_pcap = way == "pcap"
 from tracetcp.config import TraceConfig
 from tracetcp.errors import TracetcpError
 from tracetcp.model import Probe
-from tracetcp.probers.generic import ScapyProber
+from tracetcp.probers.capture import ScapyProber
 config = TraceConfig(host=target, interface=interface or None, gateway=gateway or None)
 try:
     prober = ScapyProber(config, target)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tracetcp.cli import Invocation, parse
+from tracetcp.cli.parsing import Invocation, parse
+from tracetcp.formatters.presenter import TextPresenter
 from tracetcp.model import (
     Event,
     Hop,
@@ -25,7 +26,6 @@ from tracetcp.model import (
     TraceFinished,
     TraceStarted,
 )
-from tracetcp.presenter import TextPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import pytest
 
 from internet import load
 from internet.lab import simulated
-from tracetcp.icmp_words import icmp_words
+from tracetcp.model.icmp_words import icmp_words
 
 if TYPE_CHECKING:
     from internet.lab import SimulatedInternet

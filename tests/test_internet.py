@@ -28,7 +28,8 @@ from internet.noise import KINDS, STRANGER, noise
 from internet.scenario import SCENARIOS, Dns, Scenario
 from internet.virtual import OPTIONS, reply_of
 from tracetcp.model import MplsLabel, Probe, Reply, ReplyKind, SendFailure
-from tracetcp.packets import Ipv4Codec, load_scapy, open_codec
+from tracetcp.wire.codec import Ipv4Codec, open_codec
+from tracetcp.wire.templates import load_scapy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

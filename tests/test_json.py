@@ -17,10 +17,13 @@ from notation import TARGET, quote, trace
 from tracetcp.config import TraceConfig
 from tracetcp.formatters.json import JsonFormatter
 from tracetcp.model import QUOTE_FIELDS, MplsLabel, Outcome, Probe, ProbeRecord, Reply, ReplyKind
-from tracetcp.verdicts import Certainty, Evidence, Kind, judge
+from tracetcp.model.verdict import Certainty, Kind
+from tracetcp.verdicts import judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tracetcp.model.evidence import Evidence
 
 SCHEMA = json.loads((resources.files("tracetcp") / "schema.json").read_text(encoding="utf-8"))
 DOCUMENT = Path(__file__).parent.parent / "docs" / "json.md"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from notation import TARGET, trace
-from tracetcp.matrix import (
-    compare,
-    parting,
-    port_list,
-    render_matrix,
-    summarise,
-)
-from tracetcp.verdicts import Evidence, Kind, Verdict, judge_main
+from tracetcp.formatters.conclusions import compare, parting, port_list, render_matrix, summarise
+from tracetcp.model.verdict import Kind, Verdict
+from tracetcp.verdicts import judge_main
+
+if TYPE_CHECKING:
+    from tracetcp.model.evidence import Evidence
 
 A, B, C, D, E, F, G = (f"10.0.{number}.1" for number in range(1, 8))
 

@@ -23,21 +23,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fake_dns import FakeDns, Zone
-from tracetcp import hosts as hosts_file
-from tracetcp import names
+from tracetcp.addresses import usual_text
 from tracetcp.errors import FamilyMismatch, NameNotFound
-from tracetcp.escape import LONGEST, printable, printable_domain
-from tracetcp.hosts import numeric_address, parse_hosts, usual_text
-from tracetcp.names import (
-    OriginNames,
-    ReverseNames,
-    best_origin,
-    is_global,
-    origin_question,
-    parse_origin,
-    resolve,
-    system_resolver,
-)
+from tracetcp.names import hosts as hosts_file
+from tracetcp.names import lookups, resolving
+from tracetcp.names.escape import LONGEST, printable, printable_domain
+from tracetcp.names.hosts import numeric_address, parse_hosts
+from tracetcp.names.lookups import ROW_WAIT, AddressLookup, ReverseNames
+from tracetcp.names.origins import OriginNames, best_origin, is_global, origin_question, parse_origin
+from tracetcp.names.resolver import system_resolver
+from tracetcp.names.resolving import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +43,7 @@ V4, V6 = "192.0.2.7", "2001:db8::7"
 ROUTER = "192.0.2.1"
 ROUTER_PTR = "1.2.0.192.in-addr.arpa"
 ROUTER_ORIGIN = "1.2.0.192.origin.asn.cymru.com"
-SOURCE = Path(names.__file__).parents[1]
+SOURCE = Path(resolving.__file__).parents[1]
 AMPLE = 10.0
 """Seconds within which a busy machine surely gets something done."""
 
@@ -91,11 +86,11 @@ def serve() -> Iterator[ServeZone]:
 def usable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The addresses that the machine can reach: none at first."""
     reachable: set[str] = set()
-    monkeypatch.setattr(names, "_is_usable", reachable.__contains__)
+    monkeypatch.setattr(resolving, "_is_usable", reachable.__contains__)
     return reachable
 
 
-def settle(lookup: names.AddressLookup, address: str) -> str | None:
+def settle(lookup: AddressLookup, address: str) -> str | None:
     """Ask, wait for the descriptor as the prober does, and return what was found."""
     lookup.ask(address)
     deadline = time.monotonic() + AMPLE
@@ -144,9 +139,9 @@ def test_a_numeric_host_of_the_other_family_is_refused(address: str, family: int
 def test_numeric_hosts_and_the_hosts_file_need_no_dnspython(hosts: Path) -> None:
     hosts.write_text(f"{V4} homely\n")
     program = (
-        "import sys; from pathlib import Path; from tracetcp import hosts, names\n"
+        "import sys; from pathlib import Path; from tracetcp.names import hosts, resolving\n"
         f"hosts.HOSTS = Path({str(hosts)!r})\n"
-        f"print(names.resolve('homely'), names.resolve({V6!r}), 'dns' in sys.modules)"
+        f"print(resolving.resolve('homely'), resolving.resolve({V6!r}), 'dns' in sys.modules)"
     )
     run = [sys.executable, "-c", program]
     environment = {"PYTHONPATH": str(SOURCE)}
@@ -199,7 +194,7 @@ def test_an_unreadable_hosts_file_is_an_empty_one(
 def test_dns_is_asked_for_the_family_wanted_only(serve: ServeZone, family: int, address: str) -> None:
     server = serve({("host.example", "A"): [V4], ("host.example", "AAAA"): [V6]})
     assert resolve("host.example", family, server.resolver) == address
-    assert server.asked == [("host.example", names.RECORDS[family])]
+    assert server.asked == [("host.example", resolving.RECORDS[family])]
 
 
 @pytest.mark.parametrize(("reachable", "chosen"), [({V4, V6}, V6), ({V4}, V4), ({V6}, V6), (set(), V4)])
@@ -263,31 +258,31 @@ def test_an_address_is_usable_with_a_route_and_a_source_that_fits(
     monkeypatch: pytest.MonkeyPatch, destination: str, source: str | None, is_usable: bool
 ) -> None:
     monkeypatch.setattr(Route, "source", source)
-    monkeypatch.setattr("tracetcp.names.socket.socket", Route)
-    assert names._is_usable(destination) is is_usable
+    monkeypatch.setattr("tracetcp.names.resolving.socket.socket", Route)
+    assert resolving._is_usable(destination) is is_usable
 
 
 def test_a_machine_without_ipv6_sockets_can_use_no_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
 
-    monkeypatch.setattr("tracetcp.names.socket.socket", refuse)
-    assert not names._is_usable(V6)
+    monkeypatch.setattr("tracetcp.names.resolving.socket.socket", refuse)
+    assert not resolving._is_usable(V6)
 
 
 def test_an_address_of_an_interface_that_is_not_there_is_not_usable() -> None:
-    assert not names._is_usable("fe80::1%nowhere0")
+    assert not resolving._is_usable("fe80::1%nowhere0")
 
 
 def test_the_kernel_is_asked_for_the_route_to_loopback() -> None:
-    assert names._is_usable("127.0.0.1")
+    assert resolving._is_usable("127.0.0.1")
 
 
 def test_a_family_whose_queries_are_dropped_is_not_waited_for_long(
     serve: ServeZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(names, "OTHER_FAMILY_WAIT", 0.05)
-    monkeypatch.setattr(names, "RESOLVE_TIME", 60.0)
+    monkeypatch.setattr(resolving, "OTHER_FAMILY_WAIT", 0.05)
+    monkeypatch.setattr(resolving, "RESOLVE_TIME", 60.0)
     server = serve({("host.example", "A"): [V4]}, silent={("host.example", "AAAA")})
     began = time.monotonic()
     assert resolve("host.example", None, server.resolver) == V4
@@ -425,7 +420,7 @@ def test_a_name_of_the_other_family_only_is_a_mismatch_that_names_what_was_found
 def test_silent_servers_are_given_up_in_bounded_time(
     serve: ServeZone, monkeypatch: pytest.MonkeyPatch, family: int | None
 ) -> None:
-    monkeypatch.setattr(names, "RESOLVE_TIME", 0.3)
+    monkeypatch.setattr(resolving, "RESOLVE_TIME", 0.3)
     server = serve({}, is_silent=True)
     began = time.monotonic()
     with pytest.raises(NameNotFound, match=r"no DNS server answered for host.example within 0.3 s: check"):
@@ -434,7 +429,7 @@ def test_silent_servers_are_given_up_in_bounded_time(
 
 
 def test_half_a_denial_is_not_taken_for_the_whole(serve: ServeZone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "RESOLVE_TIME", 0.3)
+    monkeypatch.setattr(resolving, "RESOLVE_TIME", 0.3)
     server = serve({("half.example", "TXT"): ["x"]}, silent={("half.example", "AAAA")})
     with pytest.raises(NameNotFound, match=r"no DNS server answered for half\.example"):
         resolve("half.example", None, server.resolver)
@@ -518,7 +513,7 @@ def test_asking_starts_one_thread_and_waits_for_nothing(monkeypatch: pytest.Monk
 
 
 def test_there_are_never_more_workers_than_allowed(serve: ServeZone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "WORKERS", 2)
+    monkeypatch.setattr(lookups, "WORKERS", 2)
     addresses = [f"192.0.2.{n}" for n in range(1, 9)]
     lookup = ReverseNames(serve({}).resolver)
     for address in addresses:
@@ -535,17 +530,17 @@ def test_a_system_that_allows_no_more_threads_only_costs_names(monkeypatch: pyte
     monkeypatch.setattr(threading.Thread, "start", refuse)
     lookup = ReverseNames()
     lookup.ask(ROUTER)
-    assert lookup.waits_until(ROUTER) <= time.monotonic() + names.ROW_WAIT
+    assert lookup.waits_until(ROUTER) <= time.monotonic() + ROW_WAIT
     lookup.close()
 
 
 def test_a_row_waits_one_second_from_the_query_and_no_longer(serve: ServeZone) -> None:
     lookup = ReverseNames(serve({}, is_silent=True).resolver)
     assert lookup.waits_until(ROUTER) == -inf
-    earliest = time.monotonic() + names.ROW_WAIT
+    earliest = time.monotonic() + ROW_WAIT
     lookup.ask(ROUTER)
     first = lookup.waits_until(ROUTER)
-    assert earliest <= first <= time.monotonic() + names.ROW_WAIT
+    assert earliest <= first <= time.monotonic() + ROW_WAIT
     lookup.ask(ROUTER)
     assert lookup.waits_until(ROUTER) == first
     lookup.close()
@@ -619,7 +614,9 @@ def test_a_failing_server_means_no_name_and_no_wait(serve: ServeZone, rcode: dns
 def test_an_answer_of_no_meaning_means_no_name(
     serve: ServeZone, monkeypatch: pytest.MonkeyPatch, truncated: set[tuple[str, str]]
 ) -> None:
-    monkeypatch.setattr(names, "LOOKUP_TIME", 0.2)  # over UDP it may be a stranger's: the rest is waited for
+    monkeypatch.setattr(
+        lookups, "LOOKUP_TIME", 0.2
+    )  # over UDP it may be a stranger's: the rest is waited for
     question = (ROUTER_PTR, "PTR")
     server = serve({question: ["core.example."]}, truncated=truncated, garbage={question})
     lookup = ReverseNames(server.resolver)
@@ -652,7 +649,7 @@ def test_the_scope_of_a_link_local_address_is_no_part_of_the_question(serve: Ser
 def test_more_addresses_than_the_queue_holds_go_without_a_name(
     serve: ServeZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(names, "LONGEST_QUEUE", 2)
+    monkeypatch.setattr(lookups, "LONGEST_QUEUE", 2)
     lookup = ReverseNames(serve({}, is_silent=True).resolver)
     for n in range(4):
         lookup.ask(f"192.0.2.{n}")
@@ -664,7 +661,7 @@ def test_more_addresses_than_the_queue_holds_go_without_a_name(
 def test_after_closing_an_answer_disturbs_nobody_and_nothing_more_is_asked(
     serve: ServeZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(names, "WORKERS", 1)
+    monkeypatch.setattr(lookups, "WORKERS", 1)
     server = serve({(ROUTER_PTR, "PTR"): ["late.example."]}, delay=0.5)
     before = set(threading.enumerate())
     lookup = ReverseNames(server.resolver)
@@ -713,12 +710,12 @@ def test_the_process_ends_while_queries_are_under_way() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         program = (
-            "import dns.resolver; from tracetcp import names\n"
+            "import dns.resolver; from tracetcp.names.lookups import ReverseNames\n"
             "def open_resolver(_):\n"
             "    found = dns.resolver.Resolver(configure=False); found.nameservers = ['127.0.0.1']\n"
             f"    found.port = {silent.getsockname()[1]}; found.lifetime = 600.0; found.timeout = 600.0\n"
             "    return found\n"
-            "lookup = names.ReverseNames(open_resolver)\n"
+            "lookup = ReverseNames(open_resolver)\n"
             "for n in range(40): lookup.ask(f'192.0.2.{n}')\n"
         )
         run = [sys.executable, "-c", program]
@@ -750,7 +747,7 @@ def test_the_origin_is_asked_once_a_prefix_and_never_for_a_private_address(serve
 def test_a_neighbour_that_queued_behind_the_answer_is_not_asked_for(
     serve: ServeZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(names, "WORKERS", 1)
+    monkeypatch.setattr(lookups, "WORKERS", 1)
     server = serve({(ROUTER_ORIGIN, "TXT"): ['"64500 | 192.0.2.0/24"']}, delay=0.2)
     lookup = origins(server)
     lookup.ask(ROUTER)

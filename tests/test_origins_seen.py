@@ -8,7 +8,7 @@ import pytest
 
 from internet import network
 from internet.lab import simulated
-from tracetcp.names import origin_question
+from tracetcp.names.origins import origin_question
 
 if TYPE_CHECKING:
     from internet.scenario import Scenario

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetcp.checksums import checksum_of, word_sum
-from tracetcp.ledger import REMEMBERED, Ledger, Sent
-from tracetcp.model import MplsLabel, Probe, Reply, ReplyKind
-from tracetcp.packets import FLOWS, ICMPV6, WINDOW, Ipv4Codec, Ipv6Codec, load_scapy, open_codec
-from tracetcp.quotes import TCP, mss_of, split
+from tracetcp.model import FLOWS, MplsLabel, Probe, Reply, ReplyKind
+from tracetcp.model.tcp_options import mss_of
+from tracetcp.wire.checksums import checksum_of, word_sum
+from tracetcp.wire.codec import Ipv4Codec, Ipv6Codec, open_codec
+from tracetcp.wire.probe_table import REMEMBERED, Ledger, Sent
+from tracetcp.wire.protocols import ICMPV6, TCP
+from tracetcp.wire.quotes import split
+from tracetcp.wire.templates import WINDOW, load_scapy
 
 load_scapy(6)
 

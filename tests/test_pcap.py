@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tracetcp.pcap import SNAPSHOT_LENGTH, PcapWriter
+from tracetcp.wire.pcap import SNAPSHOT_LENGTH, PcapWriter
 
 if TYPE_CHECKING:
     from pathlib import Path

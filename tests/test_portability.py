@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tracetcp.config import TraceConfig
-from tracetcp.probers import generic, open_prober
+from tracetcp.probers import capture as generic
+from tracetcp.probers import open_prober
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lab import Chain
-    from tracetcp.runner import Prober
+    from tracetcp.probers.prober import Prober
 
     Opener = Callable[..., AbstractContextManager[Prober]]
 

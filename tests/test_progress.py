@@ -2,7 +2,7 @@
 
 import pytest
 
-from tracetcp.progress import ERASE, FIRST_AFTER, INTERVAL, ProgressLine, progress_text
+from tracetcp.formatters.progress import ERASE, FIRST_AFTER, INTERVAL, ProgressLine, progress_text
 
 
 @pytest.mark.parametrize(

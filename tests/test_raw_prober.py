@@ -19,10 +19,9 @@ from lab import SERVER, SERVER_6, near, rules
 from prober_lab import PATIENCE, STAMPS_BEGIN, ask, inside, kinds, probe
 from prober_lab import raw_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
-from tracetcp.model import ReplyKind, SendFailure
-from tracetcp.packets import FLOWS
-from tracetcp.probers import ports
-from tracetcp.probers.batches import MOST
+from tracetcp.model import FLOWS, ReplyKind, SendFailure
+from tracetcp.probers.raw import source_ports as ports
+from tracetcp.probers.raw.batches import MOST
 from tracetcp.probers.routes import find_route
 
 if TYPE_CHECKING:
@@ -285,7 +284,7 @@ def test_a_link_local_gateway_is_taken_with_a_source_that_answers_reach(lab: Cha
 
 
 def test_a_gateway_that_does_not_answer_is_a_sentence(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracetcp.probers.raw.NEIGHBOUR_WAIT", 0.2)
+    monkeypatch.setattr("tracetcp.probers.raw.gateway.NEIGHBOUR_WAIT", 0.2)
     silent = pytest.raises(ProberError, match=r"gateway 10\.0\.99\.77 does not answer on eth1")
     with prober(lab.client, SERVER, gateway="10.0.99.77") as opened, silent:
         opened.send(probe(1))
@@ -348,7 +347,7 @@ def test_close_gives_back_every_socket_and_may_be_repeated(lab: Chain) -> None:
 
 
 def test_overflow_of_the_receive_buffer_is_counted(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracetcp.probers.raw.RECEIVE_BUFFER", 4096)
+    monkeypatch.setattr("tracetcp.probers.raw.prober.RECEIVE_BUFFER", 4096)
     with prober(lab.client, SERVER) as opened:
         for flow in range(100):
             opened.send(probe(64, 81, flow))
@@ -416,7 +415,7 @@ def test_a_prohibited_route_is_a_sentence(lab: Chain) -> None:
 
 def test_a_wall_clock_that_is_set_does_not_bend_the_rtt(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     with prober(lab.client, SERVER) as opened:
-        monkeypatch.setattr("tracetcp.probers.raw._clocks_apart", lambda: 0.0)
+        monkeypatch.setattr("tracetcp.probers.raw.prober.clocks_apart", lambda: 0.0)
         (heard,) = ask(opened, probe(64))
     assert -0.001 < heard.reply.received_at - heard.sent_at < PATIENCE
 

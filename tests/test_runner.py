@@ -23,7 +23,8 @@ from tracetcp.model import (
     TraceFinished,
     TraceStarted,
 )
-from tracetcp.runner import Prober, run
+from tracetcp.probers.prober import Prober
+from tracetcp.runner import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from shipped import DATA, shipped
-from tracetcp.cli import build_parser
+from tracetcp.cli.flags import build_parser
 
 COMPLETE = """\
 source "$1"; shift

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracetcp.cli.target import parse_ports, parse_target
 from tracetcp.errors import UsageError
 from tracetcp.limits import whole_number
-from tracetcp.target import parse_ports, parse_target
 
 
 @pytest.mark.parametrize(

@@ -20,33 +20,20 @@ from notation import (
     reply_at,
     trace,
 )
+from tracetcp.explain.bisection import Bisection
+from tracetcp.explain.control_plan import ControlPlan, plan_controls
+from tracetcp.formatters.conclusions import render_verdicts
 from tracetcp.formatters.json import verdict_as_json
-from tracetcp.model import (
-    Outcome,
-    Probe,
-    ProbeRecord,
-    Quote,
-    Reply,
-    ReplyKind,
-    TcpAnswer,
-)
-from tracetcp.verdicts import (
-    Certainty,
-    ControlPlan,
-    Evidence,
-    Kind,
-    Verdict,
-    ended,
-    judge,
-    judge_main,
-    plan_controls,
-    render_verdicts,
-)
-from tracetcp.verdicts.bisection import Bisection
-from tracetcp.verdicts.nearness import initial_ttl, option_kinds, return_distance
+from tracetcp.model import Outcome, Probe, ProbeRecord, Quote, Reply, ReplyKind, TcpAnswer
+from tracetcp.model.tcp_options import option_kinds
+from tracetcp.model.verdict import Certainty, Kind, Verdict
+from tracetcp.verdicts import ended, judge, judge_main
+from tracetcp.verdicts.nearness import initial_ttl, return_distance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tracetcp.model.evidence import Evidence
 
 HARMLESS = {
     Kind.OPEN,

@@ -15,12 +15,13 @@ from tracetcp.errors import MissingHost, ProberError, TracetcpError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tracetcp.cli import Check, Display, Invocation
+    from tracetcp.cli.parsing import Check, Invocation
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
-    from tracetcp.names import AddressLookup
-    from tracetcp.presenter import Presenter
-    from tracetcp.runner import Prober
+    from tracetcp.formatters.display import Display
+    from tracetcp.formatters.presenter import Presenter
+    from tracetcp.names.lookups import AddressLookup
+    from tracetcp.probers.prober import Prober
 
 EXIT_REACHED = 0
 EXIT_NOT_REACHED = 1
@@ -61,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
         _discard_stdout()
         return EXIT_BROKEN_PIPE
     except MissingHost as error:
-        from tracetcp.cli import USAGE
+        from tracetcp.cli.flags import USAGE
 
         _complain(f"usage: {USAGE}")
         _complain(f"tracetcp: {error}")
@@ -80,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from tracetcp.cli import Check, Message, parse
+    from tracetcp.cli.parsing import Check, Message, parse
 
     understood = parse(argv)
     if sys.stdout is None:
@@ -95,10 +96,10 @@ def _run(argv: Sequence[str]) -> int:
 
 def trace(invocation: Invocation) -> int:
     """Trace what ``invocation`` asks for and write it as it is decided."""
+    from tracetcp.formatters.progress import ProgressLine
     from tracetcp.model import AddressSeen, Outcome, PortScanned, TraceFinished
     from tracetcp.privileges import drop_privileges
     from tracetcp.probers import open_prober
-    from tracetcp.progress import ProgressLine
     from tracetcp.runner import run
 
     config, display = invocation.config, invocation.display
@@ -138,8 +139,8 @@ def _keep_packets(path: str, prober: Prober, stack: ExitStack) -> None:
     """Write a pcap file beside the trace; opened while the process still has its privileges."""
     from pathlib import Path
 
-    from tracetcp.pcap import PcapWriter
-    from tracetcp.probers.raw import RawProber
+    from tracetcp.probers.raw.prober import RawProber
+    from tracetcp.wire.pcap import PcapWriter
 
     if not isinstance(prober, RawProber):
         raise ProberError("--pcap needs raw sockets: this way of probing never sees the packets; use sudo")
@@ -152,12 +153,12 @@ def _keep_packets(path: str, prober: Prober, stack: ExitStack) -> None:
 
 def _resolve(host: str, family: int | None) -> str:
     """The address of ``host``; DNS answers are read where no privilege is left."""
-    from tracetcp.hosts import resolve_numeric
+    from tracetcp.names.hosts import resolve_numeric
 
     numeric = resolve_numeric(host, family)
     if numeric is not None:
         return numeric
-    from tracetcp.names import resolve
+    from tracetcp.names.resolving import resolve
     from tracetcp.privileges import unprivileged
 
     return unprivileged(lambda: resolve(host, family))
@@ -166,7 +167,8 @@ def _resolve(host: str, family: int | None) -> str:
 def _open_lookups(display: Display, stack: ExitStack) -> list[AddressLookup]:
     if display.numeric and not display.asn:
         return []
-    from tracetcp.names import OriginNames, ReverseNames
+    from tracetcp.names.lookups import ReverseNames
+    from tracetcp.names.origins import OriginNames
 
     lookups: list[AddressLookup] = [] if display.numeric else [ReverseNames()]
     if display.asn:
@@ -186,14 +188,14 @@ def _open_engine(invocation: Invocation, prober: Prober, texts: Sequence[Mapping
     config, display = invocation.config, invocation.display
     if not (display.explain or display.json):
         return fresh(config)
-    from tracetcp.explain import Explaining
+    from tracetcp.explain.explaining import Explaining
 
     names = {} if display.numeric else texts[0]
     return Explaining(fresh(config), config, prober.destination, fresh, names, may_probe=display.explain)
 
 
 def _open_presenter(invocation: Invocation, prober: Prober, texts: Sequence[Mapping[str, str]]) -> Presenter:
-    from tracetcp.presenter import JsonPresenter, TextPresenter
+    from tracetcp.formatters.presenter import JsonPresenter, TextPresenter
 
     config, display = invocation.config, invocation.display
     if display.json:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tracetcp.errors import UsageError
-from tracetcp.limits import LAST_TTL, MAX_HOPS, PINGS, PORTS, START_HOPS, TIMEOUTS, require
+from tracetcp.limits import LAST_PATH_TTL, LAST_TTL, MAX_HOPS, PINGS, PORTS, START_HOPS, TIMEOUTS, require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,3 +54,8 @@ class TraceConfig:
     def last_ttl(self) -> int:
         """The largest TTL a row may have: ``max_hops`` counts from the start hop, cut at 255."""
         return min(self.start_hop + self.max_hops - 1, LAST_TTL)
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether this is the documented port scan: one TTL, beyond any path."""
+        return self.start_hop > LAST_PATH_TTL and self.start_hop == self.last_ttl

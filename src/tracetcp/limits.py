@@ -8,6 +8,8 @@ from __future__ import annotations
 from tracetcp.errors import UsageError
 
 LAST_TTL = 255
+LAST_PATH_TTL = 30
+"""A TTL up to here may be a place on a path; a single one beyond it is the documented port scan."""
 START_HOPS = range(1, LAST_TTL + 1)
 MAX_HOPS = range(1, LAST_TTL + 1)
 PINGS = range(1, 101)

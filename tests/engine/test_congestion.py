@@ -2,7 +2,7 @@
 
 import pytest
 
-from tracetcp.engine.congestion import (
+from tracetcp.engine.scan.congestion import (
     BACK_OFF,
     FIRST_WINDOW,
     LARGEST_WINDOW,
@@ -10,7 +10,7 @@ from tracetcp.engine.congestion import (
     SMALLEST_WINDOW,
     CongestionWindow,
 )
-from tracetcp.engine.pace import GRANTED
+from tracetcp.engine.scan.pacer import GRANTED
 
 
 def fed(*rtts: float) -> CongestionWindow:

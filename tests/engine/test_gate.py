@@ -5,7 +5,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetcp.engine.gate import BURST, BURST_SPAN, SLOW_INTERVAL, SUSTAINED, SUSTAINED_SPAN, Gate
+from tracetcp.engine.trace.pacer import BURST, BURST_SPAN, SLOW_INTERVAL, SUSTAINED, SUSTAINED_SPAN, Gate
 
 
 def passed(*instants: float) -> Gate:

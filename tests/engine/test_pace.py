@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from tracetcp.engine.pace import BURST, GRANTED, LESS, MORE, PERIOD, RISING, SLOWEST, Pace
+from tracetcp.engine.scan.pacer import BURST, GRANTED, LESS, MORE, PERIOD, RISING, SLOWEST, Pace
 
 
 def paced(rate: float) -> Pace:

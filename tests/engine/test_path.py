@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tracetcp.config import TraceConfig
-from tracetcp.engine.flight import Purpose, Want
-from tracetcp.engine.path import FLOWS, Path
-from tracetcp.engine.survey import Survey
-from tracetcp.model import Probe, Reply, ReplyKind
+from tracetcp.engine.trace.flight import Purpose, Want
+from tracetcp.engine.trace.path import Path
+from tracetcp.engine.trace.routers import Survey
+from tracetcp.model import FLOWS, Probe, Reply, ReplyKind
 
 
 def test_a_router_that_answers_off_its_column_after_the_cell_was_asked_again_changes_nothing() -> None:

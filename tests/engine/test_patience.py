@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetcp.engine.patience import FLOOR, Patience, RttEstimator
+from tracetcp.engine.rtt import RttEstimator
+from tracetcp.engine.trace.timeouts import FLOOR, Patience
 
 
 def test_nothing_is_given_up_before_the_floor() -> None:

@@ -14,7 +14,7 @@ from simnet.network import Host, Network, Router, Rule, chain
 from simnet.virtual import Report, VirtualProber, trace
 from tracetcp.config import TraceConfig
 from tracetcp.engine import UNBOUNDED
-from tracetcp.engine.sweep import MOST_ATTEMPTS, Sweep
+from tracetcp.engine.scan.port_scan import MOST_ATTEMPTS, Sweep
 from tracetcp.model import Outcome, Reply, ReplyKind, SendFailure
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def test_without_anti_flood_only_the_prober_bounds_what_is_in_flight() -> None:
 
 
 def test_ports_are_held_back_only_so_far_behind_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracetcp.engine.sweep.LONGEST_QUEUE", 20)
+    monkeypatch.setattr("tracetcp.engine.scan.port_scan.LONGEST_QUEUE", 20)
     network = host()
     network.host.silent_ports = frozenset({1})
     report = scan(network, range(1, 61))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from tracetcp.escape import printable
 from tracetcp.model import Probe
-from tracetcp.names import parse_origin
-from tracetcp.packets import load_scapy, open_codec
+from tracetcp.names.escape import printable
+from tracetcp.names.origins import parse_origin
+from tracetcp.wire.codec import open_codec
+from tracetcp.wire.templates import load_scapy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tracetcp.packets import Ipv4Codec, Ipv6Codec
+    from tracetcp.wire.codec import Ipv4Codec, Ipv6Codec
 
 PROBE = Probe(token=0x01020304, port=80, ttl=3, attempt=1, flow=0)
 TCP, ICMPV6 = 6, 58

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from internet.behaviour import ACK, SYN_ACK, IcmpError, Segment, Simulation, Syn, mss_option
 from tracetcp.engine import UNBOUNDED
 from tracetcp.model import QUOTE_FIELDS, Probe, Quote, Reply, ReplyKind, TcpAnswer
-from tracetcp.runner import Prober
+from tracetcp.probers.prober import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

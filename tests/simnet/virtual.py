@@ -22,7 +22,8 @@ from tracetcp.model import (
     TraceFinished,
     spelled_out,
 )
-from tracetcp.runner import Prober, run
+from tracetcp.probers.prober import Prober
+from tracetcp.runner import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from tracetcp.config import TraceConfig
     from tracetcp.model import Event, Probe, Reply
-
-PLACES = 30
-"""A TTL up to here may be a place on a path; a single one beyond it is the documented port scan."""
 UNBOUNDED = 1 << 20
 """A capacity that no run reaches."""
 
@@ -66,15 +63,10 @@ def open_engine(config: TraceConfig, secret: bytes, capacity: int = UNBOUNDED) -
 
     ``capacity`` is the number of probes that the prober can have in flight.
     """
-    if is_scan(config):
-        from tracetcp.engine.sweep import Sweep
+    if config.is_scan:
+        from tracetcp.engine.scan.port_scan import Sweep
 
         return Sweep(config, secret, capacity)
-    from tracetcp.engine.tracing import Tracing
+    from tracetcp.engine.trace.scheduler import Tracing
 
     return Tracing(config, secret, capacity)
-
-
-def is_scan(config: TraceConfig) -> bool:
-    """Whether ``config`` asks for the documented port scan: one TTL, beyond any path."""
-    return config.start_hop > PLACES and config.start_hop == config.last_ttl

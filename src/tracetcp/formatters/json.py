@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from tracetcp.config import TraceConfig
     from tracetcp.model import Hop, MplsLabel, ProbeRecord, Reply
-    from tracetcp.verdicts import Evidence, TracedPort, Verdict
+    from tracetcp.model.evidence import Evidence, TracedPort
+    from tracetcp.model.verdict import Verdict
 
 SCHEMA = 1
 """Version of the format: raised when a field changes its meaning or goes, not when one is added."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracetcp.formatters.columns import address_cells, milliseconds, ping_cell
-from tracetcp.icmp_words import icmp_words
 from tracetcp.model import Outcome
+from tracetcp.model.icmp_words import icmp_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

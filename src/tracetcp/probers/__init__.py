@@ -10,9 +10,9 @@ from tracetcp.errors import NoPermission
 
 if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
-    from tracetcp.probers.connect import ConnectProber
-    from tracetcp.probers.generic import ScapyProber
-    from tracetcp.probers.raw import RawProber
+    from tracetcp.probers.capture import ScapyProber
+    from tracetcp.probers.connect.prober import ConnectProber
+    from tracetcp.probers.raw.prober import RawProber
 
 
 def open_prober(config: TraceConfig, destination: str) -> RawProber | ConnectProber | ScapyProber:
@@ -24,10 +24,10 @@ def open_prober(config: TraceConfig, destination: str) -> RawProber | ConnectPro
     ``UsageError`` or ``ProberError`` for what else is in the way.
     """
     if sys.platform != "linux":
-        from tracetcp.probers.generic import ScapyProber
+        from tracetcp.probers.capture import ScapyProber
 
         return ScapyProber(config, destination)
-    from tracetcp.probers.raw import RawProber
+    from tracetcp.probers.raw.prober import RawProber
 
     try:
         return RawProber(config, destination)
@@ -36,7 +36,7 @@ def open_prober(config: TraceConfig, destination: str) -> RawProber | ConnectPro
             raise NoPermission(
                 _remedies(),
             ) from error
-    from tracetcp.probers.connect import ConnectProber
+    from tracetcp.probers.connect.prober import ConnectProber
 
     return ConnectProber(config, destination)
 

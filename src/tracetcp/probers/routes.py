@@ -12,9 +12,8 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
+from tracetcp.addresses import address, packed
 from tracetcp.errors import FamilyMismatch, NoRoute, UsageError
-from tracetcp.packets import packed
-from tracetcp.quotes import address
 
 SO_BINDTODEVICE = 25
 IP_MTU = 14

@@ -1,34 +1,21 @@
 """Verdicts: what a trace means, concluded from recorded evidence alone. Pure.
 
-``judge`` draws the conclusions of one trace; ``plan`` says which control probes it still wants; one module
-a family of verdicts, each with its thresholds and their reasons. False alarms are worse than silence: paths
-that share load, lose packets, limit answers or return another way must raise none.
+``judge`` draws the conclusions of one trace; each module holds one family of verdicts, with its thresholds
+and their reasons. False alarms are worse than silence: paths that share load, lose packets, limit answers or
+return another way must raise none.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts import blocked, ended, forged, proxy, rewriting, routers
-from tracetcp.verdicts.evidence import Evidence, TracedPort
-from tracetcp.verdicts.plan import ControlPlan, plan_controls
-from tracetcp.verdicts.verdict import Certainty, Kind, Verdict, render_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "Certainty",
-    "ControlPlan",
-    "Evidence",
-    "Kind",
-    "TracedPort",
-    "Verdict",
-    "judge",
-    "judge_main",
-    "plan_controls",
-    "render_verdicts",
-]
+    from tracetcp.model.evidence import Evidence
 
 MAIN: tuple[Callable[[Evidence], Verdict | None], ...] = (
     forged.judge,

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetcp.icmp_words import ICMP_UNREACHABLE, ICMPV6_UNREACHABLE, icmp_words
 from tracetcp.model import Outcome
+from tracetcp.model.icmp_words import ICMP_UNREACHABLE, ICMPV6_UNREACHABLE, icmp_words
+from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.loss import BY_CHANCE, BY_CHANCE_CERTAIN, loss_rate
 from tracetcp.verdicts.nearness import NEARER_HOPS
-from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
 
 if TYPE_CHECKING:
-    from tracetcp.verdicts.evidence import Evidence, TracedPort
+    from tracetcp.model.evidence import Evidence, TracedPort
 
 PROHIBITIONS = {
     *((ICMP_UNREACHABLE, code) for code in (2, 3, 9, 10, 13)),

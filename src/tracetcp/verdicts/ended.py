@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracetcp.model import Outcome
-from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
+from tracetcp.model.verdict import Certainty, Kind, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracetcp.model import Reply
-    from tracetcp.verdicts.evidence import Evidence
+    from tracetcp.model.evidence import Evidence
 
 SAME_DISTANCE = 2
 """Hops by which two flows to one host may differ: unequal branches of load balancing are rarely longer."""

@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracetcp.model import Outcome, ProbeRecord, ReplyKind
-from tracetcp.verdicts.evidence import TCP_KINDS, Evidence, reply_of
+from tracetcp.model.evidence import TCP_KINDS, Evidence, reply_of
+from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.nearness import NEARER_HOPS, nearer_than_control, return_distance
-from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

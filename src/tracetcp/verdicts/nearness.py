@@ -18,13 +18,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.model import ReplyKind
-from tracetcp.verdicts.evidence import TCP_KINDS, reply_of
+from tracetcp.model.evidence import TCP_KINDS, reply_of
+from tracetcp.model.tcp_options import option_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracetcp.model import Reply
-    from tracetcp.verdicts.evidence import Evidence, TracedPort
+    from tracetcp.model.evidence import Evidence, TracedPort
 
 NEARER_HOPS = 3
 """Branches of load balancing differ by one hop or two; three and more are next to unknown."""
@@ -147,19 +148,3 @@ def _differences(answer: Reply, other: Reply, port: int) -> Iterator[str]:
             yield f"Its MSS is {answer.answer.mss}, that of port {port} {other.answer.mss}."
         if option_kinds(answer.answer.options) != option_kinds(other.answer.options):
             yield f"Its TCP options are other ones than those of port {port}."
-
-
-def option_kinds(options: bytes) -> tuple[int, ...]:
-    """The kinds among TCP ``options`` in their order, padding left out (RFC 9293 section 3.1)."""
-    kinds = []
-    at = 0
-    while at < len(options) and options[at] != 0:
-        if options[at] == 1:
-            at += 1
-            continue
-        kinds.append(options[at])
-        length = options[at + 1] if at + 1 < len(options) else 0
-        if length < 2:
-            break
-        at += length
-    return tuple(kinds)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracetcp.model import Outcome
+from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.nearness import nearer_than_control
-from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
 
 if TYPE_CHECKING:
-    from tracetcp.verdicts.evidence import Evidence
+    from tracetcp.model.evidence import Evidence
 
 
 def judge(evidence: Evidence) -> Verdict | None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.model import ReplyKind
-from tracetcp.verdicts.evidence import Evidence, replies
-from tracetcp.verdicts.nearness import option_kinds
-from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
+from tracetcp.model.evidence import Evidence, replies
+from tracetcp.model.tcp_options import option_kinds
+from tracetcp.model.verdict import Certainty, Kind, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,15 +7,15 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.model import Outcome, ReplyKind
-from tracetcp.verdicts.evidence import replies
+from tracetcp.model.evidence import replies
+from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.loss import BY_CHANCE, loss_rate
-from tracetcp.verdicts.verdict import Certainty, Kind, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tracetcp.model import ProbeRecord
-    from tracetcp.verdicts.evidence import Evidence
+    from tracetcp.model.evidence import Evidence
 
 LOOP_ROUNDS = 3
 """Rounds of a loop to be seen: NAT and route changes show an address twice, never a rhythm of three."""

@@ -1,0 +1,196 @@
+"""The one argparse declaration of every flag, with its help. Nothing is parsed into values of ours here.
+
+Imports neither scapy nor dnspython nor the model: help and usage errors must be instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+from tracetcp import __version__
+from tracetcp.errors import UsageError
+from tracetcp.limits import LAST_TTL, MAX_HOPS, PINGS, PORTS, START_HOPS, TIMEOUTS, whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+DESCRIPTION = "Show where TCP packets to a port really go: SYNs with rising TTLs, answered hop by hop."
+USAGE = "tracetcp [options] host[:port]"
+EXAMPLES = """\
+targets:
+  www.example.com              port 80
+  192.0.2.1:443, host:https    a number or a service name
+  host:22,80,8000-8010         several ports, in this order
+  2001:db8::1, [2001:db8::1]:443, fe80::1%eth0
+  https://host/path            the URL's host and port
+
+examples:
+  tracetcp www.example.com:443               the path of HTTPS
+  tracetcp -n -c -r 130 140 -h 3 -m 1 host   which ports does hop 3 let pass?
+  tracetcp -s 1 1024 192.0.2.1               which ports of a host are open?
+
+exit status: 0 a port was reached, 1 none was, 2 wrong usage, 3 could not run, 130 interrupted
+"""
+SCAN_START_HOP = 128
+"""The start hop of ``-s``: beyond any path."""
+PRECISIONS = range(4)
+
+
+class _Help(argparse.Action):
+    """Ends parsing with a text, as ``help`` and ``version`` of argparse do by printing it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        raise _MessageAsked(parser.format_help() if self.dest == "help" else f"tracetcp {__version__}\n")
+
+
+class _MessageAsked(Exception):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises sentences instead of printing and exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        if ignored := re.search(r"ignored explicit argument '(.*)'", message):
+            message = f"unknown flag -{ignored[1][:1]}: see tracetcp --help"
+        message = message.removeprefix("argument ")
+        if message.startswith("-h/"):
+            message += " (-h is the start hop; help is -? or --help)"
+        raise UsageError(message)
+
+
+def number(allowed: range, what: str) -> Callable[[str], int]:
+    """An argparse type: a whole number in ``allowed``, called ``what`` in the message."""
+
+    def convert(text: str) -> int:
+        value = whole_number(text)
+        if value is None or value not in allowed:
+            raise argparse.ArgumentTypeError(
+                f"{what} {text!r} is out of range: use {allowed[0]} to {allowed[-1]}"
+                if value is not None
+                else f"{what} {text!r} is not a number: use {allowed[0]} to {allowed[-1]}"
+            )
+        return value
+
+    return convert
+
+
+def gateway(text: str) -> str:
+    """An argparse type: an address as it stands."""
+    from tracetcp.addresses import usual_text
+
+    if usual_text(text) is None:
+        raise argparse.ArgumentTypeError(f"gateway {text!r} is no address: use an IPv4 or IPv6 address")
+    return text
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The one declaration of every flag."""
+    parser = _Parser(
+        prog="tracetcp",
+        usage=USAGE,
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+        argument_default=None,
+    )
+    parser.add_argument("target", nargs="*", metavar="host[:port]", help=argparse.SUPPRESS)
+    path = parser.add_argument_group("path")
+    path.add_argument(
+        "-h",
+        "--start-hop",
+        type=number(START_HOPS, "start hop"),
+        metavar="N",
+        help=f"first TTL (1..{LAST_TTL}, default 1); this is not help",
+    )
+    path.add_argument(
+        "-m",
+        "--max-hops",
+        type=number(MAX_HOPS, "number of hops"),
+        metavar="N",
+        help=f"number of hops, counted from the start hop (1..{LAST_TTL}, default 30)",
+    )
+    path.add_argument(
+        "-p",
+        "--pings",
+        type=number(PINGS, "number of pings"),
+        metavar="N",
+        help="probes per hop (1..100, default 3)",
+    )
+    path.add_argument(
+        "-t",
+        "--timeout",
+        type=number(TIMEOUTS, "timeout"),
+        metavar="MS",
+        help="longest wait for each reply, in milliseconds (1..99999, default 4000)",
+    )
+    ports = parser.add_argument_group("ports")
+    ports.add_argument(
+        "-r",
+        "--port-range",
+        nargs=2,
+        type=number(PORTS, "port"),
+        metavar=("P1", "P2"),
+        help="one trace per port from P1 to P2 (0..65535)",
+    )
+    ports.add_argument(
+        "-s",
+        "--scan",
+        nargs=2,
+        type=number(PORTS, "port"),
+        metavar=("P1", "P2"),
+        help=f"easy port scan: as -c -n -r P1 P2 -h {SCAN_START_HOP} -m 1 -p 1",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("-c", "--condensed", action="store_true", help="condensed output: a record a line")
+    output.add_argument("-n", "--numeric", action="store_true", help="no reverse DNS")
+    output.add_argument(
+        "--precision",
+        type=number(PRECISIONS, "precision"),
+        metavar="D",
+        help="decimals of a millisecond (0..3, default 0)",
+    )
+    output.add_argument("-e", "--explain", action="store_true", help="say what each trace means, and why")
+    output.add_argument(
+        "--compare",
+        nargs=2,
+        type=number(PORTS, "port"),
+        metavar=("P1", "P2"),
+        help="explain the paths of two ports and show them side by side",
+    )
+    output.add_argument("--json", action="store_true", help="one JSON object a trace, one line an object")
+    output.add_argument("--pcap", metavar="FILE", help="keep our probes and the replies that counted")
+    output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
+    sending = parser.add_argument_group("sending")
+    sending.add_argument(
+        "-F", "--no-anti-flood", action="store_true", help="no pacing and no slow retries at limited routers"
+    )
+    sending.add_argument("-4", dest="ipv4", action="store_true", help="IPv4 only")
+    sending.add_argument("-6", dest="ipv6", action="store_true", help="IPv6 only")
+    sending.add_argument(
+        "-i", "--interface", metavar="NAME|ADDRESS", help="send from this interface or local address"
+    )
+    sending.add_argument(
+        "-g",
+        "--gateway",
+        type=gateway,
+        metavar="ADDRESS",
+        help="send through this gateway on the local link",
+    )
+    sending.add_argument(
+        "-R", "--raw", action="store_true", help="insist on raw sockets: an error rather than the fallback"
+    )
+    about = parser.add_argument_group("about")
+    about.add_argument("-?", "--help", dest="help", nargs=0, action=_Help, help="show this help")
+    about.add_argument(
+        "--check", action="store_true", help="look whether this machine can trace (to the host, if given)"
+    )
+    about.add_argument("-v", "--version", dest="version", nargs=0, action=_Help, help="show the version")
+    return parser

@@ -1,0 +1,132 @@
+"""The command line: argv to a ``TraceConfig`` and how to show it. One argparse declaration, nothing sent.
+
+Imports neither scapy nor dnspython, and dataclasses only for a trace: help and usage errors must be instant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracetcp.cli.flags import SCAN_START_HOP, USAGE, _MessageAsked, build_parser
+from tracetcp.cli.target import parse_target, port_range
+from tracetcp.errors import MissingHost, UsageError
+from tracetcp.formatters.display import Display
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from tracetcp.config import TraceConfig
+DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
+SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeout": 4000}
+
+
+class Invocation(NamedTuple):
+    """One command line, understood."""
+
+    config: TraceConfig
+    display: Display
+
+
+class Message(NamedTuple):
+    """A command line that asks for a text instead of a trace."""
+
+    text: str
+
+
+class Check(NamedTuple):
+    """A command line that asks whether this machine can trace, towards ``host`` if one is given."""
+
+    host: str | None
+    family: int | None = None
+
+
+def parse(argv: Sequence[str]) -> Invocation | Message | Check:
+    """Understand a command line; raises ``UsageError`` with a sentence for whatever is wrong with it."""
+    parser = build_parser()
+    try:
+        options, rest = parser.parse_known_args(list(argv))
+    except _MessageAsked as asked:
+        return Message(asked.text)
+    _refuse_unknown(parser, [word for word in rest if word.startswith("-") and word != "-"])
+    if options.check:
+        targets = [*options.target, *rest]
+        return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
+    return Invocation(_config(options, _only_target([*options.target, *rest])), _display(options))
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
+    if not flags:
+        return
+    from difflib import get_close_matches
+
+    known = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001
+    flag = flags[0].partition("=")[0]
+    near = get_close_matches(flag, [name for name in known if name.startswith("--")], n=1)
+    remedy = f"did you mean {near[0]}?" if near else "see tracetcp --help"
+    raise UsageError(f"unknown flag {flag}: {remedy}")
+
+
+def _only_target(targets: list[str]) -> str:
+    if not targets:
+        raise MissingHost("no host given: name the host to trace, as in 'tracetcp www.example.com:443'")
+    if len(targets) > 1:
+        raise UsageError(f"unexpected argument {targets[1]!r}: give one target, {USAGE}")
+    return targets[0]
+
+
+def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
+    from tracetcp.config import TraceConfig
+
+    family = _family(options)
+    if sum(bool(named) for named in (options.port_range, options.scan, options.compare)) > 1:
+        raise UsageError("-r, -s and --compare all name ports: give one of them")
+    target = parse_target(typed)
+    bounds = options.port_range or options.scan
+    ports: Sequence[int] = target.ports
+    if bounds:
+        ports = port_range(*bounds)
+    elif options.compare:
+        ports = tuple(options.compare)
+        if ports[0] == ports[1]:
+            raise UsageError(f"--compare names port {ports[0]} twice: give two different ports")
+    defaults = SCAN_DEFAULTS if options.scan else DEFAULTS
+    values = {
+        name: default if getattr(options, name) is None else getattr(options, name)
+        for name, default in defaults.items()
+    }
+    return TraceConfig(
+        host=target.host,
+        ports=ports,
+        start_hop=values["start_hop"],
+        max_hops=values["max_hops"],
+        pings=values["pings"],
+        timeout=values["timeout"] / 1000,
+        anti_flood=not options.no_anti_flood,
+        family=family,
+        interface=options.interface,
+        gateway=options.gateway,
+        raw_only=options.raw,
+    )
+
+
+def _family(options: argparse.Namespace) -> int | None:
+    if options.ipv4 and options.ipv6:
+        raise UsageError("-4 and -6 exclude each other: give one of them, or neither")
+    return 4 if options.ipv4 else 6 if options.ipv6 else None
+
+
+def _display(options: argparse.Namespace) -> Display:
+    if options.json and options.condensed:
+        raise UsageError("--json and -c exclude each other: give one of them")
+    is_scan = options.scan is not None
+    return Display(
+        condensed=options.condensed or is_scan,
+        numeric=options.numeric or is_scan,
+        precision=options.precision or 0,
+        explain=options.explain or options.compare is not None,
+        compare=options.compare is not None,
+        json=options.json,
+        asn=options.asn,
+        pcap=options.pcap,
+    )

@@ -1,0 +1,120 @@
+"""One TTL of one port while its row is undecided: the cells and what they heard.
+
+State only; the rules that move it stand in ``path``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from tracetcp.model import OUTCOMES, Hop, Outcome, Ping, ReplyKind
+
+if TYPE_CHECKING:
+    from tracetcp.engine.trace.flight import Flight
+    from tracetcp.model import Reply
+
+
+class CellState(Enum):
+    """The life of one ping."""
+
+    UNSENT = "to be sent"
+    WAITING = "in flight"
+    ANSWERED = "answered"
+    DOUBTFUL = "lost at a router that answered others: to be asked again"
+    LOST = "lost for good"
+
+
+SETTLED = (CellState.ANSWERED, CellState.LOST)
+
+
+class Cell:
+    """One ping of a hop."""
+
+    __slots__ = ("attempt", "flight", "state")
+
+    def __init__(self, attempt: int) -> None:
+        self.attempt = attempt
+        self.state = CellState.UNSENT
+        self.flight: Flight | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its probe was given up, for now at least."""
+        return self.state in (CellState.LOST, CellState.DOUBTFUL)
+
+    def ping(self) -> Ping:
+        """The cell as it is shown: a Time Exceeded tells more of a hop than whatever else came."""
+        reply = None
+        if self.state is CellState.ANSWERED and self.flight is not None:
+            reply = self.flight.reply_of(ReplyKind.TIME_EXCEEDED) or self.flight.replies[0]
+            return Ping(self.attempt, self.flight.rtt(reply), reply)
+        return Ping(self.attempt, None, None)
+
+
+class HopState:
+    """One TTL of a path: its cells, and every flight that was sent with this TTL."""
+
+    __slots__ = ("cells", "flights", "strikes", "ttl")
+
+    def __init__(self, ttl: int, pings: int) -> None:
+        self.ttl = ttl
+        self.cells = tuple(Cell(attempt) for attempt in range(1, pings + 1))
+        self.flights: list[Flight] = []
+        self.strikes = 0
+
+    @property
+    def is_router(self) -> bool:
+        """Whether a router said that a packet's TTL ran out here."""
+        return any(flight.reply_of(ReplyKind.TIME_EXCEEDED) for flight in self.flights)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every cell is answered or lost for good."""
+        return all(cell.state in SETTLED for cell in self.cells)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether anything at all answered here."""
+        return any(flight.replies for flight in self.flights)
+
+    @property
+    def doubtful(self) -> Cell | None:
+        """The first cell to be asked again."""
+        return next((cell for cell in self.cells if cell.state is CellState.DOUBTFUL), None)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the strongest terminal answer at this TTL says of the port."""
+        answer = self.terminal()
+        return OUTCOMES[answer[1].kind] if answer else None
+
+    def terminal(self) -> tuple[Flight, Reply] | None:
+        """The strongest answer that would end a trace here, with its flight."""
+        for kind in OUTCOMES:
+            for flight in self.flights:
+                reply = flight.reply_of(kind)
+                if reply is not None:
+                    return flight, reply
+        return None
+
+    @property
+    def has_only_rst_in_a_cell(self) -> bool:
+        """Whether a ping was answered by a RST and, so far, by nothing else."""
+        answered = [cell.flight for cell in self.cells if cell.state is CellState.ANSWERED and cell.flight]
+        return any(all(reply.kind is ReplyKind.RST for reply in flight.replies) for flight in answered)
+
+    def doubt(self) -> bool:
+        """Have the lost cells asked again; whether there are any."""
+        lost = [cell for cell in self.cells if cell.state is CellState.LOST]
+        for cell in lost:
+            cell.state = CellState.DOUBTFUL
+        return bool(lost)
+
+    def alone_losses(self) -> int:
+        """How many probes that were alone on their flow got no answer here."""
+        return sum(flight.is_alone and flight.is_lost and not flight.replies for flight in self.flights)
+
+    def row(self, outcome: Outcome | None = None) -> Hop:
+        """The row with all its cells."""
+        return Hop(self.ttl, tuple(cell.ping() for cell in self.cells), outcome)

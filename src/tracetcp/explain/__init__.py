@@ -1,0 +1,1 @@
+"""An engine round the engine: judges traces as they end, sends the controls that verdicts want."""

@@ -1,0 +1,18 @@
+"""What the command line says of how to show a run. A frozen value; imports nothing, for start-up time."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Display(NamedTuple):
+    """How the traces are shown. ``precision`` is the number of decimals of an RTT in milliseconds."""
+
+    condensed: bool = False
+    numeric: bool = False
+    precision: int = 0
+    explain: bool = False
+    compare: bool = False
+    json: bool = False
+    asn: bool = False
+    pcap: str | None = None

@@ -1,0 +1,107 @@
+"""Picks the formatter that was asked for and adds verdicts, matrix and comparison.
+
+Turns events into text, which the app writes; pure but for the evidence that it remembers.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from tracetcp.model import VerdictReached
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tracetcp.config import TraceConfig
+    from tracetcp.formatters.display import Display
+    from tracetcp.model import Event
+    from tracetcp.model.evidence import Evidence
+    from tracetcp.model.verdict import Verdict
+
+COMMENT = "# "
+"""Starts what is no record in condensed output, so that scripts can skip it."""
+
+
+class Presenter(Protocol):
+    """Words one run."""
+
+    def render(self, event: Event, texts: Sequence[Mapping[str, str]]) -> str:
+        """The text of ``event``; ``texts`` map addresses to what stands in brackets behind them."""
+
+    def closing(self) -> str:
+        """The text behind the last trace."""
+
+
+class TextPresenter:
+    """Verbose or condensed rows, with verdicts where they were asked for."""
+
+    def __init__(self, config: TraceConfig, display: Display, destination: str) -> None:
+        self._display = display
+        self._prefix = COMMENT if display.condensed else ""
+        self._judged: list[tuple[Evidence, Verdict]] = []
+        if display.condensed:
+            from tracetcp.formatters.condensed import CondensedFormatter
+
+            condensed = CondensedFormatter(destination, is_scan=config.is_scan, precision=display.precision)
+            self._render = condensed.render
+        else:
+            from tracetcp.formatters.verbose import VerboseFormatter
+
+            self._render = VerboseFormatter(destination, config.max_hops, display.precision).render
+
+    def render(self, event: Event, texts: Sequence[Mapping[str, str]]) -> str:
+        """See ``Presenter``."""
+        if not isinstance(event, VerdictReached):
+            return self._render(event, texts)
+        from tracetcp.formatters.conclusions import render_verdicts
+
+        self._judged.append((event.evidence, event.verdicts[0]))
+        return render_verdicts(event.verdicts, self._prefix)
+
+    def closing(self) -> str:
+        """The matrix of several explained ports, and their paths side by side where that was asked for."""
+        if len(self._judged) < 2:
+            return ""
+        from tracetcp.formatters.conclusions import compare, render_matrix, summarise
+
+        gap = "" if self._display.condensed else "\n"
+        text = gap + render_matrix(summarise(self._judged), self._prefix)
+        if self._display.compare:
+            text += gap + compare([evidence for evidence, _ in self._judged], self._prefix)
+        return text
+
+
+class JsonPresenter:
+    """One JSON object a trace. ``clock_to_utc`` added to the prober's clock gives seconds since 1970."""
+
+    def __init__(
+        self,
+        config: TraceConfig,
+        display: Display,
+        origins: Mapping[str, str],
+        clock_to_utc: float,
+    ) -> None:
+        from tracetcp.formatters.json import JsonFormatter
+
+        self._formatter = JsonFormatter(config.host, config, origins)
+        self._shows_verdicts = display.explain
+        self._clock_to_utc = clock_to_utc
+
+    def render(self, event: Event, texts: Sequence[Mapping[str, str]]) -> str:  # noqa: ARG002 - has its own
+        """See ``Presenter``."""
+        if not isinstance(event, VerdictReached):
+            return ""
+        instants = [record.sent_at for record in event.evidence.records]
+        instants += [reply.received_at for record in event.evidence.records for reply in record.replies]
+        verdicts = event.verdicts if self._shows_verdicts else ()
+        return self._formatter.render(
+            event.evidence, self._utc(min(instants)), self._utc(max(instants)), verdicts
+        )
+
+    def closing(self) -> str:
+        """Nothing: every line is an object of its own."""
+        return ""
+
+    def _utc(self, instant: float) -> datetime:
+        return datetime.fromtimestamp(instant + self._clock_to_utc, UTC)

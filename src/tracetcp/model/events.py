@@ -1,0 +1,78 @@
+"""What an engine tells: events, in display order. Frozen values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from tracetcp.model.hop import Hop, Outcome, ProbeRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tracetcp.model.evidence import Evidence
+    from tracetcp.model.verdict import Verdict
+
+
+class TraceStarted(NamedTuple):
+    """The trace of ``port`` is the next to be shown."""
+
+    port: int
+
+
+class AddressSeen(NamedTuple):
+    """``address`` answered for the first time: told at once, ahead of display order, for name look-ups."""
+
+    address: str
+
+
+class HopFinished(NamedTuple):
+    """A row of the trace of ``port`` is decided. Hops of one port come in ascending TTL, ports in order."""
+
+    port: int
+    hop: Hop
+
+
+class TraceFinished(NamedTuple):
+    """The trace of ``port`` is over; follows its last row.
+
+    ``records`` holds every probe sent for this port in order of sending, controls included.
+    """
+
+    port: int
+    outcome: Outcome
+    records: tuple[ProbeRecord, ...]
+
+
+class PortScanned(NamedTuple):
+    """The one row of a port of a scan is decided: all three events of a trace in one, for speed."""
+
+    port: int
+    hop: Hop
+    records: tuple[ProbeRecord, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """As ``TraceFinished`` has it."""
+        return self.hop.outcome or Outcome.NOT_REACHED
+
+
+class VerdictReached(NamedTuple):
+    """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for."""
+
+    port: int
+    evidence: Evidence
+    verdicts: tuple[Verdict, ...]
+
+
+Event: TypeAlias = TraceStarted | AddressSeen | HopFinished | TraceFinished | PortScanned | VerdictReached
+
+
+def spelled_out(events: Iterable[Event]) -> Iterator[Event]:
+    """``events`` with each ``PortScanned`` as the three events of a trace."""
+    for event in events:
+        if isinstance(event, PortScanned):
+            yield TraceStarted(event.port)
+            yield HopFinished(event.port, event.hop)
+            yield TraceFinished(event.port, event.outcome, event.records)
+        else:
+            yield event

@@ -1,0 +1,32 @@
+"""A probe as the engine orders it, and why it could not be sent. Frozen values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Probe(NamedTuple):
+    """One SYN to be sent.
+
+    ``token`` is the 32-bit identity that the probe carries as its sequence number. ``flow`` is a small
+    number that a prober maps to a source port: probes with equal ``port`` and ``flow`` share a 5-tuple.
+    ``attempt`` counts the probes of one hop from 1; extra looks at a hop go on counting.
+    """
+
+    token: int
+    port: int
+    ttl: int
+    attempt: int
+    flow: int
+
+
+class SendFailure(NamedTuple):
+    """A probe that could not be sent. ``errno`` is the system's; ``permanent`` means the run cannot go on."""
+
+    errno: int
+    reason: str
+    permanent: bool = False
+
+
+FLOWS = 1024
+"""Flows a prober can tell apart; fresh ones are used again after that many."""

@@ -1,0 +1,89 @@
+"""What the network answered to one probe, matched and taken apart. Frozen values."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class ReplyKind(Enum):
+    """What a network answered to one probe."""
+
+    TIME_EXCEEDED = "time exceeded"
+    UNREACHABLE = "unreachable"
+    SYN_ACK = "syn-ack"
+    RST = "rst"
+
+    __hash__ = object.__hash__  # in C: that of Enum is Python, and every reply is looked up by its kind
+
+
+class MplsLabel(NamedTuple):
+    """One entry of an MPLS label stack quoted by a router (RFC 4950, RFC 3032)."""
+
+    label: int
+    traffic_class: int
+    bottom_of_stack: bool
+    ttl: int
+
+
+class Quote(NamedTuple):
+    """Our SYN as the sender of an ICMP error saw it, as far as the quote reaches.
+
+    ``tcp_length`` is the number of TCP bytes quoted (8 at least). Fields past the end of the quote are
+    None. ``changed`` names the fields that differ from what was sent, in the words of
+    ``QUOTE_FIELDS``; the TTL is not among them, since every router changes it.
+    """
+
+    source: str
+    destination: str
+    source_port: int
+    destination_port: int
+    sequence: int
+    ttl: int
+    tos: int
+    ip_id: int | None
+    tcp_length: int
+    mss: int | None
+    options: bytes | None
+    changed: tuple[str, ...]
+
+
+QUOTE_FIELDS = (
+    "source address",
+    "source port",
+    "destination address",
+    "destination port",
+    "sequence number",
+    "ip id",
+    "tos",
+    "mss",
+    "options",
+)
+
+
+class TcpAnswer(NamedTuple):
+    """The traits of a SYN-ACK or RST that tell one TCP stack from another."""
+
+    window: int
+    mss: int | None
+    options: bytes
+
+
+class Reply(NamedTuple):
+    """One answer of the network, already matched to the probe that carried ``token``.
+
+    ``received_at`` is the kernel's receive stamp on the prober's clock. ``reply_ttl`` is the TTL (hop
+    limit) with which the answer arrived, None where the platform does not tell. ICMP answers have
+    ``icmp_type``, ``icmp_code`` and ``quote``; TCP answers have ``answer``.
+    """
+
+    token: int
+    kind: ReplyKind
+    sender: str
+    received_at: float
+    reply_ttl: int | None = None
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+    quote: Quote | None = None
+    labels: tuple[MplsLabel, ...] = ()
+    answer: TcpAnswer | None = None

@@ -1,0 +1,53 @@
+"""A verdict: a conclusion in one sentence, what it rests on, and how sure it is.
+
+Also its lines of text; its JSON object stands in ``formatters.json``. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What is concluded; the values are the words of the JSON output."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    PROXY = "proxy"
+    FORGED = "forged"
+    BLOCKED = "blocked"
+    REJECTED = "rejected"
+    UNREACHABLE = "unreachable"
+    LOOP = "loop"
+    PATH_GOES_ON = "path-goes-on"
+    NO_ANSWER = "no-answer"
+    INCONCLUSIVE = "inconclusive"
+    SILENT_ROUTER = "silent-router"
+    LIMITED_ROUTER = "limited-router"
+    NAT = "nat"
+    MSS_REWRITTEN = "mss-rewritten"
+    OPTIONS_STRIPPED = "options-stripped"
+    OPTIONS_REWRITTEN = "options-rewritten"
+    DSCP_REWRITTEN = "dscp-rewritten"
+    ECN_REWRITTEN = "ecn-rewritten"
+
+
+class Certainty(Enum):
+    """How sure a verdict is."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One conclusion. ``hop`` and ``address`` say where, None where that is no single place."""
+
+    kind: Kind
+    sentence: str
+    certainty: Certainty
+    evidence: tuple[str, ...] = ()
+    hop: int | None = None
+    address: str | None = None

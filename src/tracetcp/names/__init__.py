@@ -1,0 +1,4 @@
+"""Names and origins of addresses, and addresses of names: the hosts file, then DNS.
+
+The only package that knows DNS.
+"""

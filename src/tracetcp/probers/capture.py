@@ -1,0 +1,242 @@
+"""The prober for systems other than Linux: frames through scapy's own sockets (BPF; Npcap on Windows).
+
+scapy knows the interfaces, routes and neighbours of each system and how to open its capture device; the
+packets are ``packets``' own. What comes back is read as a capture reads it, so that this machine's
+firewall has no say, and the kernel answers a SYN-ACK with the RST that closes it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+import time
+from random import SystemRandom
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracetcp.addresses import address
+from tracetcp.errors import FamilyMismatch, NoPermission, NoRoute, ProberError, UsageError
+from tracetcp.model import FLOWS, SendFailure
+from tracetcp.probers.prober import Prober
+from tracetcp.wire.codec import open_codec
+from tracetcp.wire.templates import load_scapy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scapy.packet import Packet
+    from scapy.supersocket import SuperSocket
+
+    from tracetcp.config import TraceConfig
+    from tracetcp.model import Probe, Reply
+
+SOURCE_PORTS = range(10_000, 49_152 - FLOWS)
+"""Where the block of source ports may start: above those that servers like, below those that these systems
+give to programs (RFC 6335: 49152 and up)."""
+MTU = 1500
+WAKE_INTERVAL = 0.05
+"""Seconds between looks at what ``wake_on`` was given: no call waits for a capture and a pipe on Windows."""
+NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - scapy's words for no address
+
+
+class ScapyProber(Prober):
+    """A ``runner.Prober`` on scapy's layer 3 socket, for one destination.
+
+    Raises ``NoPermission`` where the capture device is refused, ``ProberError`` where it is missing,
+    ``NoRoute``, ``UsageError`` for an interface that is not there, and ``FamilyMismatch``.
+    """
+
+    kind = "scapy"
+    capacity = 256
+    """Answers that fit in a BPF buffer of 32 kB."""
+
+    def __init__(self, config: TraceConfig, destination: str) -> None:
+        bare, _, zone = destination.partition("%")
+        self._family = 6 if ":" in bare else 4
+        self._zone = zone
+        self.destination = destination
+        _prepare_scapy(self._family)
+        device, self.source = _find_way(config, bare, zone)
+        self._socket = _open_socket(device, bare)
+        self._emptied_at = time.monotonic()
+        self._has_wakers = False
+        self._codec = open_codec(self.source, destination, SystemRandom().choice(SOURCE_PORTS), mtu=MTU)
+
+    def clock(self) -> float:
+        """See ``runner.Prober``."""
+        return time.monotonic()
+
+    def send(self, probe: Probe) -> float | SendFailure:
+        """See ``runner.Prober``. The first probe waits for the neighbour's link-layer address."""
+        from scapy.layers import inet, inet6
+
+        layer = inet6.IPv6 if self._family == 6 else inet.IP
+        packet = layer(self._codec.encode(probe))
+        sent_at = time.monotonic()
+        try:
+            self._socket.send(packet)
+        except OSError as error:
+            number = error.errno or 0
+            return SendFailure(number, os.strerror(number) if number else str(error))
+        return sent_at
+
+    def receive(self, until: float) -> Sequence[Reply]:
+        """See ``runner.Prober``. Also returns every ``WAKE_INTERVAL`` when there is something to wake on."""
+        replies: list[Reply] = []
+        if self._has_wakers:
+            until = min(until, time.monotonic() + WAKE_INTERVAL)
+        while True:
+            wait = max(0.0, until - time.monotonic())
+            self._socket.select([self._socket], wait)
+            self._drain(replies)
+            if replies or time.monotonic() >= until:
+                return replies
+
+    def wake_on(self, file_descriptor: int) -> None:  # noqa: ARG002 - looked at by its owner
+        """See ``runner.Prober``."""
+        self._has_wakers = True
+
+    def close(self) -> None:
+        """See ``runner.Prober``."""
+        self._socket.close()
+
+    def _drain(self, replies: list[Reply]) -> None:
+        """Add the replies among all that was captured."""
+        while self._socket.select([self._socket], 0):
+            layer, data, stamp = self._socket.recv_raw()
+            if layer is None or data is None:
+                break
+            reply = self._decode(layer(data), self._instant(stamp))
+            if reply is not None:
+                replies.append(reply)
+        self._emptied_at = time.monotonic()
+
+    def _instant(self, stamp: float | None) -> float:
+        """``stamp`` (wall clock) on our clock; now, unless it lies between the last look and now."""
+        now = time.monotonic()
+        captured_at = now if stamp is None else float(stamp) - (time.time() - now)
+        return captured_at if self._emptied_at <= captured_at <= now else now
+
+    def _decode(self, frame: Packet, received_at: float) -> Reply | None:
+        from scapy.layers import inet, inet6
+
+        packet = frame.getlayer(inet6.IPv6 if self._family == 6 else inet.IP)
+        if packet is None:
+            return None
+        data: bytes = packet.original
+        if self._codec.family == 4:
+            return self._codec.decode(data, received_at)
+        length = int.from_bytes(data[4:6], "big")
+        sender = address(data[8:24])
+        if self._zone and ipaddress.ip_address(sender).is_link_local:
+            sender = f"{sender}%{self._zone}"
+        return self._codec.decode(data[6], data[40 : 40 + length], sender, data[7], received_at)
+
+
+class _Way(NamedTuple):
+    """The scapy name of the interface that probes leave by, and their source address."""
+
+    device: str
+    source: str
+
+
+def _prepare_scapy(family: int) -> None:
+    """Import scapy and have it look at this machine's interfaces and routes."""
+    load_scapy(family)
+    import scapy.layers.inet6
+    import scapy.layers.l2  # noqa: F401 - the frames of captures
+    from scapy.config import conf
+
+    if sys.platform == "win32" and not conf.use_pcap:
+        raise ProberError(
+            "probing on Windows needs Npcap, which is not installed: get it from https://npcap.com"
+        )
+    conf.verb = 0
+    conf.ifaces.reload()
+    (conf.route6 if family == 6 else conf.route).resync()
+
+
+def _find_way(config: TraceConfig, destination: str, zone: str) -> _Way:
+    """The way to ``destination``; what ``-g``, ``-i`` or a scope say goes into scapy's own routing table."""
+    from scapy.config import conf
+
+    family = 6 if ":" in destination else 4
+    if config.gateway is not None and (":" in config.gateway) != (family == 6):
+        raise FamilyMismatch(
+            f"gateway {config.gateway} is not of the target's family: give an IPv{family} address"
+        )
+    chosen = _chosen_interface(config.interface, family)
+    next_hop = (config.gateway or destination).partition("%")[0]
+    table = conf.route6 if family == 6 else conf.route
+    device, source, via = table.route(next_hop, dev=chosen.device or zone or None, verbose=0)
+    if source in NOWHERE:
+        raise NoRoute(f"no route to {next_hop}: check the interface, its addresses and the routing table")
+    if config.gateway or config.interface or zone:
+        _pin(destination, device, config.gateway or via)
+    return _Way(device, chosen.source or source)
+
+
+def _chosen_interface(wanted: str | None, family: int) -> _Way:
+    """The interface that ``-i`` names, or the one that has its address; empty words for what is left open."""
+    from scapy.config import conf
+
+    if wanted is None:
+        return _Way("", "")
+    try:
+        own = ipaddress.ip_address(wanted)
+    except ValueError:
+        try:
+            return _Way(conf.ifaces.dev_from_name(wanted).network_name, "")
+        except ValueError:
+            known = ", ".join(sorted(interface.name for interface in conf.ifaces.values()))
+            raise UsageError(
+                f"there is no interface {wanted}: use one of {known}, or a local address"
+            ) from None
+    if own.version != family:
+        raise FamilyMismatch(
+            f"interface address {wanted} is IPv{own.version} but the target's is IPv{family}: "
+            f"give an IPv{family} address of this machine or use -{own.version}"
+        )
+    for interface in conf.ifaces.values():
+        if str(own) in interface.ips[family]:
+            return _Way(interface.network_name, str(own))
+    raise UsageError(f"no interface has the address {wanted}: give one that this machine has")
+
+
+def _pin(destination: str, device: str, gateway: str) -> None:
+    """Have scapy send to ``destination`` by ``device`` through ``gateway``, which may be nowhere."""
+    from scapy.config import conf
+
+    via = gateway.partition("%")[0]
+    if ":" in destination:
+        conf.route6.add(dst=f"{destination}/128", gw=via, dev=device)
+    else:
+        conf.route.add(host=destination, gw=via, dev=device)
+
+
+def _open_socket(device: str, destination: str) -> SuperSocket:
+    """A layer 3 socket of scapy's on ``device``, never promiscuous, for possible answers only."""
+    from scapy.config import conf
+    from scapy.error import Scapy_Exception
+
+    answers = "icmp6" if ":" in destination else "icmp"
+    try:
+        # Refused, the layer 3 socket of libpcap writes a traceback; that of layer 2 fails quietly.
+        conf.L2socket(iface=device, promisc=False, nofilter=1).close()
+        opened: SuperSocket = conf.L3socket(
+            iface=device, promisc=False, filter=f"{answers} or (tcp and src host {destination})"
+        )
+    except (OSError, RuntimeError, Scapy_Exception) as error:
+        said = " ".join(str(error).split())
+        if "permi" in said.lower():
+            raise NoPermission(
+                f"the system refuses to capture packets on {device} ({said}): {_remedy()}"
+            ) from error
+        raise ProberError(f"packets cannot be captured on {device} ({said}): {_remedy()}") from error
+    return opened
+
+
+def _remedy() -> str:
+    if sys.platform == "win32":
+        return "install Npcap from https://npcap.com and run tracetcp as administrator"
+    return "run tracetcp with sudo, or grant this user read and write access to /dev/bpf*"

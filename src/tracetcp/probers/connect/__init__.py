@@ -1,0 +1,1 @@
+"""The prober that needs no privilege: every probe is a TCP socket that connects (Linux)."""

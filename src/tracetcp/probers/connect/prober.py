@@ -1,0 +1,250 @@
+"""The prober that needs no privilege: every probe is a TCP socket that connects (Linux).
+
+A socket with the probe's TTL connects; the kernel sends the SYN and matches what comes back to the socket.
+An ICMP error waits in its error queue, a SYN-ACK makes it writable, a RST refuses the connection. What
+differs from raw sockets:
+
+1. Sequence numbers are the kernel's: a reply gets its probe's token by the socket it came to.
+2. Two sockets cannot share a 5-tuple, and waiting for one probe before the next would make a trace as slow
+   as all its hops together. So every probe has a flow of its own: where routers share load, a column is not
+   one path. The kernel picks the source port at connect(), clear of every connection.
+3. Each socket sends one SYN (see ``single_syn``) and is open for the whole timeout. Where a retransmission
+   cannot be kept back, it is closed before that, after 0.9 s; a later answer is lost.
+4. A local firewall that drops our SYN is not told apart from silence: connect() does not say.
+5. An error's quoted IP header and a TCP answer's TTL, window and options stay with the kernel, and the
+   instant of a RST is when this process hears of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracetcp.errors import ProberError
+from tracetcp.model import Reply, ReplyKind, SendFailure
+from tracetcp.probers.connect.descriptors import room_for
+from tracetcp.probers.connect.errqueue import QueuedError, queue_errors, take_error
+from tracetcp.probers.connect.single_syn import ONE_SYN, find_silencer, is_still_here
+from tracetcp.probers.prober import Prober
+from tracetcp.probers.routes import SO_BINDTODEVICE, find_route
+from tracetcp.probers.stamps import SO_TIMESTAMPNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tracetcp.config import TraceConfig
+    from tracetcp.model import Probe
+
+LARGEST_CAPACITY = 4096
+"""As many probes as a scan ever has in flight; each costs a descriptor and some 3 kB of the kernel's."""
+IP_BIND_ADDRESS_NO_PORT = 24
+TCP_SYNCNT = 7
+TCP_INFO = 11
+TRIES = 8
+"""Unanswered SYNs for which the kernel keeps a socket: two minutes, more than the longest timeout."""
+RESET = struct.pack("@ii", 1, 0)
+"""SO_LINGER for no time at all: close() sends RST."""
+TRANSIENT = {
+    errno.EMFILE: "this process has no file descriptor left",
+    errno.ENFILE: "this machine has no file descriptor left",
+    errno.EADDRNOTAVAIL: "no source port is free, or the source address is gone",
+    errno.EAGAIN: "no source port is free",
+    errno.ENOBUFS: "the kernel is short of buffers",
+    errno.ENOMEM: "the kernel is short of memory",
+    errno.EPERM: "a local firewall refuses the connection",
+}
+"""Why one probe may fail while the next may pass; any other failure will not go away."""
+WAS_CONNECTED = (errno.ECONNRESET, errno.EPIPE)
+"""A peer that answered SYN-ACK and sent RST before we looked."""
+
+_ROUND_TRIP = struct.Struct("@68xI")
+"""struct tcp_info as far as tcpi_rtt, in microseconds; 0 where the kernel did not measure."""
+
+
+class _Flight(NamedTuple):
+    """A socket that waits for the answer to its SYN."""
+
+    connecting: socket.socket
+    token: int
+    sent_at: float
+    closes_at: float
+
+
+class ConnectProber(Prober):
+    """A ``runner.Prober`` of connecting sockets, for one destination.
+
+    Raises ``ProberError`` for a gateway, and what ``find_route`` raises.
+    """
+
+    kind = "connect"
+
+    def __init__(self, config: TraceConfig, destination: str) -> None:
+        if config.gateway is not None:
+            raise ProberError(
+                f"gateway {config.gateway} cannot be used without raw sockets: "
+                "run tracetcp as root or with CAP_NET_RAW, or let the routing table choose the gateway"
+            )
+        self._route = find_route(destination, config.interface)
+        self.destination, self.source = self._route.destination, self._route.source
+        self._silencer = find_silencer(self._route)
+        self._timeout = config.timeout
+        self._lifetime = config.timeout if self._silencer else min(config.timeout, ONE_SYN)
+        self.capacity = room_for(LARGEST_CAPACITY)
+        self._flights: dict[int, _Flight] = {}
+        self._epoll = select.epoll()
+        # Stamping is switched on for the machine with the first socket that asks, a moment later: ask now.
+        self._stamping = socket.socket(self._route.socket_family, socket.SOCK_DGRAM)
+        self._stamping.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
+    def clock(self) -> float:
+        """See ``runner.Prober``."""
+        return time.monotonic()
+
+    def send(self, probe: Probe) -> float | SendFailure:
+        """See ``runner.Prober``. With ``capacity`` sockets open, the oldest is closed."""
+        if len(self._flights) >= self.capacity:
+            self._drop(next(iter(self._flights)))
+        try:
+            connecting = self._open(probe.ttl)
+        except OSError as error:
+            return _failure(error.errno)
+        host, _, *scope = self._route.destination_address
+        sent_at = time.monotonic()
+        result = connecting.connect_ex((host, probe.port, *scope))
+        if result not in (0, errno.EINPROGRESS):
+            connecting.close()
+            return _failure(result)
+        if self._silencer is not None:
+            self._silencer.silence(connecting)
+        flight = _Flight(connecting, probe.token, sent_at, sent_at + self._lifetime)
+        self._flights[connecting.fileno()] = flight
+        self._epoll.register(connecting, select.EPOLLIN | select.EPOLLOUT)
+        return sent_at
+
+    def _open(self, ttl: int) -> socket.socket:
+        """A socket that is ready to connect; raises ``OSError``."""
+        route = self._route
+        opened = socket.socket(route.socket_family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            if route.family == 6:
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+            else:
+                opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+            queue_errors(opened)
+            opened.setsockopt(socket.IPPROTO_TCP, TCP_SYNCNT, TRIES)
+            if route.device is not None:
+                opened.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(route.device) + b"\0")
+            opened.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            opened.bind(route.source_at(0))
+        except OSError:
+            opened.close()
+            raise
+        return opened
+
+    def receive(self, until: float) -> Sequence[Reply]:
+        """See ``runner.Prober``."""
+        replies: list[Reply] = []
+        while True:
+            wait = min(until, self._closes_next_at()) - time.monotonic()
+            is_woken = False
+            for number, events in self._epoll.poll(max(0.0, wait)):
+                flight = self._flights.get(number)
+                if flight is None:
+                    is_woken = True
+                else:
+                    replies.extend(self._replies(flight, events))
+                    self._drop(number)
+            now = time.monotonic()
+            self._close_overdue(now)
+            if replies or is_woken or now >= until:
+                return replies
+
+    def wake_on(self, file_descriptor: int) -> None:
+        """See ``runner.Prober``."""
+        self._epoll.register(file_descriptor, select.EPOLLIN)
+
+    def close(self) -> None:
+        """See ``runner.Prober``. Connections are reset, pending ones forgotten."""
+        for number in list(self._flights):
+            self._drop(number)
+        self._stamping.close()
+        self._epoll.close()
+
+    def _replies(self, flight: _Flight, events: int) -> Iterator[Reply]:
+        """What the network answered. Errors first: some of their codes also refuse the connection."""
+        now = time.monotonic()
+        has_error = False
+        while (error := take_error(flight.connecting)) is not None:
+            has_error = True
+            if error.kind is not None:
+                yield _icmp_reply(flight, error, error.kind, now)
+        if events & select.EPOLLOUT and not events & select.EPOLLHUP:
+            yield self._tcp_reply(flight, ReplyKind.SYN_ACK, _answered_at(flight, now))
+        elif not has_error:
+            result = flight.connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if result == errno.ECONNREFUSED:
+                yield self._tcp_reply(flight, ReplyKind.RST, now)
+            elif result in WAS_CONNECTED:
+                yield self._tcp_reply(flight, ReplyKind.SYN_ACK, now)
+
+    def _tcp_reply(self, flight: _Flight, kind: ReplyKind, received_at: float) -> Reply:
+        return Reply(flight.token, kind, self.destination, received_at)
+
+    def _closes_next_at(self) -> float:
+        """When the first socket must be closed: they are open equally long."""
+        return next(iter(self._flights.values())).closes_at if self._flights else float("inf")
+
+    def _close_overdue(self, now: float) -> None:
+        """Close what has waited long enough; a SYN that never left is granted the whole timeout."""
+        while self._closes_next_at() <= now:
+            number, flight = next(iter(self._flights.items()))
+            if now < flight.sent_at + self._timeout and is_still_here(flight.connecting):
+                del self._flights[number]
+                self._flights[number] = flight._replace(closes_at=now + self._lifetime)
+            else:
+                self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        """Close a socket; with a connection, the peer gets a RST."""
+        connecting = self._flights.pop(number).connecting
+        if self._silencer is not None:
+            self._silencer.unsilence(connecting)
+        connecting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        connecting.close()
+
+
+def _icmp_reply(flight: _Flight, error: QueuedError, kind: ReplyKind, now: float) -> Reply:
+    return Reply(
+        flight.token,
+        kind,
+        error.sender,
+        _instant(error.stamp, flight.sent_at, now),
+        error.reply_ttl,
+        error.icmp_type,
+        error.icmp_code,
+        labels=error.labels,
+    )
+
+
+def _instant(stamp: float, sent_at: float, now: float) -> float:
+    """``stamp`` on our clock, ``now`` for one before the probe or yet to come: the wall clock was set."""
+    received_at = stamp - (time.time() - time.monotonic())
+    return received_at if sent_at <= received_at <= now else now
+
+
+def _answered_at(flight: _Flight, now: float) -> float:
+    """When the SYN-ACK came, by the kernel's measurement of the handshake if there is one."""
+    info = flight.connecting.getsockopt(socket.IPPROTO_TCP, TCP_INFO, _ROUND_TRIP.size)
+    (microseconds,) = _ROUND_TRIP.unpack(info)
+    return min(now, flight.sent_at + microseconds * 1e-6) if microseconds else now
+
+
+def _failure(number: int | None) -> SendFailure:
+    number = number or 0
+    reason = TRANSIENT.get(number)
+    return SendFailure(number, reason or os.strerror(number), permanent=reason is None)

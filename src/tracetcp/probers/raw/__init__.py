@@ -1,0 +1,1 @@
+"""The raw prober: SYNs through an IP raw socket (Linux)."""

@@ -1,0 +1,85 @@
+"""Socket filters in classic BPF, written by hand: no libpcap to load, no compiler to run.
+
+A raw socket gets a copy of every packet of its protocol that reaches this machine. These programs let
+only possible replies into its queue; what passes is still checked by the codec.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+from typing import NamedTuple
+
+from tracetcp.wire.protocols import ICMP_ERRORS, TCP
+
+SO_ATTACH_FILTER = 26
+
+LOAD_WORD, LOAD_HALF, LOAD_BYTE = 0x20, 0x28, 0x30
+LOAD_HALF_AT_X, LOAD_BYTE_AT_X = 0x48, 0x50
+X_FROM_IP_HEADER_LENGTH = 0xB1
+JUMP_EQUAL, JUMP_GREATER, JUMP_AT_LEAST = 0x15, 0x25, 0x35
+RETURN = 0x06
+NETWORK_HEADER = 0xFFF00000
+"""Offsets from here count from the IP header (SKF_NET_OFF), also where the socket does not show it."""
+WHOLE, NOTHING = 0xFFFF, 0
+
+SYN_ACK, RST, RST_ACK = 0x12, 0x04, 0x14
+
+
+class Test(NamedTuple):
+    """Load something, then go on if it is one of ``values`` (or in the ``span``), else drop the packet."""
+
+    load: tuple[int, int]
+    values: tuple[int, ...] = ()
+    span: range | None = None
+
+
+def tcp_answers(destination: bytes, source_ports: range) -> bytes:
+    """Passes SYN-ACK and RST from ``destination`` (packed address) to ``source_ports``."""
+    is_ipv4 = len(destination) == 4
+    words = struct.unpack(f"!{len(destination) // 4}I", destination)
+    sender_at = NETWORK_HEADER + (12 if is_ipv4 else 8)
+    tests = [Test((LOAD_WORD, sender_at + 4 * i), (word,)) for i, word in enumerate(words)]
+    half, byte = (LOAD_HALF_AT_X, LOAD_BYTE_AT_X) if is_ipv4 else (LOAD_HALF, LOAD_BYTE)
+    tests += [Test((half, 2), span=source_ports), Test((byte, 13), (SYN_ACK, RST, RST_ACK))]
+    return _program(tests, is_ipv4)
+
+
+def icmp_errors(family: int) -> bytes:
+    """Passes ICMP (``family`` 4) or ICMPv6 (6) Time Exceeded and Unreachable that quote TCP."""
+    if family == 4:
+        return _program(
+            [Test((LOAD_BYTE_AT_X, 0), tuple(ICMP_ERRORS[4])), Test((LOAD_BYTE_AT_X, 8 + 9), (TCP,))], True
+        )
+    return _program([Test((LOAD_BYTE, 0), tuple(ICMP_ERRORS[6])), Test((LOAD_BYTE, 8 + 6), (TCP,))], False)
+
+
+def attach(to: socket.socket, program: bytes) -> None:
+    """Let ``to`` queue only what ``program`` passes."""
+    code = ctypes.create_string_buffer(program, len(program))
+    to.setsockopt(
+        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    )
+
+
+def _program(tests: list[Test], has_ip_header: bool) -> bytes:
+    """``tests`` in order, each dropping at once what fails it. Jumps count the instructions skipped."""
+    code = [_instruction(X_FROM_IP_HEADER_LENGTH, 0)] if has_ip_header else []
+    for test in tests:
+        code.append(_instruction(*test.load))
+        if test.span is not None:
+            code += [_instruction(JUMP_AT_LEAST, test.span.start, 0, 1)]
+            code += [_instruction(JUMP_GREATER, test.span.stop - 1, 0, 1)]
+        else:
+            last = len(test.values) - 1
+            code += [_instruction(JUMP_EQUAL, v, last - i + 1) for i, v in enumerate(test.values)]
+        code.append(_instruction(RETURN, NOTHING))
+    return b"".join([*code, _instruction(RETURN, WHOLE)])
+
+
+def _instruction(operation: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    return struct.pack("@HBBI", operation, if_true, if_false, operand)
+
+
+NOTHING_PASSES = _instruction(RETURN, NOTHING)

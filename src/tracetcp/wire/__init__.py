@@ -1,0 +1,1 @@
+"""Probe to bytes and bytes to reply: packet templates, matching, captures. Knows no socket and no clock."""

@@ -1,0 +1,72 @@
+"""The packets that scapy builds, one a trace: every probe is such a template with a few fields filled in."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tracetcp.wire.scapy_start import without_tables
+
+if TYPE_CHECKING:
+    from scapy.packet import Packet
+
+WINDOW = 64_240
+"""The receive window of a SYN from Linux or Windows; IPv6 probes add their TTL to it."""
+
+
+def load_scapy(family: int) -> None:
+    """Import the layers that build probes of ``family``, without scapy's tables, routes and interfaces.
+
+    They cost a quarter of a second and no probe needs them; ``-g`` loads routes and interfaces itself.
+    """
+    with without_tables():
+        from scapy.config import conf
+
+        conf.logLevel = logging.CRITICAL  # its warnings would go to standard error, past the application
+        saved = conf.route_autoload, conf.route6_autoload, conf.ipv6_enabled
+        conf.route_autoload = conf.route6_autoload = False
+        conf.ipv6_enabled = family == 6
+        import scapy.interfaces
+
+        conf.ifaces.reload = lambda: None  # type: ignore[method-assign]
+        try:
+            import scapy.layers.inet
+
+            if family == 6:
+                import scapy.layers.inet6  # noqa: F401 - loaded here, while the stand-ins are there
+        finally:
+            del conf.ifaces.reload
+            conf.route_autoload, conf.route6_autoload, conf.ipv6_enabled = saved
+
+
+def ipv4_template(source: str, destination: str, mtu: int) -> bytes:
+    """A SYN over IPv4 as bytes, with every field that a probe fills in set to 0; ``mtu`` gives its MSS."""
+    load_scapy(4)
+    from scapy.layers.inet import IP
+
+    header = IP(src=source, dst=destination, flags="DF", id=0, ttl=0, chksum=0)
+    return bytes(header / _syn(mtu - 40))
+
+
+def ipv6_template(source: str, destination: str, mtu: int) -> bytes:
+    """The same over IPv6."""
+    load_scapy(6)
+    from scapy.layers.inet6 import IPv6
+
+    header = IPv6(src=source.partition("%")[0], dst=destination.partition("%")[0], hlim=0, fl=0)
+    return bytes(header / _syn(mtu - 60))
+
+
+def _syn(mss: int) -> Packet:
+    """A SYN as today's stacks send it, with every field that a probe fills in set to 0."""
+    from scapy.layers import inet
+
+    options = [
+        ("MSS", min(mss, 0xFFFF)),
+        ("NOP", None),
+        ("WScale", 8),
+        ("NOP", None),
+        ("NOP", None),
+        ("SAckOK", b""),
+    ]
+    return inet.TCP(sport=0, dport=0, seq=0, flags="S", window=WINDOW, chksum=0, options=options)
