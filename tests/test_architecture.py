@@ -45,7 +45,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "probers",
         "runner",
         "wire",
-    ),  # fmt: skip
+    ),
     "__main__": ("app",),
 }
 """What each layer may import besides itself: a layer, or a single module of one. Lower layers come first, and
