@@ -181,17 +181,20 @@ def _open_lookups(display: Display, stack: ExitStack) -> list[AddressLookup]:
 def _open_engine(invocation: Invocation, prober: Prober, texts: Sequence[Mapping[str, str]]) -> Engine:
     """The engine, with an ``Explaining`` round it where verdicts or evidence are wanted."""
     from tracetcp.engine import open_engine
+    from tracetcp.engine.run_state import RunState
+
+    state = RunState(os.urandom(SECRET_BYTES))
 
     def fresh(config: TraceConfig) -> Engine:
-        return open_engine(config, os.urandom(SECRET_BYTES), prober.capacity)
+        return open_engine(config, state, prober.capacity)
 
     config, display = invocation.config, invocation.display
     if not (display.explain or display.json):
         return fresh(config)
-    from tracetcp.explain.explaining import Explaining
+    from tracetcp.explain.explaining import ExplainingEngine
 
     names = {} if display.numeric else texts[0]
-    return Explaining(fresh(config), config, prober.destination, fresh, names, may_probe=display.explain)
+    return ExplainingEngine(config, prober.destination, fresh, state.tokens, names, may_probe=display.explain)
 
 
 def _open_presenter(invocation: Invocation, prober: Prober, texts: Sequence[Mapping[str, str]]) -> Presenter:
