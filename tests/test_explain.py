@@ -18,7 +18,7 @@ from tracetcp.explain.controls import MOST_SEARCHED, UNPACED_SEARCH_PINGS
 from tracetcp.explain.explaining import ExplainingEngine
 from tracetcp.formatters.display import Display
 from tracetcp.formatters.presenter import JsonPresenter, TextPresenter
-from tracetcp.model import HopFinished, SendFailure, TraceFinished, VerdictReached
+from tracetcp.model import HopFinished, Reply, ReplyKind, SendFailure, TraceFinished, VerdictReached
 from tracetcp.model.verdict import Kind
 from tracetcp.runner import run
 
@@ -142,6 +142,14 @@ def test_a_control_that_cannot_be_sent_leaves_the_verdict_without_it() -> None:
     events = [event for batch in run(engine, prober) for event in batch]
     assert isinstance(events[-1], VerdictReached)
     assert events[-1].verdicts[0].kind.value == "no-answer"
+
+
+def test_a_reply_to_a_token_that_no_engine_drew_is_ignored() -> None:
+    state = RunState(SECRET)
+    config = TraceConfig(host="target")
+    engine = ExplainingEngine(config, "10.9.9.9", lambda each: open_engine(each, state), state.tokens, {})
+    engine.receive(Reply(7, ReplyKind.SYN_ACK, "10.9.9.9", 0.0))
+    assert engine.events() == []
 
 
 ONE_HOP: dict[str, Any] = {"start_hop": 5, "max_hops": 1, "pings": 1, "timeout": 0.5}

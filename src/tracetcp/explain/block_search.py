@@ -58,8 +58,7 @@ class BlockSearch:
 
     def go_on(self) -> None:
         """Take what the engine has decided; ask the next TTL when it is done with this one."""
-        if self.engine is None:
-            return
+        assert self.engine is not None, "a search that is done has nothing to go on with"
         for event in spelled_out(self.engine.events()):
             if isinstance(event, TraceFinished):
                 self.records[event.port] += event.records

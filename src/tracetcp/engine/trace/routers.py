@@ -43,10 +43,9 @@ class Router:
         """Where it said that a TTL ran out, ascending."""
 
     def is_expected_at(self, ttl: int) -> bool:
-        """Whether ``ttl`` continues the steps at which it answered."""
-        if len(self.ttls) < 2 or ttl <= self.ttls[-1]:
-            return False
-        return (ttl - self.ttls[-1]) % (self.ttls[-1] - self.ttls[-2]) == 0
+        """Whether ``ttl`` continues the steps at which it answered; for one that answered at two TTLs."""
+        before, last = self.ttls[-2:]
+        return ttl > last and (ttl - last) % (last - before) == 0
 
 
 class RetryUnderWay(Protocol):
