@@ -6,6 +6,11 @@ absent has the default in brackets. Errors say which table is wrong and what may
 
 Top level
     title               what the scenario shows
+    command ["TARGET"]  the program's command line: options, ports behind TARGET, which is the destination's
+                        address, as in "-p 1 -r 130 140 TARGET" or "TARGET:25,80"
+    expect              list of the rows that the command shows of this network (``expectation`` has the
+                        notation); over IPv6 each address is the one that the same place has there
+    expect6             the rows over IPv6 where they are others
     seed [0]            of all chance: equal seeds and equal SYNs give equal networks
     loss_out [0], loss_back [0], loss      chance of a packet to be lost on its way out, back, both
     client ["198.18.0.2"], client6 ["2001:db8:ffff::2"]     where the probing program lives
@@ -253,6 +258,9 @@ class Scenario:
     """A network. ``table`` is what it was read from, to be handed to another process."""
 
     title: str
+    command: str
+    expect: tuple[object, ...]
+    expect6: tuple[object, ...]
     seed: int
     loss_out: float
     loss_back: float
@@ -290,6 +298,9 @@ def _read_scenario(table: Table) -> Scenario:
     destination = _read_destination(table.table("destination") or Table({}, table.where), addresses, route)
     scenario = Scenario(
         title=table.text("title"),
+        command=table.text("command", "TARGET"),
+        expect=tuple(table.several("expect")),
+        expect6=tuple(table.several("expect6")),
         seed=table.whole("seed", 0, 0, 2**63),
         loss_out=loss_out,
         loss_back=loss_back,
