@@ -1,4 +1,4 @@
-"""Reads the rows out of the program's own output, verbose or condensed, and writes them as ``expect`` does."""
+"""Reads the rows out of the program's own output, verbose or condensed, and writes them as in ``expect``."""
 
 from __future__ import annotations
 
