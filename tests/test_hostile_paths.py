@@ -18,6 +18,7 @@ from internet.scenario import SCENARIOS
 from tracetcp.icmp_words import icmp_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from internet.lab import SimulatedInternet
@@ -39,11 +40,11 @@ WAITING = {
 """Scenarios that take seconds of waiting: IPv4 alone waits here, the virtual clock runs both families."""
 
 
-def run(net: SimulatedInternet, family: int = 4, option: str = "-n") -> Finished:
+def run(net: SimulatedInternet, family: int = 4, options: Sequence[str] = ("-n",)) -> Finished:
     """The scenario's own command, whose rows must be those that the scenario expects."""
     expected = expectation(net.scenario, family)
     words = arguments(net.scenario.command, net.scenario.destination.addresses[family])
-    finished = net.tracetcp(option, *words, timeout=50)
+    finished = net.tracetcp(*options, *words, timeout=50)
     assert finished.err == ""
     rows = printed_rows(finished.out, expected.config)
     assert rows == expected.fitted(rows, has_real_time=True)
@@ -124,5 +125,5 @@ def test_hostile_names_reach_the_terminal_as_plain_words() -> None:
 def test_slow_names_delay_a_trace_by_a_second_once() -> None:
     with simulated(load("slow-dns")) as net:
         numeric = run(net)
-        named = run(net, option="-4")
+        named = run(net, options=())
     assert named.seconds < numeric.seconds + 2.5
