@@ -131,12 +131,13 @@ def test_a_destination_that_answers_one_syn_of_a_flow_is_found_at_its_own_distan
     assert re.fullmatch(r"2 [34]0 open", report.lines()[1])
 
 
-def test_a_stateful_firewall_that_loses_answers_does_not_hide_a_closed_port() -> None:
+@pytest.mark.parametrize("seed", [1, 14, 18])
+def test_a_stateful_firewall_that_loses_answers_does_not_hide_a_closed_port(seed: int) -> None:
     """The tracked SYN of the flow is one whose answer got lost: every RST to another is invalid."""
-    path = network("1 2 3 4 | rtt 5", hop_1={"conntrack": True}, destination={"loss_back": 0.5}, seed=3)
+    path = network("1 2 3 4 | rtt 5", hop_1={"conntrack": True}, destination={"loss_back": 0.2}, seed=seed)
     report = trace(path, config(ports=(81,)))
     first = [record for record in report.finished[0].records if record.probe.flow == 0]
-    assert not any(record.replies for record in first if record.probe.ttl > 4)
+    assert not any(record.replies for record in first if record.probe.ttl > 4), "another seed shows it"
     assert report.lines()[-1].startswith("5 ")
     assert report.lines()[-1].endswith("closed")
     assert report.sent_beyond(4) <= 20
