@@ -32,7 +32,7 @@ from tracetcp.cli import Invocation, parse
 from tracetcp.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from internet.scenario import Scenario
     from tracetcp.config import TraceConfig
@@ -105,7 +105,7 @@ def expectation(scenario: Scenario, family: int) -> Expectation:
         raise ScenarioError(f"{scenario.title!r} has no expect: state the rows of this network")
     config = read_command(scenario.command, scenario.destination.addresses[family]).config
     mates = _mates(scenario) if family == 6 else {}
-    return Expectation(config, [_spelled_out(choice, config.ports, mates) for choice in _choices(rows)])
+    return Expectation(config, [_spelled_out(choice, config.ports, mates) for choice in rows])
 
 
 def arguments(command: str, address: str) -> list[str]:
@@ -122,6 +122,18 @@ def read_command(command: str, address: str) -> Invocation:
     if not isinstance(invocation, Invocation):
         raise ScenarioError(f"command {command!r} traces nothing")
     return invocation
+
+
+def read_rows(rows: Sequence[object]) -> tuple[tuple[Row, ...], ...]:
+    """Every list of rows that may come out of an ``expect``, none for an empty one.
+
+    Raises ``ScenarioError`` for what is no row.
+    """
+    options = [row if isinstance(row, list) else [[row]] for row in rows]
+    spelled = [[each if isinstance(each, list) else [each] for each in option] for option in options]
+    return tuple(
+        tuple(read_row(row) for part in picked for row in part) for picked in product(*spelled) if picked
+    )
 
 
 def read_row(text: object) -> Row:
@@ -141,14 +153,6 @@ def read_row(text: object) -> Row:
 def line_of(port: int, row: str, ports: Sequence[int]) -> str:
     """``row`` of ``port`` as it stands in a report on ``ports``: the port in front if there are several."""
     return row if len(ports) == 1 else f"{port}: {row}"
-
-
-def _choices(rows: Sequence[object]) -> Iterable[list[Row]]:
-    """Every list of rows that may come out."""
-    options = [row if isinstance(row, list) else [[row]] for row in rows]
-    spelled = [[each if isinstance(each, list) else [each] for each in option] for option in options]
-    for picked in product(*spelled):
-        yield [read_row(row) for part in picked for row in part]
 
 
 def _mates(scenario: Scenario) -> dict[str, str]:

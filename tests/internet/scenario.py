@@ -94,11 +94,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from internet.expectation import read_rows
 from internet.tables import EVERY_PORT, ScenarioError, Table, Values
 from tracetcp.model import MplsLabel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from internet.expectation import Row
 
 DESTINATION = {4: "203.0.113.80", 6: "2001:db8::80"}
 CLIENT = {4: "198.18.0.2", 6: "2001:db8:ffff::2"}
@@ -259,8 +262,8 @@ class Scenario:
 
     title: str
     command: str
-    expect: tuple[object, ...]
-    expect6: tuple[object, ...]
+    expect: tuple[tuple[Row, ...], ...]
+    expect6: tuple[tuple[Row, ...], ...]
     seed: int
     loss_out: float
     loss_back: float
@@ -299,8 +302,8 @@ def _read_scenario(table: Table) -> Scenario:
     scenario = Scenario(
         title=table.text("title"),
         command=table.text("command", "TARGET"),
-        expect=tuple(table.several("expect")),
-        expect6=tuple(table.several("expect6")),
+        expect=read_rows(table.several("expect")),
+        expect6=read_rows(table.several("expect6")),
         seed=table.whole("seed", 0, 0, 2**63),
         loss_out=loss_out,
         loss_back=loss_back,
