@@ -6,13 +6,7 @@ from math import inf
 
 import pytest
 
-from tracetcp.engine.trace.window import (
-    BLIND_STALL_SECONDS,
-    JUMP_SECONDS,
-    STALL_SECONDS,
-    Stage,
-    Window,
-)
+from tracetcp.engine.trace.window import BLIND_STALL_SECONDS, JUMP_SECONDS, STALL_SECONDS, Stage, Window
 
 TIMEOUT = 4.0
 

@@ -28,6 +28,8 @@ SOURCE_PORTS_FROM = 40_000
 WINDOW = 64_240
 OPTIONS = mss_option(1460) + b"\x01\x03\x03\x07\x01\x01\x04\x02"
 TCP_HEADER = 20
+MOST_IDLE_TURNS = 100_000
+"""So often an engine may wait without ever sending a probe."""
 SHORT_OF_WINDOW = 16
 """A quote shorter than this ends before the window, by which IPv6 probes tell their TTL."""
 _KINDS = {11: ReplyKind.TIME_EXCEEDED, 3: ReplyKind.UNREACHABLE}
@@ -45,29 +47,32 @@ class VirtualProber(Prober):
     """Sends probes into a scenario's network; time passes only in ``receive``.
 
     ``sent`` is every probe with its instant, ``counts`` what the network saw. ``failing`` tells which probes
-    cannot be sent; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is no time.
+    cannot be sent, and may be set later; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is
+    no time.
     """
 
     kind = "virtual"
-    capacity = UNBOUNDED
 
     def __init__(
         self,
         scenario: Scenario,
         family: int = 4,
         *,
+        capacity: int = UNBOUNDED,
         starts_at: float = 0.0,
         failing: Callable[[Probe], SendFailure | None] = lambda _: None,
         interrupt_at: float = inf,
     ) -> None:
         self.destination = scenario.destination.addresses[family]
         self.source = scenario.clients[family]
+        self.capacity = capacity
+        self.failing = failing
         self.sent: list[Sent] = []
+        self._idle_turns = 0
         self._family = family
         self._ends = ip_address(self.source).packed, ip_address(self.destination).packed
         self._simulation = Simulation(scenario)
         self._now = starts_at
-        self._failing = failing
         self._interrupt_at = interrupt_at
         self._injected: list[Reply] = []
 
@@ -82,15 +87,20 @@ class VirtualProber(Prober):
 
     def send(self, probe: Probe) -> float | SendFailure:
         """See ``Prober.send``."""
-        failure = self._failing(probe)
+        failure = self.failing(probe)
         if failure is not None:
             return failure
+        self._idle_turns = 0
         self.sent.append(Sent(self._now, probe))
         self._simulation.send(self._now, self._syn(probe))
         return self._now
 
     def receive(self, until: float) -> Sequence[Reply]:
-        """Jump to the first arrival, or to ``until``. Waiting for ever fails the test."""
+        """Jump to the first arrival, or to ``until``. Waiting for ever fails the test, and so does asking
+        for the same instant again and again.
+        """
+        self._idle_turns += 1
+        assert self._idle_turns < MOST_IDLE_TURNS, "the engine goes round in circles: it sends nothing"
         while True:
             at = max(self._now, min(self._simulation.next_at, self._next_injected_at(), until))
             assert at < inf, "the engine waits for ever: nothing is in flight and no instant was given"
