@@ -52,8 +52,10 @@ def test_while_one_engine_asks_again_at_a_router_another_waits() -> None:
     control = leave(retries.choose([ours], LATER))
     assert not state.routers.at(TTL).is_reserved
     assert others.choose([theirs], LATER) is None
+    assert not others.may_begin
     for flight in (asked, control):
         flight.is_lost = True
+    assert others.may_begin
     assert others.choose([theirs], LATER) is not None
 
 

@@ -71,10 +71,16 @@ class Retries:
         """When the next retry may begin, as far as the last ``choose()`` saw; infinity for none."""
         self._routers = routers
         self._under_way: dict[int, Retry] = {}
+        self._awaited: list[int] = []
+        """The TTLs at which the last ``choose()`` found another engine's retry in its way."""
+
+    def reset(self) -> None:
+        """Forget what the last ``choose()`` saw."""
+        self.next_at = inf
+        self._awaited.clear()
 
     def choose(self, paths: Iterable[Path], now: float) -> Choice | None:
         """The next probe of a retry: of one that is under way, else of one that may begin now."""
-        self.next_at = inf
         for retry in self._under_way.values():
             if retry.to_send:
                 return retry.to_send.popleft()
@@ -87,8 +93,17 @@ class Retries:
 
     def _is_under_way(self, ttl: int) -> bool:
         """Whether this engine or another of the run asks again at ``ttl``."""
-        retry = self._routers.at(ttl).retry
-        return ttl in self._under_way or (retry is not None and not retry.is_over)  # R3
+        if ttl in self._under_way:
+            return True
+        is_others = self._routers.at(ttl).is_asked_again
+        if is_others:  # R3
+            self._awaited.append(ttl)
+        return is_others
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether a retry of another engine that was in the way is over by now."""
+        return any(not self._routers.at(ttl).is_asked_again for ttl in self._awaited)
 
     def _begin(self, ttl: int, paths: Iterable[Path], now: float) -> Retry | None:
         """Begin a retry at ``ttl`` if pacing allows all its probes now."""

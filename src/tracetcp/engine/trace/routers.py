@@ -81,6 +81,11 @@ class Place:
         self._is_limited = False
 
     @property
+    def is_asked_again(self) -> bool:
+        """Whether a retry is under way here."""
+        return self.retry is not None and not self.retry.is_over
+
+    @property
     def is_reserved(self) -> bool:
         """Whether the next probes to leave for here are those of a retry."""
         return self.retry is not None and bool(self.retry.to_send)

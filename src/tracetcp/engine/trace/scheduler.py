@@ -60,6 +60,8 @@ class TraceEngine:
         """Addresses to be told of."""
         self._next_send_at = inf
         """When something that is wanted may be sent; minus infinity for at once."""
+        self._reserved: set[int] = set()
+        """The TTLs at which the last ``next_probes()`` had to let another engine's retry go first."""
 
     @property
     def is_done(self) -> bool:
@@ -72,6 +74,8 @@ class TraceEngine:
         """The probe to send now, one at a time; none when nothing may leave before ``wake_at()``."""
         self._admit(now)
         self._next_send_at = inf
+        self._reserved.clear()
+        self._retries.reset()
         if len(self._in_flight) >= self._capacity or most < 1:
             return ()
         choice = self._retries.choose(self._paths, now) or self._choose(now)  # R1, R2
@@ -109,11 +113,13 @@ class TraceEngine:
         return None
 
     def _may_leave_at(self, want: Want) -> float:
-        """When pacing lets ``want`` pass; infinity while another engine's retry goes before it."""
+        """When pacing lets ``want`` pass; infinity while another engine's retry goes first."""
         if not self._config.anti_flood or want.purpose is Purpose.CONFIRMATION:  # R3
             return -inf
-        routers = self._state.routers
-        return inf if routers.at(want.ttl).is_reserved else routers.next_send_at(want.ttl)
+        if self._state.routers.at(want.ttl).is_reserved:
+            self._reserved.add(want.ttl)
+            return inf
+        return self._state.routers.next_send_at(want.ttl)
 
     def sent(self, probe: Probe, at: float) -> None:
         """Tell that the probe of the last ``next_probes()`` left at ``at``."""
@@ -168,7 +174,9 @@ class TraceEngine:
 
     def _instants(self) -> Iterator[float]:
         yield self._next_send_at
-        if self._may_admit() or self._retries.is_any_over:
+        if self._may_admit() or self._retries.is_any_over or self._retries.may_begin:
+            yield -inf
+        if any(not self._state.routers.at(ttl).is_reserved for ttl in self._reserved):
             yield -inf
         for path, flight in self._in_flight.values():
             yield path.times_out_at(flight)
