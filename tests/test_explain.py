@@ -14,9 +14,9 @@ from tracetcp.config import TraceConfig
 from tracetcp.engine import Engine, open_engine
 from tracetcp.explain.block_search import MOST_UNTOLD
 from tracetcp.explain.explaining import CONFIRMATIONS, MOST_LOCATED, Explaining
+from tracetcp.formatters import open_presenter
 from tracetcp.formatters.display import Display
-from tracetcp.formatters.presenter import JsonPresenter, TextPresenter
-from tracetcp.model import HopFinished, SendFailure, TraceFinished, VerdictReached
+from tracetcp.model import NO_TEXTS, HopFinished, SendFailure, TraceFinished, VerdictReached
 from tracetcp.model.verdict import Kind
 from tracetcp.runner import run
 
@@ -34,14 +34,12 @@ class Explained:
         self.prober = VirtualProber(network)
         self.opened = 0
         engine = Explaining(
-            open_engine(config, SECRET), config, "10.9.9.9", self._open_control, {}, may_probe=may_probe
+            open_engine(config, SECRET), config, "10.9.9.9", self._open_control, may_probe=may_probe
         )
-        if display.json:
-            presenter: JsonPresenter | TextPresenter = JsonPresenter(config, display, {}, 0.0)
-        else:
-            presenter = TextPresenter(config, display, "10.9.9.9")
+        presenter = open_presenter(config, display, "10.9.9.9", 0.0)
         self.events = [event for events in run(engine, self.prober) for event in events]
-        self.text = "".join(presenter.render(event, []) for event in self.events) + presenter.closing()
+        self.text = "".join(presenter.render(event, NO_TEXTS) for event in self.events)
+        self.text += presenter.closing(NO_TEXTS)
         self.verdicts = [v for e in self.events if isinstance(e, VerdictReached) for v in e.verdicts]
         self.kinds = [verdict.kind.value for verdict in self.verdicts]
         self.ports_done = engine.ports_done
@@ -135,7 +133,7 @@ def test_a_control_that_cannot_be_sent_leaves_the_verdict_without_it() -> None:
     prober = VirtualProber(network)
     prober.failures = lambda probe: SendFailure(errno.EPERM, "refused") if probe.port != 135 else None
     engine = Explaining(
-        open_engine(config, SECRET), config, "10.9.9.9", lambda each: open_engine(each, SECRET + b"2"), {}
+        open_engine(config, SECRET), config, "10.9.9.9", lambda each: open_engine(each, SECRET + b"2")
     )
     events = [event for batch in run(engine, prober) for event in batch]
     assert isinstance(events[-1], VerdictReached)

@@ -41,8 +41,8 @@ CONFIRMATIONS = 3
 class Explaining:
     """An engine whose traces end in a ``VerdictReached``.
 
-    ``open_control`` makes the engine of a control trace. ``names`` may still grow while this runs. Without
-    ``may_probe`` the verdicts are drawn from the traces alone.
+    ``open_control`` makes the engine of a control trace. Without ``may_probe`` the verdicts are drawn from
+    the traces alone. No name is known here: who knows some puts them in with ``with_names``.
     """
 
     def __init__(
@@ -51,7 +51,6 @@ class Explaining:
         config: TraceConfig,
         destination: str,
         open_control: Callable[[TraceConfig], Engine],
-        names: Mapping[str, str],
         *,
         may_probe: bool = True,
     ) -> None:
@@ -59,7 +58,6 @@ class Explaining:
         self._config = config
         self._destination = destination
         self._open_control = open_control
-        self._names = names
         self._may_probe = may_probe
         self._running: list[Engine] = []
         self._asked: set[int] = set()
@@ -191,7 +189,6 @@ class Explaining:
             start_hop=self._config.start_hop,
             last_ttl=self._config.last_ttl,
             controls=controls if self._may_probe else (),
-            names=self._names,
         )
 
     def _wants_controls(self, evidence: Evidence) -> bool:
@@ -236,6 +233,12 @@ class Explaining:
             and len(self._located) < MOST_LOCATED
             and passing_controls(evidence) is not None
         )
+
+
+def with_names(event: VerdictReached, names: Mapping[str, str]) -> VerdictReached:
+    """``event`` with ``names`` in its sentences; the conclusions are the same, since they rest on none."""
+    evidence = replace(event.evidence, names=names)
+    return VerdictReached(event.port, evidence, judge(evidence))
 
 
 def _longest_rtt(controls: Iterable[TracedPort]) -> float:
