@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from math import inf
 from pathlib import Path
@@ -92,8 +93,9 @@ def use(monkeypatch: pytest.MonkeyPatch) -> UseNetwork:
         notation: str,
         names: Mapping[str, tuple[float, str]] | None = None,
         origins: Mapping[str, tuple[float, str]] | None = None,
+        interrupt_at: float = inf,
     ) -> ClosableProber:
-        prober = ClosableProber(network(notation))
+        prober = ClosableProber(network(notation), interrupt_at=interrupt_at)
 
         def opened(*, names: bool, origins: bool) -> Lookups:
             return Lookups(
@@ -202,12 +204,13 @@ def test_a_run_in_which_nothing_answers_says_so(use: UseNetwork) -> None:
         assert (session.has_reached, session.is_silent) == (False, True)
 
 
-def test_after_an_interrupt_what_was_decided_still_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    prober = ClosableProber(network("1 * | down"), interrupt_at=0.5)
-    monkeypatch.setattr("tracetcp.probers.open_prober", lambda *_: prober)
-    rows: list[Event] = []
+def test_after_an_interrupt_what_was_decided_still_comes(use: UseNetwork) -> None:
+    prober = use("1 * | down", {ONE: (0.9, "gw.example")}, interrupt_at=0.5)
+    events = trace(config())
+    rows = ((prober.clock(), event.hop.ttl) for event in events if isinstance(event, HopFinished))
+    assert next(rows) == (0.5, 1)
     with pytest.raises(KeyboardInterrupt):
-        rows.extend(event for event in trace(config(), names=False))
+        next(rows)
     assert prober.is_closed
 
 
@@ -339,6 +342,16 @@ def test_a_trace_closed_early_leaves_no_descriptor_open(closed_port: int) -> Non
         next(events)
         assert descriptors() > opened
     assert descriptors() == opened
+
+
+@pytest.mark.usefixtures("prober_kind")
+def test_traces_run_side_by_side_in_threads(open_port: int, closed_port: int) -> None:
+    def outcome_of(port: int) -> list[Outcome]:
+        events = trace(TraceConfig(host="127.0.0.1", ports=(port,)), names=False)
+        return [event.outcome for event in events if isinstance(event, TraceFinished)]
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(outcome_of, (open_port, closed_port))) == [[Outcome.OPEN], [Outcome.CLOSED]]
 
 
 @pytest.mark.parametrize("prober_kind", ["connect"], indirect=True)

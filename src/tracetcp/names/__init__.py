@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracetcp.model import AddressTexts
+from tracetcp.model.texts import NOTHING
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tracetcp.model import AddressTexts
     from tracetcp.names.lookups import AddressLookup
 
 
@@ -28,10 +30,9 @@ class Lookups:
     @property
     def texts(self) -> AddressTexts:
         """What is known by now; costs next to nothing where that is no more than the last time."""
-        from tracetcp.model.texts import NOTHING, AddressTexts
-
         return AddressTexts(
-            self._names.found if self._names else NOTHING, self._origins.found if self._origins else NOTHING
+            names=self._names.found if self._names else NOTHING,
+            origins=self._origins.found if self._origins else NOTHING,
         )
 
     def close(self) -> None:
