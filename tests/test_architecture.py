@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -54,6 +55,8 @@ FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subp
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""
 WRITER = "app"
+TOP = ("app", "session", "__main__")
+"""They wire everything, so the design page does not list what they may import."""
 
 
 def name_of(path: Path) -> str:
@@ -202,3 +205,10 @@ def test_help_version_and_usage_errors_need_neither_libraries_nor_the_model(argu
     )
     finished = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False)
     assert finished.returncode == 0
+
+
+def test_the_design_page_shows_the_table_of_layers() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| ((?:`[\w.]+`(?:, )?)*) ?\|$", page, re.MULTILINE)
+    shown = {layer: tuple(re.findall(r"`([\w.]+)`", allowed)) for layer, allowed in rows}
+    assert shown == {layer: allowed for layer, allowed in LAYERS.items() if layer not in TOP}

@@ -12,11 +12,21 @@ from simnet.network import Host, Network, Router, Rule, chain
 from simnet.virtual import SECRET, VirtualProber
 from tracetcp.config import TraceConfig
 from tracetcp.engine import Engine, open_engine
-from tracetcp.explain.block_search import MOST_UNTOLD
-from tracetcp.explain.explaining import CONFIRMATIONS, MOST_LOCATED, Explaining
+from tracetcp.engine.run_state import RunState
+from tracetcp.explain.block_search import MOST_SILENT_HOPS
+from tracetcp.explain.controls import MOST_SEARCHED, UNPACED_SEARCH_PINGS
+from tracetcp.explain.explaining import ExplainingEngine
 from tracetcp.formatters import open_presenter
 from tracetcp.formatters.display import Display
-from tracetcp.model import NO_TEXTS, HopFinished, SendFailure, TraceFinished, VerdictReached
+from tracetcp.model import (
+    NO_TEXTS,
+    HopFinished,
+    Reply,
+    ReplyKind,
+    SendFailure,
+    TraceFinished,
+    VerdictReached,
+)
 from tracetcp.model.verdict import Kind
 from tracetcp.runner import run
 
@@ -33,8 +43,9 @@ class Explained:
     ) -> None:
         self.prober = VirtualProber(network)
         self.opened = 0
-        engine = Explaining(
-            open_engine(config, SECRET), config, "10.9.9.9", self._open_control, may_probe=may_probe
+        self._state = RunState(SECRET)
+        engine = ExplainingEngine(
+            config, "10.9.9.9", self._open_engine, self._state.tokens, may_probe=may_probe
         )
         presenter = open_presenter(config, display, "10.9.9.9", 0.0)
         self.events = [event for events in run(engine, self.prober) for event in events]
@@ -44,9 +55,9 @@ class Explained:
         self.kinds = [verdict.kind.value for verdict in self.verdicts]
         self.ports_done = engine.ports_done
 
-    def _open_control(self, config: TraceConfig) -> Engine:
+    def _open_engine(self, config: TraceConfig) -> Engine:
         self.opened += 1
-        return open_engine(config, SECRET + bytes([self.opened]))
+        return open_engine(config, self._state)
 
 
 def explain(network: Network, *ports: int, display: Display | None = None, **options: object) -> Explained:
@@ -132,12 +143,19 @@ def test_a_control_that_cannot_be_sent_leaves_the_verdict_without_it() -> None:
     config = TraceConfig(host="target", ports=(135,), timeout=0.5)
     prober = VirtualProber(network)
     prober.failures = lambda probe: SendFailure(errno.EPERM, "refused") if probe.port != 135 else None
-    engine = Explaining(
-        open_engine(config, SECRET), config, "10.9.9.9", lambda each: open_engine(each, SECRET + b"2")
-    )
+    state = RunState(SECRET)
+    engine = ExplainingEngine(config, "10.9.9.9", lambda each: open_engine(each, state), state.tokens)
     events = [event for batch in run(engine, prober) for event in batch]
     assert isinstance(events[-1], VerdictReached)
     assert events[-1].verdicts[0].kind.value == "no-answer"
+
+
+def test_a_reply_to_a_token_that_no_engine_drew_is_ignored() -> None:
+    state = RunState(SECRET)
+    config = TraceConfig(host="target")
+    engine = ExplainingEngine(config, "10.9.9.9", lambda each: open_engine(each, state), state.tokens)
+    engine.receive(Reply(7, ReplyKind.SYN_ACK, "10.9.9.9", 0.0))
+    assert engine.events() == []
 
 
 ONE_HOP: dict[str, Any] = {"start_hop": 5, "max_hops": 1, "pings": 1, "timeout": 0.5}
@@ -187,13 +205,13 @@ def test_a_search_that_nothing_answers_is_given_up() -> None:
     network = chain(*silent, 40, host=60, rules=[Rule("drop", frozenset({135}), 8)])
     found = explain(network, 134, 135, 136, **ONE_HOP | {"start_hop": 9})
     assert places(found) == {135: None}
-    assert len({probe.ttl for _, probe in found.prober.sent}) == MOST_UNTOLD + 1
+    assert len({probe.ttl for _, probe in found.prober.sent}) == MOST_SILENT_HOPS + 1
 
 
 def test_without_pacing_silence_is_asked_three_times() -> None:
     found = explain(dropping(2, 135), 134, 135, 136, **ONE_HOP, anti_flood=False)
     assert places(found) == {135: 2}
-    assert sum((probe.port, probe.ttl) == (135, 3) for _, probe in found.prober.sent) == CONFIRMATIONS
+    assert sum((probe.port, probe.ttl) == (135, 3) for _, probe in found.prober.sent) == UNPACED_SEARCH_PINGS
 
 
 def test_ports_that_the_host_keeps_silent_about_are_told_apart_in_a_scan() -> None:
@@ -205,9 +223,9 @@ def test_ports_that_the_host_keeps_silent_about_are_told_apart_in_a_scan() -> No
 
 
 def test_only_so_many_ports_are_searched_for() -> None:
-    ports = range(100, 100 + MOST_LOCATED + 4)
+    ports = range(100, 100 + MOST_SEARCHED + 4)
     found = explain(dropping(2, *ports), 80, *ports, **ONE_HOP)
-    assert list(places(found).values()) == [2] * MOST_LOCATED + [None] * 4
+    assert list(places(found).values()) == [2] * MOST_SEARCHED + [None] * 4
 
 
 def clean_paths() -> dict[str, tuple[Network, int]]:

@@ -222,15 +222,18 @@ def _open_lookups(options: Options) -> Lookups:
 def _open_engine(config: TraceConfig, options: Options, prober: Prober) -> Engine:
     """The engine, with one round it that judges where verdicts or evidence are wanted."""
     from tracetcp.engine import open_engine
+    from tracetcp.engine.run_state import RunState
+
+    state = RunState(os.urandom(SECRET_BYTES))
 
     def fresh(config: TraceConfig) -> Engine:
-        return open_engine(config, os.urandom(SECRET_BYTES), prober.capacity)
+        return open_engine(config, state, prober.capacity)
 
     if not (options.explain or options.evidence):
         return fresh(config)
-    from tracetcp.explain.explaining import Explaining
+    from tracetcp.explain.explaining import ExplainingEngine
 
-    return Explaining(fresh(config), config, prober.destination, fresh, may_probe=options.explain)
+    return ExplainingEngine(config, prober.destination, fresh, state.tokens, may_probe=options.explain)
 
 
 def trace(

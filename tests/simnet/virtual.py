@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from simnet.network import Syn
 from tracetcp.engine import UNBOUNDED, open_engine
+from tracetcp.engine.run_state import RunState
 from tracetcp.model import (
     QUOTE_FIELDS,
     Event,
@@ -134,7 +135,7 @@ class Report:
     def __init__(self, prober: VirtualProber, config: TraceConfig) -> None:
         self.prober = prober
         self.events: list[tuple[float, Event]] = []
-        engine = open_engine(config, SECRET, prober.capacity)
+        engine = open_engine(config, RunState(SECRET), prober.capacity)
         for events in run(engine, prober):
             self.events += [(prober.now, event) for event in spelled_out(events)]
         self.seconds = prober.now

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 from tracetcp.engine.rtt import VARIATION_FACTOR, RttEstimator
 from tracetcp.engine.scan.attempts import Attempt, Port, Repeat
 from tracetcp.engine.scan.congestion import CongestionWindow
-from tracetcp.engine.tokens import tokens, unused
 from tracetcp.model import (
     OUTCOMES,
     AddressSeen,
@@ -38,6 +37,7 @@ from tracetcp.model import (
 
 if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
+    from tracetcp.engine.run_state import RunState
     from tracetcp.model import Reply
 
 SHORTEST_WAIT = 0.2
@@ -56,14 +56,14 @@ ATTEMPTS_UNDER_LOSS = 3
 class Sweep:
     """The engine of port scans (see the package for the calls that every engine has)."""
 
-    def __init__(self, config: TraceConfig, secret: bytes, capacity: int) -> None:
+    def __init__(self, config: TraceConfig, state: RunState, capacity: int) -> None:
         self.ports_done = 0
         self._ttl = config.start_hop
         self._pings = config.pings
         self._timeout = config.timeout
         self._anti_flood = config.anti_flood
         self._capacity = capacity
-        self._tokens = tokens(secret)
+        self._state = state
         self._ports = iter(config.ports)
         self._has_more_ports = True
         self._queue: deque[Port] = deque()
@@ -74,7 +74,6 @@ class Sweep:
         self._in_network = 0
         self._window = CongestionWindow()
         self._rtt = RttEstimator()
-        self._addresses: set[str] = set()
         self._events: list[Event] = []
 
     @property
@@ -121,9 +120,7 @@ class Sweep:
             port = self._again.popleft()
             if not port.is_done:
                 attempt = len(port.repeats) + 2
-                probe = Probe(
-                    unused(self._tokens, self._flights), port.probe.port, self._ttl, attempt, attempt - 1
-                )
+                probe = Probe(self._state.tokens.draw(self), port.probe.port, self._ttl, attempt, attempt - 1)
                 repeat = Repeat(probe, port)
                 port.repeats += (repeat,)
                 return repeat
@@ -137,7 +134,7 @@ class Sweep:
         if number is None:
             self._has_more_ports = False
             return None
-        port = Port(Probe(unused(self._tokens, self._flights), number, self._ttl, 1, 0))
+        port = Port(Probe(self._state.tokens.draw(self), number, self._ttl, 1, 0))
         self._queue.append(port)
         return port
 
@@ -192,8 +189,8 @@ class Sweep:
             self._window.answered(rtt, received_at)
         attempt.port.answered(attempt, reply)
         self._count_answer(attempt, reply)
-        if reply.sender not in self._addresses:
-            self._addresses.add(reply.sender)
+        if reply.sender not in self._state.addresses:
+            self._state.addresses.add(reply.sender)
             self._events.append(AddressSeen(reply.sender))
 
     def _count_answer(self, attempt: Port | Repeat, reply: Reply) -> None:
@@ -277,6 +274,7 @@ class Sweep:
         hop = Hop(self._ttl, (Ping(1, max(0.0, reply.received_at - sent_at), reply),), OUTCOMES[reply.kind])
         self._events.append(PortScanned(probe.port, hop, (ProbeRecord(probe, sent_at, (reply,)),)))
         del self._flights[probe.token]
+        self._state.tokens.release(probe.token)
         port.final = None
         self.ports_done += 1
 
@@ -286,6 +284,7 @@ class Sweep:
         self._events.append(PortScanned(port.probe.port, self._row(port), records))
         for attempt in attempts:
             del self._flights[attempt.probe.token]
+            self._state.tokens.release(attempt.probe.token)
         port.final = None  # breaks the cycles of references: memory must not wait for the collector
         port.repeats = ()
         self.ports_done += 1

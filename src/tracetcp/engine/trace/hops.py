@@ -19,9 +19,9 @@ class CellState(Enum):
     """The life of one ping."""
 
     UNSENT = "to be sent"
-    WAITING = "in flight"
+    IN_FLIGHT = "in flight"
     ANSWERED = "answered"
-    DOUBTFUL = "lost at a router that answered others: to be asked again"
+    SUSPECTED = "a loss is suspected: to be asked again"
     LOST = "lost for good"
 
 
@@ -41,7 +41,7 @@ class Cell:
     @property
     def is_lost(self) -> bool:
         """Whether its probe was given up, for now at least."""
-        return self.state in (CellState.LOST, CellState.DOUBTFUL)
+        return self.state in (CellState.LOST, CellState.SUSPECTED)
 
     def ping(self) -> Ping:
         """The cell as it is shown: a Time Exceeded tells more of a hop than whatever else came."""
@@ -55,13 +55,14 @@ class Cell:
 class HopState:
     """One TTL of a path: its cells, and every flight that was sent with this TTL."""
 
-    __slots__ = ("cells", "flights", "strikes", "ttl")
+    __slots__ = ("cells", "confirmed_losses", "flights", "ttl")
 
     def __init__(self, ttl: int, pings: int) -> None:
         self.ttl = ttl
         self.cells = tuple(Cell(attempt) for attempt in range(1, pings + 1))
         self.flights: list[Flight] = []
-        self.strikes = 0
+        self.confirmed_losses = 0
+        """Proofs that the lost cells were really lost (see ``retries``)."""
 
     @property
     def is_router(self) -> bool:
@@ -79,9 +80,9 @@ class HopState:
         return any(flight.replies for flight in self.flights)
 
     @property
-    def doubtful(self) -> Cell | None:
+    def suspected(self) -> Cell | None:
         """The first cell to be asked again."""
-        return next((cell for cell in self.cells if cell.state is CellState.DOUBTFUL), None)
+        return next((cell for cell in self.cells if cell.state is CellState.SUSPECTED), None)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -104,11 +105,11 @@ class HopState:
         answered = [cell.flight for cell in self.cells if cell.state is CellState.ANSWERED and cell.flight]
         return any(all(reply.kind is ReplyKind.RST for reply in flight.replies) for flight in answered)
 
-    def doubt(self) -> bool:
+    def suspect_losses(self) -> bool:
         """Have the lost cells asked again; whether there are any."""
         lost = [cell for cell in self.cells if cell.state is CellState.LOST]
         for cell in lost:
-            cell.state = CellState.DOUBTFUL
+            cell.state = CellState.SUSPECTED
         return bool(lost)
 
     def alone_losses(self) -> int:
