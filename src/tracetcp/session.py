@@ -97,7 +97,7 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Give back every socket, file and thread; may be repeated."""
+        """Give back every socket and file; a look-up under way ends alone. May be repeated."""
         self._resources.close()
 
     def clock(self) -> float:
