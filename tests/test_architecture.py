@@ -26,20 +26,17 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "explain": ("config", "engine", "limits", "model", "verdicts"),
     "wire": ("addresses", "model"),
     "probers": ("addresses", "config", "errors", "model", "wire"),
-    "names": ("addresses", "errors"),
+    "names": ("addresses", "errors", "model"),
     "formatters": ("config", "model", "verdicts"),
     "cli": ("addresses", "config", "errors", "formatters.display", "limits"),
     "privileges": ("errors",),
     "diagnosis": ("config", "errors", "model", "probers"),
     "runner": ("engine", "errors", "model", "probers.prober"),
-    "app": (
-        "cli",
+    "session": (
         "config",
-        "diagnosis",
         "engine",
         "errors",
         "explain",
-        "formatters",
         "model",
         "names",
         "privileges",
@@ -47,6 +44,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "runner",
         "wire",
     ),
+    "app": ("cli", "config", "diagnosis", "errors", "formatters", "session"),
     "__main__": ("app",),
 }
 """What each layer may import besides itself: a layer, or a single module of one. Lower layers come first, and

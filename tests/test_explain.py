@@ -16,9 +16,17 @@ from tracetcp.engine.run_state import RunState
 from tracetcp.explain.block_search import MOST_SILENT_HOPS
 from tracetcp.explain.controls import MOST_SEARCHED, UNPACED_SEARCH_PINGS
 from tracetcp.explain.explaining import ExplainingEngine
+from tracetcp.formatters import open_presenter
 from tracetcp.formatters.display import Display
-from tracetcp.formatters.presenter import JsonPresenter, TextPresenter
-from tracetcp.model import HopFinished, Reply, ReplyKind, SendFailure, TraceFinished, VerdictReached
+from tracetcp.model import (
+    NO_TEXTS,
+    HopFinished,
+    Reply,
+    ReplyKind,
+    SendFailure,
+    TraceFinished,
+    VerdictReached,
+)
 from tracetcp.model.verdict import Kind
 from tracetcp.runner import run
 
@@ -36,14 +44,12 @@ class Explained:
         self.prober = VirtualProber(path)
         self._state = RunState(SECRET)
         engine = ExplainingEngine(
-            config, self.prober.destination, self._open_engine, self._state.tokens, {}, may_probe=may_probe
+            config, self.prober.destination, self._open_engine, self._state.tokens, may_probe=may_probe
         )
-        if display.json:
-            presenter: JsonPresenter | TextPresenter = JsonPresenter(config, display, {}, 0.0)
-        else:
-            presenter = TextPresenter(config, display, self.prober.destination)
+        presenter = open_presenter(config, display, self.prober.destination, 0.0)
         self.events = [event for events in run(engine, self.prober) for event in events]
-        self.text = "".join(presenter.render(event, []) for event in self.events) + presenter.closing()
+        self.text = "".join(presenter.render(event, NO_TEXTS) for event in self.events)
+        self.text += presenter.closing(NO_TEXTS)
         self.verdicts = [v for e in self.events if isinstance(e, VerdictReached) for v in e.verdicts]
         self.kinds = [verdict.kind.value for verdict in self.verdicts]
         self.ports_done = engine.ports_done
@@ -133,9 +139,7 @@ def test_a_control_that_cannot_be_sent_leaves_the_verdict_without_it() -> None:
     prober = VirtualProber(network("1 10[drop 135] 20 | rtt 50"))
     prober.failing = lambda probe: SendFailure(errno.EPERM, "refused") if probe.port != 135 else None
     state = RunState(SECRET)
-    engine = ExplainingEngine(
-        config, prober.destination, lambda each: open_engine(each, state), state.tokens, {}
-    )
+    engine = ExplainingEngine(config, prober.destination, lambda each: open_engine(each, state), state.tokens)
     events = [event for batch in run(engine, prober) for event in batch]
     assert isinstance(events[-1], VerdictReached)
     assert events[-1].verdicts[0].kind.value == "no-answer"
@@ -144,7 +148,7 @@ def test_a_control_that_cannot_be_sent_leaves_the_verdict_without_it() -> None:
 def test_a_reply_to_a_token_that_no_engine_drew_is_ignored() -> None:
     state = RunState(SECRET)
     config = TraceConfig(host="target")
-    engine = ExplainingEngine(config, "192.0.2.9", lambda each: open_engine(each, state), state.tokens, {})
+    engine = ExplainingEngine(config, "192.0.2.9", lambda each: open_engine(each, state), state.tokens)
     engine.receive(Reply(7, ReplyKind.SYN_ACK, "192.0.2.9", 0.0))
     assert engine.events() == []
 

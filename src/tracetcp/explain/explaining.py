@@ -35,8 +35,8 @@ class ExplainingEngine:
     """An engine whose traces end in a ``VerdictReached``.
 
     ``open_engine`` makes the engine of the traces that ``config`` asks for and those of controls; all draw
-    their tokens from ``tokens``. ``names`` may still grow while this runs. Without ``may_probe`` the verdicts
-    are drawn from the traces alone.
+    their tokens from ``tokens``. Without ``may_probe`` the verdicts are drawn from the traces alone. No name
+    is known here: who knows some puts them in with ``with_names``.
     """
 
     def __init__(
@@ -45,7 +45,6 @@ class ExplainingEngine:
         destination: str,
         open_engine: Callable[[TraceConfig], Engine],
         tokens: TokenRegistry,
-        names: Mapping[str, str],
         *,
         may_probe: bool = True,
     ) -> None:
@@ -54,7 +53,6 @@ class ExplainingEngine:
         self._config = config
         self._destination = destination
         self._tokens = tokens
-        self._names = names
         self._may_probe = may_probe
         self._siblings: list[TracedPort] = []
         self._hops: dict[int, list[Hop]] = {}
@@ -164,7 +162,6 @@ class ExplainingEngine:
             start_hop=self._config.start_hop,
             last_ttl=self._config.last_ttl,
             controls=controls if self._may_probe else (),
-            names=self._names,
         )
 
     def _wants_controls(self, evidence: Evidence) -> bool:
@@ -194,6 +191,12 @@ class ExplainingEngine:
             and self._controls.may_search(evidence.port)
             and passing_controls(evidence) is not None
         )
+
+
+def with_names(event: VerdictReached, names: Mapping[str, str]) -> VerdictReached:
+    """``event`` with ``names`` in its sentences; the conclusions are the same, since they rest on none."""
+    evidence = replace(event.evidence, names=names)
+    return VerdictReached(event.port, evidence, judge(evidence))
 
 
 def _reach(traced: TracedPort) -> tuple[int, int]:

@@ -11,6 +11,8 @@ from tracetcp.model.events import (
     AddressSeen,
     Event,
     HopFinished,
+    NameFound,
+    OriginFound,
     PortScanned,
     TraceFinished,
     TraceStarted,
@@ -20,16 +22,21 @@ from tracetcp.model.events import (
 from tracetcp.model.hop import OUTCOMES, Hop, Outcome, Ping, ProbeRecord
 from tracetcp.model.probe import FLOWS, Probe, SendFailure
 from tracetcp.model.reply import QUOTE_FIELDS, MplsLabel, Quote, Reply, ReplyKind, TcpAnswer
+from tracetcp.model.texts import NO_TEXTS, AddressTexts
 
 __all__ = [
     "FLOWS",
+    "NO_TEXTS",
     "OUTCOMES",
     "QUOTE_FIELDS",
     "AddressSeen",
+    "AddressTexts",
     "Event",
     "Hop",
     "HopFinished",
     "MplsLabel",
+    "NameFound",
+    "OriginFound",
     "Outcome",
     "Ping",
     "PortScanned",
