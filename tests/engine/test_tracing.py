@@ -336,7 +336,7 @@ def test_each_column_is_one_real_path_where_routers_share_load(seed: int) -> Non
         for attempt in range(4)
     ]
     seen = [{reply.sender.split(".")[2] for reply in column if reply is not None} for column in columns]
-    assert all(len(lanes) <= 1 for lanes in seen)
+    assert all(len(own) <= 1 for own in seen)
     assert len(set.union(*seen)) > 1
 
 
@@ -424,6 +424,13 @@ def test_hundreds_of_ports_are_queued_not_held() -> None:
 def networks(draw: st.DrawFn) -> Scenario:
     """Any network: lossy, limited, forged, shared, changing."""
     length, rtts = draw(st.integers(1, 7)), st.floats(0.0, 600.0)
+    rules = st.fixed_dictionaries(
+        {
+            "ports": st.just(80),
+            "action": st.sampled_from(["drop", "rst", "unreachable", "syn-ack"]),
+            "expiring": st.booleans(),
+        }
+    ) | st.just({"ports": 80, "action": "rst", "injected": True})
 
     def lane(number: int) -> list[dict[str, object]]:
         return [
@@ -440,13 +447,6 @@ def networks(draw: st.DrawFn) -> Scenario:
             for hop in range(1, length + 1)
         ]
 
-    rules = st.fixed_dictionaries(
-        {
-            "ports": st.just(80),
-            "action": st.sampled_from(["drop", "rst", "unreachable", "syn-ack"]),
-            "expiring": st.booleans(),
-        }
-    ) | st.just({"ports": 80, "action": "rst", "injected": True})
     lanes = [lane(number) for number in range(1, draw(st.integers(1, 3)) + 1)]
     replaces = draw(st.sampled_from([{}, {"since": 100}, {"attempt": 2}]))
     return Scenario.of(
