@@ -1,9 +1,10 @@
 """The rules that a module states in its header are those that its code follows, rule by rule.
 
 The form. In the module's docstring a line that begins with ``R1. `` states a rule; the ids count up from
-R1 without a gap, and a rule may run over several lines. In a function below, a comment that begins with the id
-stands at the branch that follows the rule: at the end of its line or alone on the line above, ``# R1`` or
-``# R1, R4`` or ``# R1: why so``. One rule may have several branches. A module without such lines has no rules.
+R1 without a gap, and a rule may run over several lines. In a function below, a comment that begins with the
+id stands at the branch that follows the rule: at the end of its line or alone on the line above, as ``# R1``,
+``# R1, R4`` or ``# R1: why so``. One rule may have several branches. A module without such lines has no
+rules.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def test_every_rule_of_a_header_stands_at_a_branch_and_every_branch_names_a_rule
     assert complaints(path.read_text(encoding="utf-8")) == []
 
 
-HEADER = '"""Does something.\n\nR1. The first rule,\n    on two lines (R7 is no rule here).\nR2. The second.\n"""\n'
+HEADER = (
+    '"""Does something.\n\nR1. The first rule,\n    on two lines (R7 is no rule).\nR2. The second.\n"""\n'
+)
 
 
 @pytest.mark.parametrize(
