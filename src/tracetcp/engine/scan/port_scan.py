@@ -20,11 +20,10 @@ from math import ceil, inf, log
 from typing import TYPE_CHECKING
 
 from tracetcp.engine.rtt import VARIATION_FACTOR, RttEstimator
-from tracetcp.engine.scan.attempts import Attempt, Port, Repeat
+from tracetcp.engine.scan.attempts import Attempt, Port, Retransmission
 from tracetcp.engine.scan.congestion import CongestionWindow
 from tracetcp.engine.tokens import tokens, unused
 from tracetcp.model import (
-    OUTCOMES,
     AddressSeen,
     Event,
     Hop,
@@ -33,7 +32,7 @@ from tracetcp.model import (
     PortScanned,
     Probe,
     ProbeRecord,
-    ReplyKind,
+    outcome_of,
 )
 
 if TYPE_CHECKING:
@@ -68,9 +67,9 @@ class Sweep:
         self._has_more_ports = True
         self._queue: deque[Port] = deque()
         self._again: deque[Port] = deque()
-        self._flights: dict[int, Port | Repeat] = {}
-        self._staying: deque[Port | Repeat] = deque()
-        self._waiting: deque[Port | Repeat] = deque()
+        self._flights: dict[int, Port | Retransmission] = {}
+        self._staying: deque[Port | Retransmission] = deque()
+        self._waiting: deque[Port | Retransmission] = deque()
         self._in_network = 0
         self._window = CongestionWindow()
         self._rtt = RttEstimator()
@@ -115,17 +114,17 @@ class Sweep:
         has_something = self._again or (self._has_more_ports and len(self._queue) < LONGEST_QUEUE)
         return bool(has_something) and self._room() > 0
 
-    def _repeat(self) -> Repeat | None:
+    def _repeat(self) -> Retransmission | None:
         """The next attempt at a port that is to be asked again."""
         while self._again:
             port = self._again.popleft()
             if not port.is_done:
-                attempt = len(port.repeats) + 2
+                attempt = len(port.retransmissions) + 2
                 probe = Probe(
                     unused(self._tokens, self._flights), port.probe.port, self._ttl, attempt, attempt - 1
                 )
-                repeat = Repeat(probe, port)
-                port.repeats += (repeat,)
+                repeat = Retransmission(probe, port)
+                port.retransmissions += (repeat,)
                 return repeat
         return None
 
@@ -145,7 +144,7 @@ class Sweep:
         """Take probes off the network's count that are answered or too old to be in it."""
         staying = self._staying
         stay = self._stay()
-        while staying and (not staying[0].is_in_network or staying[0].sent_at + stay <= now):
+        while staying and (not staying[0].is_in_flight or staying[0].sent_at + stay <= now):
             self._give_up(staying.popleft())
 
     def _stay(self) -> float:
@@ -154,12 +153,12 @@ class Sweep:
         return max(SHORTEST_STAY, 2 * self._rtt.smoothed + VARIATION_FACTOR * self._rtt.variation)
 
     def _leave(self, attempt: Attempt) -> None:
-        if attempt.is_in_network:
-            attempt.is_in_network = False
+        if attempt.is_in_flight:
+            attempt.is_in_flight = False
             self._in_network -= 1
 
     def _give_up(self, attempt: Attempt) -> None:
-        if attempt.is_in_network:
+        if attempt.is_in_flight:
             self._leave(attempt)
             self._window.gone()
 
@@ -181,7 +180,7 @@ class Sweep:
         if attempt is None:
             return
         if attempt.reply is not None:
-            if reply.kind is ReplyKind.SYN_ACK:
+            if outcome_of(attempt.probe, reply) is Outcome.OPEN:
                 attempt.port.answered(attempt, reply)
             return
         self._leave(attempt)
@@ -196,14 +195,15 @@ class Sweep:
             self._addresses.add(reply.sender)
             self._events.append(AddressSeen(reply.sender))
 
-    def _count_answer(self, attempt: Port | Repeat, reply: Reply) -> None:
+    def _count_answer(self, attempt: Port | Retransmission, reply: Reply) -> None:
         port = attempt.port
         port.answers += 1
         if attempt is not port and not port.is_done and self._anti_flood:
             for earlier in port.attempts[: attempt.probe.attempt - 1]:
                 if earlier.reply is None:
                     self._window.loss_proven(earlier.sent_at, reply.received_at)
-        if reply.kind is ReplyKind.RST or reply.kind is ReplyKind.SYN_ACK or port.answers >= self._pings:
+        is_of_destination = attempt.outcome not in (None, Outcome.UNREACHABLE)
+        if is_of_destination or port.answers >= self._pings:
             port.is_done = True
         else:
             self._again.append(port)
@@ -263,7 +263,7 @@ class Sweep:
         queue = self._queue
         while queue and queue[0].is_done:
             port = queue.popleft()
-            if port.final is port and not port.repeats:
+            if port.final is port and not port.retransmissions:
                 self._retire_at_once(port)
             else:
                 self._retire(port)
@@ -274,7 +274,7 @@ class Sweep:
         """As ``_retire``, for a port that had its answer to the first attempt: nearly every one."""
         probe, sent_at, reply = port.probe, port.sent_at, port.reply
         assert reply is not None, "only an answered attempt is final"
-        hop = Hop(self._ttl, (Ping(1, max(0.0, reply.received_at - sent_at), reply),), OUTCOMES[reply.kind])
+        hop = Hop(self._ttl, (Ping(1, max(0.0, reply.received_at - sent_at), reply),), port.outcome)
         self._events.append(PortScanned(probe.port, hop, (ProbeRecord(probe, sent_at, (reply,)),)))
         del self._flights[probe.token]
         port.final = None
@@ -287,7 +287,7 @@ class Sweep:
         for attempt in attempts:
             del self._flights[attempt.probe.token]
         port.final = None  # breaks the cycles of references: memory must not wait for the collector
-        port.repeats = ()
+        port.retransmissions = ()
         self.ports_done += 1
 
     def _row(self, port: Port) -> Hop:
@@ -296,9 +296,7 @@ class Sweep:
         if final is None:
             shown = [each for each in port.attempts if each.reply or not port.answers][: self._pings]
             return Hop(self._ttl, tuple([attempt.ping() for attempt in shown]))
-        reply = final.reply
-        assert reply is not None, "only an answered attempt is final"
-        outcome = OUTCOMES[reply.kind]
+        outcome = final.outcome
         if outcome is Outcome.UNREACHABLE:
             answered = [attempt for attempt in port.attempts if attempt.reply]
             return Hop(self._ttl, tuple([attempt.ping() for attempt in answered]), outcome)
