@@ -64,9 +64,9 @@ def open_engine(config: TraceConfig, secret: bytes, capacity: int = UNBOUNDED) -
     ``capacity`` is the number of probes that the prober can have in flight.
     """
     if config.is_scan:
-        from tracetcp.engine.scan.port_scan import Sweep
+        from tracetcp.engine.scan.port_scan import ScanEngine
 
-        return Sweep(config, secret, capacity)
+        return ScanEngine(config, secret, capacity)
     from tracetcp.engine.trace.scheduler import Tracing
 
     return Tracing(config, secret, capacity)

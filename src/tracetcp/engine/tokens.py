@@ -1,4 +1,4 @@
-"""Probe tokens: 32-bit numbers that nobody who cannot see our packets can guess.
+"""Probe tokens: 32-bit numbers that only those who see our packets can know.
 
 Drawn from BLAKE2b in counter mode under a per-run secret, so a run can be repeated in tests.
 """
@@ -16,7 +16,7 @@ _TOKENS_PER_BLOCK = struct.Struct("<16I")
 
 
 def tokens(secret: bytes) -> Iterator[int]:
-    """Yield tokens for ever, spread over the whole 32-bit space (RFC 6528 asks that of sequence numbers)."""
+    """Yield tokens for ever, spread over the whole 32-bit space, as RFC 6528 asks of sequence numbers."""
     block = 0
     while True:
         digest = blake2b(block.to_bytes(8, "little"), key=secret, digest_size=_TOKENS_PER_BLOCK.size).digest()
@@ -25,7 +25,7 @@ def tokens(secret: bytes) -> Iterator[int]:
 
 
 def unused(drawn: Iterator[int], used: Container[int]) -> int:
-    """The next token that is not in ``used``: chance repeats one of 32 bits in every other full scan."""
+    """The next token that is not in ``used``: every other full scan draws some 32-bit number twice."""
     token = next(drawn)
     while token in used:
         token = next(drawn)
