@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from tracetcp.model import Outcome, Ping, Probe, ProbeRecord, outcome_of
+from tracetcp.model import OUTCOMES, Outcome, Ping, Probe, ProbeRecord
 
 if TYPE_CHECKING:
     from tracetcp.model import Reply
@@ -57,7 +57,7 @@ class Port(Attempt):
     __slots__ = ("answers", "final", "is_done", "retransmissions")
 
     def __init__(self, probe: Probe) -> None:
-        super().__init__(probe)
+        Attempt.__init__(self, probe)  # quicker than super(), for every port
         self.retransmissions: tuple[Retransmission, ...] = ()
         self.answers = 0
         self.final: Attempt | None = None
@@ -76,10 +76,8 @@ class Port(Attempt):
     def answered(self, attempt: Attempt, reply: Reply) -> None:
         """Take a reply to ``attempt``; the strongest terminal answer counts (``Outcome``)."""
         attempt.reply = reply
-        attempt.outcome = outcome_of(attempt.probe, reply)
-        if attempt.outcome is None:
-            return
-        if self.final is None or self.final.rank > attempt.rank:
+        attempt.outcome = outcome = OUTCOMES[attempt.probe.kind].get(reply.kind)
+        if outcome is not None and (self.final is None or self.final.rank > outcome.rank):
             self.final = attempt
 
 

@@ -228,8 +228,9 @@ class ScanEngine:
             for earlier in port.attempts[: attempt.probe.attempt - 1]:
                 if earlier.reply is None:
                     self._window.on_loss(earlier.sent_at, received_at)
-        is_of_destination = attempt.outcome not in (None, Outcome.UNREACHABLE)
-        if is_of_destination or port.answers >= self._pings:  # R5, R6
+        outcome = attempt.outcome
+        is_of_router = outcome is None or outcome is Outcome.UNREACHABLE
+        if not is_of_router or port.answers >= self._pings:  # R5, R6
             port.is_done = True
         else:
             self._to_ask_again.append(port)  # R6
