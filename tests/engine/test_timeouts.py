@@ -62,9 +62,9 @@ def test_the_wait_is_finite_and_never_shorter_for_a_nearer_ttl(samples: list[tup
 
 def test_the_estimator_follows_rfc_6298() -> None:
     estimator = RttEstimator()
-    assert estimator.smoothed is None
+    assert estimator.srtt is None
     trail = []
     for sample in (0.1, 0.2):
         estimator.add(sample)
-        trail.append((round(estimator.smoothed or 0.0, 6), round(estimator.variation, 6)))
+        trail.append((round(estimator.srtt or 0.0, 6), round(estimator.rttvar, 6)))
     assert trail == [(0.1, 0.05), (0.1125, 0.0625)]

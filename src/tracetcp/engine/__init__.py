@@ -65,9 +65,9 @@ def open_engine(config: TraceConfig, state: RunState, capacity: int = UNBOUNDED)
     ``capacity`` is the number of probes that the prober can have in flight.
     """
     if config.is_scan:
-        from tracetcp.engine.scan.port_scan import Sweep
+        from tracetcp.engine.scan.port_scan import ScanEngine
 
-        return Sweep(config, state, capacity)
+        return ScanEngine(config, state, capacity)
     from tracetcp.engine.trace.scheduler import TraceEngine
 
     return TraceEngine(config, state, capacity)

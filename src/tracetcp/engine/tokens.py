@@ -18,7 +18,7 @@ _TOKENS_PER_BLOCK = struct.Struct("<16I")
 
 
 def tokens(secret: bytes) -> Iterator[int]:
-    """Yield tokens for ever, spread over the whole 32-bit space (RFC 6528 asks that of sequence numbers)."""
+    """Yield tokens for ever, spread over the whole 32-bit space, as RFC 6528 asks of sequence numbers."""
     block = 0
     while True:
         digest = blake2b(block.to_bytes(8, "little"), key=secret, digest_size=_TOKENS_PER_BLOCK.size).digest()

@@ -19,8 +19,8 @@ from tracetcp.model.events import (
     VerdictReached,
     spelled_out,
 )
-from tracetcp.model.hop import OUTCOMES, Hop, Outcome, Ping, ProbeRecord
-from tracetcp.model.probe import FLOWS, Probe, SendFailure
+from tracetcp.model.hop import OUTCOMES, Hop, Outcome, Ping, ProbeRecord, outcome_of
+from tracetcp.model.probe import FLOWS, Probe, ProbeKind, SendFailure
 from tracetcp.model.reply import QUOTE_FIELDS, MplsLabel, Quote, Reply, ReplyKind, TcpAnswer
 from tracetcp.model.texts import NO_TEXTS, AddressTexts
 
@@ -41,6 +41,7 @@ __all__ = [
     "Ping",
     "PortScanned",
     "Probe",
+    "ProbeKind",
     "ProbeRecord",
     "Quote",
     "Reply",
@@ -50,5 +51,6 @@ __all__ = [
     "TraceFinished",
     "TraceStarted",
     "VerdictReached",
+    "outcome_of",
     "spelled_out",
 ]

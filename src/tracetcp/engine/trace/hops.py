@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from tracetcp.model import OUTCOMES, Hop, Outcome, Ping, ReplyKind
+from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
 if TYPE_CHECKING:
     from tracetcp.engine.trace.flight import Flight
@@ -88,16 +88,17 @@ class HopState:
     def outcome(self) -> Outcome | None:
         """What the strongest terminal answer at this TTL says of the port."""
         answer = self.terminal()
-        return OUTCOMES[answer[1].kind] if answer else None
+        return outcome_of(answer[0].probe, answer[1]) if answer else None
 
     def terminal(self) -> tuple[Flight, Reply] | None:
         """The strongest answer that would end a trace here, with its flight."""
-        for kind in OUTCOMES:
-            for flight in self.flights:
-                reply = flight.reply_of(kind)
-                if reply is not None:
-                    return flight, reply
-        return None
+        strongest, found = len(Outcome), None
+        for flight in self.flights:
+            for reply in flight.replies:
+                outcome = outcome_of(flight.probe, reply)
+                if outcome is not None and outcome.rank < strongest:
+                    strongest, found = outcome.rank, (flight, reply)
+        return found
 
     @property
     def has_only_rst_in_a_cell(self) -> bool:

@@ -14,7 +14,7 @@ from internet import Report, Scenario, VirtualProber, network, trace
 from tracetcp.config import TraceConfig
 from tracetcp.engine import UNBOUNDED
 from tracetcp.engine.run_state import RunState
-from tracetcp.engine.scan.port_scan import MOST_ATTEMPTS, Sweep
+from tracetcp.engine.scan.port_scan import MOST_ATTEMPTS, ScanEngine
 from tracetcp.model import Outcome, Reply, ReplyKind, SendFailure
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def test_when_only_repeated_attempts_are_answered_a_silent_port_gets_the_most() 
 
 def test_a_port_that_answers_while_it_waits_to_be_asked_again_is_not_asked() -> None:
     config = TraceConfig(host="h", ports=(80,), start_hop=128, max_hops=1, pings=2, timeout=0.5)
-    engine = Sweep(config, RunState(b"secret"), UNBOUNDED)
+    engine = ScanEngine(config, RunState(b"secret"), UNBOUNDED)
     (probe,) = engine.next_probes(0.0, 64)
     engine.sent(probe, 0.0)
     engine.advance(0.5)
