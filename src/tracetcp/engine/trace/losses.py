@@ -53,7 +53,7 @@ class SuspectedLosses:
         self.is_path_lossy = self.is_path_lossy or hop.is_router
 
     def on_answer(self, hop: HopState, kind: ReplyKind) -> None:
-        """A ping of ``hop`` was answered; if by a router, what was lost there is suspected again."""
+        """A probe of ``hop`` was answered; if by a router, what was lost there is suspected again."""
         hop.confirmed_losses = 0
         if self._asks_again and kind in ICMP_KINDS and hop.suspect_losses():  # R1
             self.is_any = True

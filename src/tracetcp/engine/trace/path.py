@@ -228,6 +228,8 @@ class Path:
         self._farthest_answer_ttl = max(self._farthest_answer_ttl, ttl)
         if flight.purpose is Purpose.CELL:
             self._answer_cell(flight, reply)
+        else:
+            self._losses.on_answer(self._hops[ttl], reply.kind)
         first = max(self._window.last_router_ttl + 1, self._next_row)
         self._ending.find(range(first, self._window.last + 1))
 
