@@ -24,7 +24,7 @@ def main(pace: float) -> None:
     names = {address: texts[0] for address, texts in scenario.dns.names.items()}
     presenter = TextPresenter(invocation.config, invocation.display, prober.destination)
     shown_at = prober.clock()
-    for events in run(open_engine(invocation.config, b"a repeatable run"), prober):
+    for events in run(open_engine(invocation.config, b"a repeatable run"), prober, wait=prober.wait):
         time.sleep((prober.clock() - shown_at) * pace)
         shown_at = prober.clock()
         sys.stdout.write("".join(presenter.render(event, [names]) for event in events))

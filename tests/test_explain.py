@@ -40,7 +40,9 @@ class Explained:
             presenter: JsonPresenter | TextPresenter = JsonPresenter(config, display, {}, 0.0)
         else:
             presenter = TextPresenter(config, display, "10.9.9.9")
-        self.events = [event for events in run(engine, self.prober) for event in events]
+        self.events = [
+            event for events in run(engine, self.prober, wait=self.prober.wait) for event in events
+        ]
         self.text = "".join(presenter.render(event, []) for event in self.events) + presenter.closing()
         self.verdicts = [v for e in self.events if isinstance(e, VerdictReached) for v in e.verdicts]
         self.kinds = [verdict.kind.value for verdict in self.verdicts]
@@ -137,7 +139,7 @@ def test_a_control_that_cannot_be_sent_leaves_the_verdict_without_it() -> None:
     engine = Explaining(
         open_engine(config, SECRET), config, "10.9.9.9", lambda each: open_engine(each, SECRET + b"2"), {}
     )
-    events = [event for batch in run(engine, prober) for event in batch]
+    events = [event for batch in run(engine, prober, wait=prober.wait) for event in batch]
     assert isinstance(events[-1], VerdictReached)
     assert events[-1].verdicts[0].kind.value == "no-answer"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracetcp.formatters.display import Display
     from tracetcp.formatters.presenter import Presenter
     from tracetcp.names.lookups import AddressLookup
-    from tracetcp.probers.prober import Prober
+    from tracetcp.probers.prober import Prober, Tap
 
 EXIT_REACHED = 0
 EXIT_NOT_REACHED = 1
@@ -139,16 +139,16 @@ def _keep_packets(path: str, prober: Prober, stack: ExitStack) -> None:
     """Write a pcap file beside the trace; opened while the process still has its privileges."""
     from pathlib import Path
 
-    from tracetcp.probers.raw.prober import RawProber
     from tracetcp.wire.pcap import PcapWriter
 
-    if not isinstance(prober, RawProber):
-        raise ProberError("--pcap needs raw sockets: this way of probing never sees the packets; use sudo")
-    try:
-        stream = stack.enter_context(Path(path).open("wb"))  # noqa: SIM115 - the stack closes it
-    except OSError as error:
-        raise ProberError(f"file {path!r} cannot be written: {error.strerror}") from error
-    prober.tap = PcapWriter(stream).write
+    def open_tap() -> Tap:
+        try:
+            stream = stack.enter_context(Path(path).open("wb"))  # noqa: SIM115 - the stack closes it
+        except OSError as error:
+            raise ProberError(f"file {path!r} cannot be written: {error.strerror}") from error
+        return PcapWriter(stream).write
+
+    prober.capture(open_tap)
 
 
 def _resolve(host: str, family: int | None) -> str:

@@ -38,7 +38,7 @@ MOST_TURNS = 100_000
 
 
 class VirtualProber(Prober):
-    """Implements ``runner.Prober``; ``sent`` lists every probe with its instant."""
+    """Implements ``Prober``; ``sent`` lists every probe with its instant."""
 
     kind = "virtual"
     source = SOURCE
@@ -58,8 +58,9 @@ class VirtualProber(Prober):
         """The virtual time."""
         return self.now
 
-    def wake_on(self, file_descriptor: int) -> None:
-        """There is nothing to wake on: names are not part of this simulation."""
+    def descriptors(self) -> Sequence[int]:
+        """There are none: nothing outside wakes a virtual clock."""
+        return ()
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -79,13 +80,20 @@ class VirtualProber(Prober):
         """Let ``reply`` arrive at ``at``, whoever sent it."""
         heapq.heappush(self._arrivals, (at, next(self._order), reply._replace(received_at=at)))
 
-    def receive(self, until: float) -> Sequence[Reply]:
-        """Jump to the next arrival or to ``until``, whichever is first."""
+    def wake_at(self) -> float:
+        """When the next reply arrives."""
+        return self._arrivals[0][0] if self._arrivals else inf
+
+    def wait(self, _descriptors: Sequence[int], until: float) -> Sequence[int]:
+        """A ``runner.Wait``: jump to ``until``."""
+        assert until < inf, "the engine waits for nothing"
+        self.now = max(self.now, until)
+        return ()
+
+    def drain(self) -> Sequence[Reply]:
+        """What has arrived by now."""
         self._turns += 1
         assert self._turns < MOST_TURNS, "the engine goes round in circles"
-        arrival = self._arrivals[0][0] if self._arrivals else inf
-        self.now = max(self.now, min(arrival, until))
-        assert self.now < inf, "the engine waits for nothing"
         replies = []
         while self._arrivals and self._arrivals[0][0] <= self.now:
             replies.append(heapq.heappop(self._arrivals)[2])
@@ -135,7 +143,7 @@ class Report:
         self.prober = prober
         self.events: list[tuple[float, Event]] = []
         engine = open_engine(config, SECRET, prober.capacity)
-        for events in run(engine, prober):
+        for events in run(engine, prober, wait=prober.wait):
             self.events += [(prober.now, event) for event in spelled_out(events)]
         self.seconds = prober.now
         self.ports_done = engine.ports_done

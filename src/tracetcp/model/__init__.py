@@ -18,7 +18,7 @@ from tracetcp.model.events import (
     spelled_out,
 )
 from tracetcp.model.hop import OUTCOMES, Hop, Outcome, Ping, ProbeRecord
-from tracetcp.model.probe import FLOWS, Probe, SendFailure
+from tracetcp.model.probe import FLOWS, FailureKind, Probe, SendFailure
 from tracetcp.model.reply import QUOTE_FIELDS, MplsLabel, Quote, Reply, ReplyKind, TcpAnswer
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "QUOTE_FIELDS",
     "AddressSeen",
     "Event",
+    "FailureKind",
     "Hop",
     "HopFinished",
     "MplsLabel",
