@@ -6,6 +6,7 @@ import ctypes
 import os
 import resource  # noqa: F401 - what the prober imports as nobody, who may not look into every Python's folder
 import secrets
+import select
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ from tracetcp.model import Probe, Reply, ReplyKind
 from tracetcp.probers import open_prober
 from tracetcp.probers.connect.prober import ConnectProber
 from tracetcp.probers.raw.prober import RawProber
+from tracetcp.runner import first_replies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,9 +104,17 @@ def ask(opened: Prober, *probes: Probe, patience: float = PATIENCE) -> list[Hear
     replies: list[Reply] = []
     until = opened.clock() + patience
     while len(replies) < len(sent) and opened.clock() < until:
-        replies.extend(opened.receive(until))
+        replies.extend(first_replies(opened, until))
     order = [asked.token for asked in probes]
     return sorted((Heard(*sent[r.token], r) for r in replies), key=lambda h: order.index(h.reply.token))
+
+
+def readable(opened: Prober) -> list[int]:
+    """Those of a prober's descriptors that are readable now."""
+    poll = select.poll()
+    for number in opened.descriptors():
+        poll.register(number, select.POLLIN)
+    return [number for number, _ in poll.poll(0)]
 
 
 def kinds(heard: Sequence[Heard]) -> list[tuple[ReplyKind, str]]:

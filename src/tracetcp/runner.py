@@ -116,11 +116,9 @@ class SelectorWait:
 
     def __call__(self, descriptors: Sequence[int], until: float) -> set[int]:
         """Wait until one of ``descriptors`` is readable, or ``until`` on the clock, which may be infinity."""
-        assert descriptors, (
-            "nothing can end this wait early: a clock that is not real needs a wait of its own"
-        )
-        if descriptors != self._watched:
-            self._watch(list(descriptors))
+        assert descriptors, "nothing can end this wait: a clock that is not real needs a wait of its own"
+        if (wanted := list(descriptors)) != self._watched:
+            self._watch(wanted)
         timeout = None if until == inf else max(0.0, until - self._clock())
         return {key.fd for key, _ in self._selector.select(timeout)}
 

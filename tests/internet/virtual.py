@@ -46,8 +46,8 @@ class VirtualProber(Prober):
     """Sends probes into a scenario's network; time passes only in ``wait``, which ``run`` is to be given.
 
     ``sent`` is every probe with its instant, ``counts`` what the network saw. ``failing`` tells which probes
-    cannot be sent; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is no time. These two are
-    of a clock of its own, without ``time``: one that several probers share.
+    cannot be sent; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is no time. Probers that
+    run side by side share ``time``, a clock with its own instants of these.
     """
 
     kind = "virtual"
