@@ -1,4 +1,4 @@
-"""Runs the raw and the unprivileged prober inside a namespace of the lab, in this process."""
+"""Runs each prober inside a namespace of the lab, in this process."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import resource  # noqa: F401 - what the prober imports as nobody, who may not look into every Python's folder
 import secrets
 import select
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.config import TraceConfig
 from tracetcp.model import Probe, Reply, ReplyKind
 from tracetcp.probers import open_prober
+from tracetcp.probers.capture import ScapyProber
 from tracetcp.probers.connect.prober import ConnectProber
 from tracetcp.probers.raw.prober import RawProber
 from tracetcp.runner import first_replies
@@ -87,6 +88,13 @@ def connect_prober(namespace: Namespace, destination: str, **options: object) ->
             yield opened
         finally:
             opened.close()
+
+
+@contextmanager
+def capture_prober(namespace: Namespace, destination: str) -> Iterator[ScapyProber]:
+    """The prober of other systems to ``destination`` in ``namespace``, on scapy's sockets for Linux."""
+    with inside(namespace), closing(ScapyProber(TraceConfig(host=destination), destination)) as opened:
+        yield opened
 
 
 def probe(ttl: int, port: int = 80, flow: int = 0) -> Probe:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,18 @@ def test_silence_is_no_reply_and_nothing_stays_open(lab: Chain, family: int, ser
     lab.ip("r2", f"route add blackhole {server}", f"route del blackhole {server}")
     with prober(lab.client, server, timeout=0.3) as opened:
         assert ask(opened, probe(64), probe(64, 81), patience=0.5) == []
+        assert opened._flights == {}
+        assert opened.wake_at() == inf
+
+
+def test_sockets_are_closed_though_nothing_arrives(lab: Chain) -> None:
+    lab.nft("r1", rules.forwarded(rules.drop(99)))
+    with prober(lab.client, SERVER, timeout=0.3) as opened:
+        sent_at = opened.send(probe(64, 99))
+        assert isinstance(sent_at, float)
+        assert opened.wake_at() == sent_at + 0.3
+        time.sleep(0.4)
+        assert opened.drain() == []
         assert opened._flights == {}
 
 

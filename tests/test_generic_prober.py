@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lab import SERVER, SERVER_6, near
+from tracetcp.config import TraceConfig
+from tracetcp.probers import capture
+from tracetcp.runner import SelectorWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +80,46 @@ def heard(
         check=False,
     )
     return (finished.stdout + finished.stderr).splitlines()
+
+
+class Frames:
+    """Stands for a socket of scapy's that captures: no descriptor, frames that nothing tells of."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.waiting: list[bytes] = []
+
+    def select(self, _sockets: object, _wait: float) -> list[bytes]:
+        return self.waiting
+
+    def recv_raw(self) -> tuple[None, None, None]:
+        self.waiting.pop()
+        return None, None, None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_on_windows_the_wait_gets_a_socket_that_stays_silent_and_frames_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = Frames()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(capture, "_prepare_scapy", lambda _: None)
+    monkeypatch.setattr(capture, "_find_way", lambda *_: capture._Way("eth0", "192.0.2.2"))
+    monkeypatch.setattr(capture, "_open_socket", lambda *_: frames)
+    monkeypatch.setattr(capture, "open_codec", lambda *_, **__: None)
+    with closing(capture.ScapyProber(TraceConfig(host="192.0.2.1"), "192.0.2.1")) as prober:
+        frames.waiting.append(b"a frame")
+        with closing(SelectorWait(prober.clock)) as wait:
+            assert wait(prober.descriptors(), prober.wake_at()) == set()
+        assert prober.wake_at() <= prober.clock()
+        assert prober.drain() == []
+        assert frames.waiting == []
+        assert prober.wake_at() > prober.clock() - capture.LOOK_INTERVAL
+    assert frames.closed
+    assert prober.descriptors() == ()
 
 
 @pytest.mark.netns

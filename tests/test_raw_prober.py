@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,8 +146,11 @@ def test_a_batch_leaves_in_the_background_and_is_told_before_its_answers(lab: Ch
         assert list(opened.send_all(batch)) == []
         time.sleep(QUIET)
         early = opened.drain()
+        assert opened.wake_at() == inf
         told = dict(opened.send_all(()))
+        assert opened.wake_at() == -inf
         heard = {reply.token: reply for reply in opened.drain()}
+        assert opened.wake_at() == inf
         assert list(opened.send_all(())) == []
     assert early == []
     assert list(told) == batch

@@ -72,6 +72,7 @@ class VirtualProber(Prober):
         self._time = time or VirtualClock(starts_at, interrupt_at)
         self.wait = self._time.wait
         self._failing = failing
+        self._is_closed = False
         self._injected: list[Reply] = []
 
     @property
@@ -108,6 +109,7 @@ class VirtualProber(Prober):
 
     def close(self) -> None:
         """See ``Prober.close``."""
+        self._is_closed = True
 
     def inject(self, *replies: Reply) -> None:
         """Hand out ``replies`` of strangers, with whatever token, at their ``received_at``."""
@@ -118,7 +120,9 @@ class VirtualProber(Prober):
 
     def drain(self) -> Sequence[Reply]:
         """See ``Prober.drain``; in order of arrival. The kernel refuses every SYN-ACK."""
-        replies = []
+        replies: list[Reply] = []
+        if self._is_closed:
+            return replies
         while self._next_injected_at() <= self._time.now:
             replies.append(self._injected.pop(0))
         for at, answer in self._simulation.due(self._time.now):
