@@ -52,7 +52,8 @@ class Receiver:
             batch = self._batches.receive()
             is_more = len(batch) == MOST
             for packet, control, name in batch:
-                yield packet, name, *self._read_control(control)
+                stamp, hop_limit = self._read_control(control)
+                yield packet, name, stamp, hop_limit
 
     def _read_control(self, control: bytes) -> tuple[float | None, int | None]:
         """The receive stamp and the IPv6 hop limit; the count of overflows is kept.
