@@ -8,7 +8,9 @@ import time
 from internet import VirtualProber, load
 from tracetcp.cli.parsing import Invocation, parse
 from tracetcp.engine import open_engine
+from tracetcp.engine.run_state import RunState
 from tracetcp.formatters.presenter import TextPresenter
+from tracetcp.model import AddressTexts
 from tracetcp.runner import run
 
 SCENARIO = "documented-ftp-port-21"
@@ -21,13 +23,13 @@ def main(pace: float) -> None:
     assert isinstance(invocation, Invocation)
     scenario = load(SCENARIO)
     prober = VirtualProber(scenario)
-    names = {address: texts[0] for address, texts in scenario.dns.names.items()}
+    texts = AddressTexts({address: names[0] for address, names in scenario.dns.names.items()})
     presenter = TextPresenter(invocation.config, invocation.display, prober.destination)
     shown_at = prober.clock()
-    for events in run(open_engine(invocation.config, b"a repeatable run"), prober, wait=prober.wait):
+    for events in run(open_engine(invocation.config, RunState(b"a repeatable run")), prober, wait=prober.wait):
         time.sleep((prober.clock() - shown_at) * pace)
         shown_at = prober.clock()
-        sys.stdout.write("".join(presenter.render(event, [names]) for event in events))
+        sys.stdout.write("".join(presenter.render(event, texts) for event in events))
         sys.stdout.flush()
 
 

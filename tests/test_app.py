@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from tracetcp import __version__, app
 from tracetcp.cli.flags import USAGE
 from tracetcp.errors import NameNotFound, NoPermission, NoRoute
+from tracetcp.formatters.progress import ERASE
 from tracetcp.model import Probe, Reply, ReplyKind, SendFailure
 from tracetcp.probers.prober import Prober
 
@@ -228,21 +230,22 @@ def test_a_closed_or_full_stream_never_shows_a_traceback(command: str, status: t
     assert finished.returncode in status
 
 
-def test_the_progress_line_is_for_a_terminal_that_shows_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[str] = []
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
-    class Terminal:
-        def isatty(self) -> bool:
-            return True
 
-        def write(self, text: str) -> None:
-            written.append(text)
-
-        def flush(self) -> None: ...
-
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    app._show_progress("line")
-    assert written == ["line"]
-    monkeypatch.setattr(sys, "stdout", Terminal())
-    app._show_progress("line")
-    assert written == ["line"]
+@pytest.mark.parametrize("rows_go_elsewhere", [True, False])
+def test_the_progress_line_is_for_a_terminal_that_shows_no_rows(
+    rows_go_elsewhere: bool, probe_with: Callable[..., OneHostProber], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe_with(None)
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(sys, "stdout", io.StringIO() if rows_go_elsewhere else Terminal())
+    monkeypatch.setattr("tracetcp.diagnosis.after_silence", lambda *_: [])
+    assert app.main(["-n", "-m", "1", TARGET]) == 1
+    written = stderr.getvalue()
+    assert (f"{ERASE}1 of 1 ports" in written) == rows_go_elsewhere
+    assert written.endswith(ERASE) == rows_go_elsewhere
+    assert rows_go_elsewhere or not written

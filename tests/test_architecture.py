@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -25,20 +26,17 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "explain": ("config", "engine", "limits", "model", "verdicts"),
     "wire": ("addresses", "model"),
     "probers": ("addresses", "config", "errors", "model", "wire"),
-    "names": ("addresses", "errors"),
+    "names": ("addresses", "errors", "model"),
     "formatters": ("config", "model", "verdicts"),
     "cli": ("addresses", "config", "errors", "formatters.display", "limits"),
     "privileges": ("errors",),
     "runner": ("engine", "errors", "model", "probers.prober"),
     "diagnosis": ("config", "errors", "model", "probers", "runner"),
-    "app": (
-        "cli",
+    "session": (
         "config",
-        "diagnosis",
         "engine",
         "errors",
         "explain",
-        "formatters",
         "model",
         "names",
         "privileges",
@@ -46,6 +44,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "runner",
         "wire",
     ),
+    "app": ("cli", "config", "diagnosis", "errors", "formatters", "session"),
     "__main__": ("app",),
 }
 """What each layer may import besides itself: a layer, or a single module of one. Lower layers come first, and
@@ -56,6 +55,8 @@ FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subp
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""
 WRITER = "app"
+TOP = ("app", "session", "__main__")
+"""They wire everything, so the design page does not list what they may import."""
 
 
 def name_of(path: Path) -> str:
@@ -204,3 +205,10 @@ def test_help_version_and_usage_errors_need_neither_libraries_nor_the_model(argu
     )
     finished = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False)
     assert finished.returncode == 0
+
+
+def test_the_design_page_shows_the_table_of_layers() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| ((?:`[\w.]+`(?:, )?)*) ?\|$", page, re.MULTILINE)
+    shown = {layer: tuple(re.findall(r"`([\w.]+)`", allowed)) for layer, allowed in rows}
+    assert shown == {layer: allowed for layer, allowed in LAYERS.items() if layer not in TOP}

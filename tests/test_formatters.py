@@ -9,6 +9,7 @@ from tracetcp.formatters.condensed import CondensedFormatter
 from tracetcp.formatters.verbose import VerboseFormatter
 from tracetcp.model import (
     AddressSeen,
+    AddressTexts,
     Event,
     Hop,
     HopFinished,
@@ -56,14 +57,14 @@ def test_a_hop_that_lost_pings_shows_stars_between_its_times() -> None:
 def test_routers_that_share_a_hop_stand_in_order_of_first_answer_with_their_names() -> None:
     formatter = VerboseFormatter(TARGET, 30)
     hop = Hop(5, (ping(1, 9, "192.0.2.1"), ping(2, 9, "192.0.2.2"), ping(3, 9, "192.0.2.1")))
-    names = {"192.0.2.2": "b.example"}
-    assert formatter.render(HopFinished(80, hop), [names]) == (
+    texts = AddressTexts(names={"192.0.2.2": "b.example"})
+    assert formatter.render(HopFinished(80, hop), texts) == (
         "5       9 ms    9 ms    9 ms    192.0.2.1       192.0.2.2       [b.example]\n"
     )
 
 
 def test_an_origin_stands_behind_the_name() -> None:
-    texts = [{"192.0.2.1": "a.example"}, {"192.0.2.1": "AS64500"}]
+    texts = AddressTexts(names={"192.0.2.1": "a.example"}, origins={"192.0.2.1": "AS64500"})
     row = VerboseFormatter(TARGET, 30).render(HopFinished(80, Hop(5, (ping(1, 9),))), texts)
     assert row == "5       9 ms    192.0.2.1       [a.example]     [AS64500]\n"
 
@@ -112,7 +113,7 @@ def test_decimals_of_a_millisecond_on_request(precision: int, cell: str) -> None
 
 def test_verbose_frames_each_port_with_header_and_closing_line() -> None:
     formatter = VerboseFormatter(TARGET, 12)
-    assert formatter.render(TraceStarted(443), [{TARGET: "t.example"}]) == (
+    assert formatter.render(TraceStarted(443), AddressTexts({TARGET: "t.example"})) == (
         f"\nTracing route to {TARGET} [t.example] on port 443\nOver a maximum of 12 hops.\n"
     )
     assert formatter.render(TraceFinished(443, Outcome.NOT_REACHED, ())) == "Trace Complete.\n"

@@ -28,6 +28,7 @@ def test_the_corpus_is_parsed(target: str) -> None:
         TARGETS[target](sample.read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None, reason="atheris has no build for this Python"
 )

@@ -16,6 +16,7 @@ import pytest
 from tracetcp.cli.parsing import Invocation, parse
 from tracetcp.formatters.presenter import TextPresenter
 from tracetcp.model import (
+    AddressTexts,
     Event,
     Hop,
     HopFinished,
@@ -117,7 +118,8 @@ def corrected(name: str, lines: list[str]) -> list[str]:
 def test_a_documented_example_comes_out_byte_for_byte(path: Path) -> None:
     example = Example(path.name)
     presenter = TextPresenter(example.invocation.config, example.invocation.display, example.address)
-    text = "".join(presenter.render(event, [example.names]) for event in example.events)
+    texts = AddressTexts(example.names)
+    text = "".join(presenter.render(event, texts) for event in example.events)
     shown = text.split("\n")
     assert shown.pop() == ""
     expected = corrected(path.name, example.expected)

@@ -18,15 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from internet import ScenarioError, VirtualProber, load, network, wire
+from internet import Report, ScenarioError, VirtualProber, expectation, load, network, trace, wire
 from internet.behaviour import ACK, RST_ACK, SYN_ACK, IcmpError, Segment, Simulation, Syn, isn
 from internet.counts import Counts, most_within
+from internet.expectation import arguments, read_command
 from internet.lab import simulated
 from internet.name_server import answer as dns_answer
 from internet.name_server import subject_of
 from internet.noise import KINDS, STRANGER, noise
+from internet.printed import printed_rows
 from internet.scenario import SCENARIOS, Dns, Scenario
-from internet.virtual import OPTIONS, reply_of
+from internet.virtual import MOST_IDLE_TURNS, OPTIONS, reply_of
+from tracetcp.config import TraceConfig
 from tracetcp.model import MplsLabel, Probe, Reply, ReplyKind, SendFailure
 from tracetcp.wire.codec import Ipv4Codec, open_codec
 from tracetcp.wire.templates import load_scapy
@@ -541,6 +544,21 @@ def test_strangers_failures_and_interrupts_can_be_had() -> None:
     prober.close()
 
 
+def test_an_engine_that_never_sends_again_is_stopped() -> None:
+    prober = VirtualProber(network("1"))
+    for _ in range(MOST_IDLE_TURNS - 1):
+        prober.receive(0.0)
+    with pytest.raises(AssertionError, match="round in circles"):
+        prober.receive(0.0)
+
+
+def test_a_prober_has_the_capacity_and_the_failures_that_it_is_given() -> None:
+    assert VirtualProber(network("1"), capacity=5).capacity == 5
+    prober, failure = VirtualProber(network("1")), SendFailure(errno.EPERM, "refused")
+    prober.failing = lambda _: failure
+    assert prober.send(probe(1)) == failure
+
+
 def test_counts_tell_how_close_together_syns_came() -> None:
     prober = VirtualProber(network("1 2 | open 80"))
     for at, ttl in ((0.0, 1), (0.0, 1), (0.05, 1), (0.3, 1), (0.9, 9), (1.04, 1)):
@@ -588,6 +606,10 @@ def test_counts_tell_how_close_together_syns_came() -> None:
         ({"loss": 2}, "loss = 2 should be a number from 0 to 1"),
         ({"loop": 1.5, "hop": [{}, {}]}, "loop = 1.5 should be a whole number"),
         ({"title": 5}, "title = 5 should be a text"),
+        ({"expect": ["one 1 10.1.1.1"]}, "'one 1 10.1.1.1' is no row: write '3 10 * 12 10.3.1.1'"),
+        ({"expect": [["1 1 open"], [["2 1"], 7]]}, "7 is no row"),
+        ({"expect6": "3-x 1 open"}, "'3-x 1 open' is no row"),
+        ({"expect": "-3 1 open"}, "'-3 1 open': write ports and hops as 3, 3-5 or 3,7"),
         ({"dns": {"failures": {"a": "boom"}}}, "failures: a = 'boom' should be one of servfail"),
     ],
 )
@@ -605,6 +627,9 @@ def test_a_wrong_description_is_refused_with_its_place(table: dict[str, Any], co
         ("1[drop 80 81]", "'81' is too much"),
         ("1[explode]", "action = 'explode' should be one of"),
         ("1 | colour red", "nothing is called 'colour'"),
+        ("1 / 2x5", "path 2, hop 1: on a further path each hop is one router"),
+        ("1 / 2:3", "path 2, hop 1: on a further path each hop is one router"),
+        ("1[injected]", "action = '' should be one of"),
     ],
 )
 def test_a_wrong_notation_is_refused(notation: str, complaint: str) -> None:
@@ -616,6 +641,8 @@ def test_a_wrong_notation_is_refused(notation: str, complaint: str) -> None:
 def test_a_notation_cannot_speak_of_a_hop_that_it_has_not() -> None:
     with pytest.raises(ScenarioError, match="it has 1 hops, so there is no hop_2"):
         network("1", hop_2={"silent": True})
+    with pytest.raises(ScenarioError, match="it has 1 routes, so there is no route_2"):
+        network("1", route_2={"since": 1})
 
 
 def test_a_notation_is_short_for_a_table() -> None:
@@ -639,7 +666,203 @@ def test_a_notation_is_short_for_a_table() -> None:
         "destination": {"open": [80, 443], "others": "silent", "rtt": 7.5},
     }
     assert network(notation) == Scenario.of(table)
+    short = "1!2[passing rst 80] 2[injected syn-ack] / 3@ 4 | resets 200"
+    limit = {"burst": 2, "per_second": 1}
+    assert network(short, route_2={"since": 9}) == Scenario.of(
+        {
+            "hop": [
+                {"rtt": 1, "limit": limit, "rule": [{"action": "rst", "ports": 80, "expiring": False}]},
+                {"rtt": 2, "rule": [{"action": "syn-ack", "injected": True}]},
+            ],
+            "route": [
+                {
+                    "since": 9,
+                    "hop": [
+                        {"rtt": 3, "address": "destination"},
+                        {"rtt": 4, "address": "10.2.2.1", "address6": "fd00:2:2::1"},
+                    ],
+                }
+            ],
+            "destination": {"resets": {"burst": 200, "per_second": 200}},
+        }
+    )
     assert network("1 | down | again linux", seed=3) != network("1 | down", seed=3)
+
+
+# What is expected
+
+
+def told(rows: list[object], found: list[str], command: str = "TARGET", **how: Any) -> bool:
+    """Whether ``found`` is what a path of two hops expects."""
+    path = network("1 2", expect=rows, command=command)
+    expected = expectation(path, how.pop("family", 4))
+    return expected.fitted(found, **how) == found
+
+
+def test_a_row_fits_only_what_it_says() -> None:
+    assert told(["1 10 * 12 10.1.1.1"], ["1 10 * 12 10.1.1.1"])
+    for other in (
+        "2 10 * 12 10.1.1.1", "1 10 * 13 10.1.1.1", "1 10 11 12 10.1.1.1", "1 10 * 10.1.1.1",
+        "1 10 * 12 10.2.1.1", "1 10 * 12", "1 10 * 12 10.1.1.1 10.2.1.1", "1 10 * 12 open",
+        "1 10 * 12 10.1.1.1 unreachable", "1 10 * 12 10.1a1.1",
+    ):  # fmt: skip
+        assert not told(["1 10 * 12 10.1.1.1"], [other])
+
+
+def test_rows_too_many_or_too_few_or_in_another_order_do_not_fit() -> None:
+    rows: list[object] = ["1 1 10.1.1.1", "2 2 open"]
+    assert told(rows, ["1 1 10.1.1.1", "2 2 open"])
+    assert not told(rows, ["1 1 10.1.1.1"])
+    assert not told(rows, ["1 1 10.1.1.1", "2 2 open", "3 2 open"])
+    assert not told(rows, ["2 2 open", "1 1 10.1.1.1"])
+    assert not told(rows, [])
+
+
+def test_where_time_is_real_an_rtt_may_be_any_but_a_star_is_a_star() -> None:
+    assert told(["1 10 * 10.1.1.1"], ["1 99 * 10.1.1.1"], has_real_time=True)
+    assert not told(["1 10 * 10.1.1.1"], ["1 99 99 10.1.1.1"], has_real_time=True)
+    assert not told(["1 10 * 10.1.1.1"], ["1 * * 10.1.1.1"], has_real_time=True)
+
+
+def test_what_chance_decides_is_left_to_it() -> None:
+    rows: list[object] = ["1 ? ?* 10.1.1.1|10.1.2.1", "2 [*] [*] ? open"]
+    for first in ("1 5 * 10.1.1.1", "1 7 8 10.1.2.1", "1 7 8 10.1.2.1 10.1.1.1"):
+        for last in ("2 9 open", "2 * 9 open", "2 * * 9 open"):
+            assert told(rows, [first, last])
+    assert not told(rows, ["1 * 5 10.1.1.1", "2 9 open"])
+    assert not told(rows, ["1 5 * 10.1.3.1", "2 9 open"])
+    assert not told(rows, ["1 5 *", "2 9 open"])
+    assert not told(rows, ["1 5 * 10.1.1.1", "2 * * open"])
+    assert not told(rows, ["1 5 * 10.1.1.1", "2 * * * 9 open"])
+    either: list[object] = ["1 1 10.1.1.1", ["2 2 open", ["2 3 10.2.1.1", "3 2 open"]]]
+    assert told(either, ["1 1 10.1.1.1", "2 2 open"])
+    assert told(either, ["1 1 10.1.1.1", "2 3 10.2.1.1", "3 2 open"])
+    assert not told(either, ["1 1 10.1.1.1", "2 2 open", "3 2 open"])
+
+
+def test_rows_of_several_hops_and_ports_are_spelled_out_in_the_order_of_the_report() -> None:
+    assert told(
+        ["1-2,4 N * 10.N.1.1", "3 * *"], ["1 1 * 10.1.1.1", "2 2 * 10.2.1.1", "3 * *", "4 4 * 10.4.1.1"]
+    )
+    rows: list[object] = ["22,25-26: 1 1 open", "others: 1 *"]
+    assert told(rows, ["22: 1 1 open", "23: 1 *", "25: 1 1 open", "24: 1 *"], "TARGET:22,23,25,24")
+    assert not told(rows, ["22: 1 1 open", "23: 1 *", "24: 1 1 open"], "TARGET:22-24")
+    assert not told(rows, ["1 1 open", "1 *"], "TARGET:22,23")
+
+
+def test_over_ipv6_a_row_names_the_same_places_by_their_ipv6_addresses() -> None:
+    assert told(["1 1 10.1.1.1", "2 2 203.0.113.80"], ["1 1 fd00:1:1::1", "2 2 2001:db8::80"], family=6)
+    own = network("1", expect=["1 1 10.1.1.1"], expect6=["1 * 10.1.1.1"])
+    assert expectation(own, 6).fitted([]) == ["1 * fd00:1:1::1"]
+    assert expectation(own, 4).fitted([]) == ["1 1 10.1.1.1"]
+
+
+def test_a_scenario_that_expects_nothing_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="'quiet' has no expect: state the rows"):
+        expectation(network("1", title="quiet"), 4)
+    with pytest.raises(ScenarioError, match="has no expect"):
+        expectation(network("1", expect6=["1 1 fd00:1:1::1"]), 4)
+
+
+def test_a_command_is_the_programs_own() -> None:
+    assert arguments("-p 1 TARGET:25,80", "203.0.113.80") == ["-p", "1", "203.0.113.80:25,80"]
+    config = read_command("-p 1 -h 3 TARGET:25,80", "2001:db8::80").config
+    assert (config.host, config.ports, config.pings, config.start_hop) == ("2001:db8::80", (25, 80), 1, 3)
+    for command, complaint in (
+        ("-p 0 TARGET", "out of range"),
+        ("-p 1", "no host"),
+        ("--help", "traces nothing"),
+    ):
+        with pytest.raises(ScenarioError, match=complaint):
+            read_command(command, TARGET)
+
+
+def test_printed_rows_are_read_from_both_forms_of_output() -> None:
+    verbose = """
+Tracing route to 203.0.113.80 [www.example] on port 80
+Over a maximum of 30 hops.
+1       1 ms    *       12 ms   10.1.1.1        10.1.2.1
+2       *       *       *       Request timed out.
+3       *       Destination Reached in 20 ms. Connection established to 203.0.113.80
+Trace Complete.
+"""
+    plain = TraceConfig(host=TARGET)
+    rows = ["1 1 * 12 10.1.1.1 10.1.2.1", "2 * * *", "3 * 20 open"]
+    assert printed_rows(verbose, plain) == rows
+    condensed = """
+[203.0.113.80:25]  3    8 ms    10.3.1.1 reports: Network unreachable
+
+[203.0.113.80:26]  9    Dest. in 7 ms. Port CLOSED on 203.0.113.80
+"""
+    several = TraceConfig(host=TARGET, ports=(25, 26))
+    assert printed_rows(condensed, several) == ["25: 3 8 10.3.1.1 unreachable", "26: 9 7 closed"]
+    scan = TraceConfig(host=TARGET, ports=(80,), start_hop=128, max_hops=1)
+    assert printed_rows("[203.0.113.80:80]  1    Dest. in 3 ms. Port OPEN on 203.0.113.80\n", scan) == [
+        "128 3 open"
+    ]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_report_has_the_rows_and_what_they_cost(family: int) -> None:
+    path = network("1 * 3[unreachable 1 25] | rtt 9 | open 80")
+    report = trace(path, TraceConfig(host="h", ports=(80, 25), pings=1), family)
+    assert report.all_lines() == [
+        f"80: 1 1 {path.routes[0].hops[0][0].addresses[family]}",
+        "80: 2 *",
+        f"80: 3 3 {path.routes[0].hops[2][0].addresses[family]}",
+        "80: 4 9 open",
+        f"25: 1 1 {path.routes[0].hops[0][0].addresses[family]}",
+        "25: 2 *",
+        f"25: 3 3 {path.routes[0].hops[2][0].addresses[family]}",
+        f"25: 4 3 {path.routes[0].hops[2][0].addresses[family]} unreachable",
+    ]
+    assert [row.partition(": ")[2] for row in report.all_lines()] == report.lines()
+    assert report.lines(25) == report.lines()[4:]
+    assert report.sent_with(1)[0] == 0.0
+    assert report.sent_beyond(1) == len(report.prober.sent) - len(report.sent_with(1))
+    assert report.seconds == report.prober.clock() > 0.009
+
+
+# What the tests of the engine rely on
+
+
+def test_a_destination_as_hosts_are_answers_one_syn_of_a_flow_and_repeats_a_lost_answer() -> None:
+    path = "1 | rtt 10 | again silent | retransmit"
+    assert len(replies_to(network(path), probe(2, token=1), probe(2, token=2), probe(2, flow=1))) == 2
+    at = [
+        seen(replies_to(network(path, destination={"loss_back": 0.5}, seed=seed), probe(2)))
+        for seed in range(40)
+    ]
+    assert {round(replies[0][2]) for replies in at if replies} >= {10, 1010, 3010}
+
+
+def test_an_answer_in_the_destinations_name_may_leave_expiring_syns_to_the_router() -> None:
+    forged = {ttl: kinds(network("1[passing rst 80] 2"), probe(ttl)) for ttl in (1, 2, 3)}
+    assert forged == {1: [EXCEEDED], 2: [CLOSED], 3: [CLOSED]}
+    beside = {ttl: kinds(network("1[passing injected rst] 2"), probe(ttl)) for ttl in (1, 2, 3)}
+    assert beside == {1: [EXCEEDED], 2: [CLOSED, EXCEEDED], 3: [CLOSED, OPEN]}
+
+
+def test_further_paths_share_the_flows_or_come_later() -> None:
+    shared = [replies_to(network("1 2 / 1 2"), probe(2, flow=flow))[0].sender for flow in range(40)]
+    assert {*shared} == {"10.2.1.1", "10.2.2.1"}
+    simulation = Simulation(network("1 2 / 1 2", route_2={"since": 200}))
+    for at in (0.0, 0.199, 0.201):
+        simulation.send(at, syn(2))
+    senders = [answer.sender for _, answer in everything(simulation) if isinstance(answer, IcmpError)]
+    assert senders == ["10.2.1.1", "10.2.1.1", "10.2.2.1"]
+
+
+def test_equal_runs_of_the_engine_are_equal_and_other_seeds_are_not() -> None:
+    def run(seed: int) -> list[tuple[float, str]]:
+        report = Report(VirtualProber(network("1~9 2~9 3~9", loss=0.2, seed=seed)), TraceConfig(host="h"))
+        return [(at, str(event)) for at, event in report.events]
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+
+
+# Files
 
 
 def test_a_file_that_is_no_toml_is_refused_by_name(tmp_path: Any) -> None:

@@ -16,13 +16,21 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from notation import TARGET, quote, trace
 from tracetcp.config import TraceConfig
 from tracetcp.formatters.json import JsonFormatter
-from tracetcp.model import QUOTE_FIELDS, MplsLabel, Outcome, Probe, ProbeRecord, Reply, ReplyKind
+from tracetcp.model import (
+    NO_TEXTS,
+    QUOTE_FIELDS,
+    AddressTexts,
+    MplsLabel,
+    Outcome,
+    Probe,
+    ProbeRecord,
+    Reply,
+    ReplyKind,
+)
 from tracetcp.model.verdict import Certainty, Kind
 from tracetcp.verdicts import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tracetcp.model.evidence import Evidence
 
 SCHEMA = json.loads((resources.files("tracetcp") / "schema.json").read_text(encoding="utf-8"))
@@ -32,16 +40,16 @@ ENDED = STARTED.astimezone(timezone(timedelta(hours=2))) + timedelta(seconds=1)
 A, B, C = "10.0.1.1", "10.0.2.1", "10.0.3.1"
 
 
-def line(
-    evidence: Evidence, config: TraceConfig | None = None, origins: Mapping[str, str] | None = None
-) -> str:
-    formatter = JsonFormatter("www.example", config or TraceConfig(host="www.example"), origins)
-    return formatter.render(evidence, STARTED, ENDED, judge(evidence))
+def line(evidence: Evidence, config: TraceConfig | None = None, texts: AddressTexts = NO_TEXTS) -> str:
+    formatter = JsonFormatter("www.example", config or TraceConfig(host="www.example"))
+    return formatter.render(evidence, texts, STARTED, ENDED, judge(evidence))
 
 
-def parsed(evidence: Evidence, config: TraceConfig | None = None) -> dict[str, Any]:
+def parsed(
+    evidence: Evidence, config: TraceConfig | None = None, texts: AddressTexts = NO_TEXTS
+) -> dict[str, Any]:
     """The object of a trace, after the schema accepted it."""
-    text = line(evidence, config)
+    text = line(evidence, config, texts)
     assert text.endswith("\n")
     assert text.count("\n") == 1
     assert text.isascii()
@@ -59,8 +67,8 @@ def test_the_schema_is_one() -> None:
 
 
 def test_a_whole_trace() -> None:
-    evidence = trace(f"{A} * open", 443, pings=1, names={A: "gw.example", TARGET: "www.example"})
-    seen = parsed(evidence)
+    texts = AddressTexts(names={A: "gw.example", TARGET: "www.example"})
+    seen = parsed(trace(f"{A} * open", 443, pings=1), texts=texts)
     assert seen["target"] == {"host": "www.example", "address": TARGET, "name": "www.example", "origin": None}
     assert (seen["schema"], seen["port"], seen["outcome"]) == (1, 443, "open")
     assert (seen["started_at"], seen["ended_at"]) == ("2026-01-02T03:04:05.678Z", "2026-01-02T03:04:06.678Z")
@@ -92,7 +100,8 @@ def test_a_whole_trace() -> None:
 
 
 def test_origins_stand_beside_every_address() -> None:
-    seen = json.loads(line(trace(f"{A} open", pings=1), origins={A: "AS64500", TARGET: "AS64501"}))
+    texts = AddressTexts(origins={A: "AS64500", TARGET: "AS64501"})
+    seen = parsed(trace(f"{A} open", pings=1), texts=texts)
     assert seen["target"]["origin"] == "AS64501"
     assert seen["hops"][0]["probes"][0]["origin"] == "AS64500"
 
@@ -158,7 +167,7 @@ def test_every_outcome_is_valid(evidence: Evidence) -> None:
 
 
 def test_without_verdicts_the_list_is_empty() -> None:
-    text = JsonFormatter("x", TraceConfig(host="x")).render(trace(f"{A} open"), STARTED, ENDED)
+    text = JsonFormatter("x", TraceConfig(host="x")).render(trace(f"{A} open"), NO_TEXTS, STARTED, ENDED)
     validator().validate(json.loads(text))
     assert json.loads(text)["verdicts"] == []
 

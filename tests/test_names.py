@@ -478,6 +478,17 @@ def test_a_name_in_the_hosts_file_is_known_at_once(hosts: Path) -> None:
     lookup.close()
 
 
+def test_what_was_found_is_a_snapshot_taken_anew_only_once_there_is_more(hosts: Path) -> None:
+    hosts.write_text(f"{ROUTER} first\n{V6} six\n", "utf-8")
+    lookup = ReverseNames()
+    lookup.ask(ROUTER)
+    before = lookup.found
+    assert lookup.found is before
+    lookup.ask(V6)
+    assert (before, lookup.found) == ({ROUTER: "first"}, {ROUTER: "first", V6: "six"})
+    lookup.close()
+
+
 def test_whatever_bytes_the_hosts_file_has_are_escaped(hosts: Path) -> None:
     hosts.write_bytes(ROUTER.encode() + b" evil\x1b[31m\xff\n")
     lookup = ReverseNames()

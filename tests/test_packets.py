@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import random
 import struct
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetcp.model import FLOWS, MplsLabel, Probe, Reply, ReplyKind
+from tracetcp.engine.scan.attempts import Port
+from tracetcp.engine.trace.flight import Flight, Purpose
+from tracetcp.engine.trace.hops import HopState
+from tracetcp.model import FLOWS, OUTCOMES, MplsLabel, Outcome, Probe, Reply, ReplyKind
 from tracetcp.model.tcp_options import mss_of
 from tracetcp.wire.checksums import checksum_of, word_sum
 from tracetcp.wire.codec import Ipv4Codec, Ipv6Codec, open_codec
-from tracetcp.wire.probe_table import REMEMBERED, Ledger, Sent
+from tracetcp.wire.kinds import RST, SEQUENCE, WIRE_KINDS, TcpReading, WireKind
+from tracetcp.wire.probe_table import REMEMBERED, ProbeTable, Sent
 from tracetcp.wire.protocols import ICMPV6, TCP
 from tracetcp.wire.quotes import split
-from tracetcp.wire.templates import WINDOW, load_scapy
+from tracetcp.wire.templates import RECEIVE_WINDOW, load_scapy
 
 load_scapy(6)
 
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scapy.packet import Packet
+
+    from tracetcp.model import ProbeKind
 
 SOURCE, TARGET, ROUTER = "192.0.2.1", "198.51.100.9", "203.0.113.3"
 SOURCE_6, TARGET_6, ROUTER_6 = "2001:db8::1", "2001:db8:9::9", "2001:db8:3::3"
@@ -85,14 +92,14 @@ class TestEncode:
         packet = IP(codec4().encode(probe))
         assert (packet.src, packet.dst, packet.ttl, packet.id) == (SOURCE, TARGET, probe.ttl, FIRST_ID)
         assert (str(packet.flags), packet.tos, packet.len) == ("DF", 0, 52)
-        self.check_tcp(packet, probe, WINDOW, 1460)
+        self.check_tcp(packet, probe, RECEIVE_WINDOW, 1460)
 
     @given(probes)
     def test_ipv6_as_scapy_reads_it(self, probe: Probe) -> None:
         packet = IPv6(codec6().encode(probe))
         assert (packet.src, packet.dst, packet.hlim) == (SOURCE_6, TARGET_6, probe.ttl)
         assert (packet.tc, packet.plen) == (0, 32)
-        self.check_tcp(packet, probe, WINDOW + probe.ttl, 1440)
+        self.check_tcp(packet, probe, RECEIVE_WINDOW + probe.ttl, 1440)
 
     def check_tcp(self, packet: Packet, probe: Probe, window: int, mss: int) -> None:
         tcp = packet[Tcp]
@@ -478,8 +485,8 @@ class TestRewrittenQuotes:
             change(Tcp, sport=BASE + 3),
             change(Tcp, sport=BASE - 1),
             change(Tcp, sport=BASE + FLOWS),
-            change(Tcp, window=WINDOW + 9),
-            change(Tcp, window=WINDOW),
+            change(Tcp, window=RECEIVE_WINDOW + 9),
+            change(Tcp, window=RECEIVE_WINDOW),
             change(Tcp, dport=80),
         ],
     )
@@ -503,6 +510,112 @@ class TestRewrittenQuotes:
         for token in range(REMEMBERED):
             codec.encode(PROBE._replace(token=token, flow=5))
         assert codec.decode(error4(quote), AT) is None
+
+
+class Added(Enum):
+    """A kind of probe that only these tests know."""
+
+    ACK = "ack"
+
+
+ACK = cast("ProbeKind", Added.ACK)
+ACK_PROBE = PROBE._replace(kind=ACK)
+
+
+@pytest.fixture
+def _acks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adds the kind: a bare ACK, to which only a RST is an answer, and says that the port is unfiltered."""
+
+    def segment(_mss: int) -> Packet:
+        return Tcp(sport=0, dport=0, seq=0, flags="A", window=1024, chksum=0)
+
+    answers = {RST: TcpReading(ReplyKind.RST, SEQUENCE, 0)}
+    monkeypatch.setitem(WIRE_KINDS, ACK, WireKind(segment, answers, echoes_token=True))
+    monkeypatch.setitem(OUTCOMES, ACK, {ReplyKind.RST: Outcome.OPEN})
+
+
+@pytest.mark.usefixtures("_acks")
+class TestAnotherKind:
+    """A kind is added by its entries in two tables alone."""
+
+    @given(probes)
+    def test_it_is_encoded_by_its_own_template(self, probe: Probe) -> None:
+        for layer, codec, window in ((IP, codec4(), 1024), (IPv6, codec6(), RECEIVE_WINDOW + probe.ttl)):
+            packet = layer(codec.encode(probe._replace(kind=ACK)))
+            tcp = packet[Tcp]
+            assert (tcp.sport, tcp.dport) == (BASE + probe.flow, probe.port)
+            assert (tcp.seq, tcp.ack) == (probe.token, probe.token)
+            assert (str(tcp.flags), tcp.window, tcp.options) == ("A", window, [])
+            assert rebuilt(packet) == bytes(packet)
+            assert str(layer(codec.encode(probe))[Tcp].flags) == "S"
+
+    @pytest.mark.parametrize(
+        ("probe", "fields", "is_answer"),
+        [
+            (ACK_PROBE, {"flags": "R", "seq": TOKEN, "ack": 0}, True),
+            (ACK_PROBE, {"flags": "R", "seq": TOKEN + 1, "ack": 0}, False),
+            (ACK_PROBE, {"flags": "R", "seq": 0, "ack": TOKEN + 1}, False),
+            (ACK_PROBE, {"flags": "SA", "seq": TOKEN, "ack": TOKEN + 1}, False),
+            (PROBE, {"flags": "R", "seq": TOKEN, "ack": 0}, False),
+            (PROBE, {"flags": "R", "seq": 0, "ack": TOKEN + 1}, True),
+        ],
+    )
+    def test_each_kind_has_its_own_answers(
+        self, probe: Probe, fields: dict[str, Any], is_answer: bool
+    ) -> None:
+        four, six = codec4(), codec6()
+        four.encode(probe)
+        six.encode(probe)
+        segment = bytes(IPv6(src=TARGET_6, dst=SOURCE_6) / tcp_answer(**fields))[40:]
+        for reply in (
+            four.decode(from_target(**fields), AT),
+            six.decode(TCP, segment, TARGET_6, 55, AT),
+        ):
+            assert (reply is not None) is is_answer
+            assert reply is None or (reply.token, reply.kind) == (TOKEN, ReplyKind.RST)
+
+    def test_a_quote_is_compared_with_the_template_of_its_kind(self) -> None:
+        codec = codec4()
+        for probe in (PROBE, ACK_PROBE._replace(token=5)):
+            reply = codec.decode(error4(codec.encode(probe)), AT)
+            assert reply is not None
+            assert reply.token == probe.token
+            assert reply.quote is not None
+            assert reply.quote.changed == ()
+
+    def test_a_rewritten_quote_is_known_all_the_same(self) -> None:
+        for layer, codec in ((IP, codec4()), (IPv6, codec6())):
+            quote = layer(codec.encode(ACK_PROBE))
+            quote[Tcp].seq = 5
+            reply = (
+                codec.decode(error4(bytes(quote)), AT)
+                if isinstance(codec, Ipv4Codec)
+                else decode6(codec, error6(bytes(quote)))
+            )
+            assert reply is not None
+            assert reply.token == TOKEN
+
+    @pytest.mark.parametrize(
+        ("probe", "kind", "outcome"),
+        [
+            (ACK_PROBE, ReplyKind.RST, Outcome.OPEN),
+            (ACK_PROBE, ReplyKind.UNREACHABLE, None),
+            (PROBE, ReplyKind.RST, Outcome.CLOSED),
+            (PROBE, ReplyKind.UNREACHABLE, Outcome.UNREACHABLE),
+        ],
+    )
+    def test_both_engines_end_by_the_terminal_answers_of_the_kind(
+        self, probe: Probe, kind: ReplyKind, outcome: Outcome | None
+    ) -> None:
+        reply = Reply(TOKEN, kind, TARGET, AT)
+        port = Port(probe)
+        port.answered(port, reply)
+        assert (port.outcome, port.final is port) == (outcome, outcome is not None)
+        hop = HopState(probe.ttl, 1)
+        flight = Flight(probe, Purpose.CELL, is_alone=False)
+        flight.replies.append(reply)
+        hop.flights.append(flight)
+        assert hop.outcome is outcome
 
 
 LABELS = (MplsLabel(24_012, 3, False, 1), MplsLabel(1_048_575, 0, True, 255))
@@ -597,24 +710,24 @@ class TestOptions:
         assert reply.quote.options is None
 
 
-class TestLedger:
+class TestProbeTable:
     def test_the_newest_of_like_probes_is_found_round_the_corner(self) -> None:
-        ledger = Ledger(REMEMBERED)
+        table = ProbeTable(REMEMBERED)
         for token in (10, 11):
-            ledger.add(token, BASE, 80, 5)
-        assert ledger.newest(BASE, 80, 5) == Sent(1, 11, BASE, 80, 5)
-        assert ledger.newest(BASE, 80, 0) is None
-        assert ledger.newest(BASE, 81, 5) is None
+            table.add(token, BASE, 80, 5)
+        assert table.newest(BASE, 80, 5) == Sent(1, 11, BASE, 80, 5, 0)
+        assert table.newest(BASE, 80, 0) is None
+        assert table.newest(BASE, 81, 5) is None
 
     def test_a_token_used_twice_outlives_its_first_slot(self) -> None:
-        ledger = Ledger(1)
+        table = ProbeTable(1)
         for token in (7, 7, *range(100, 100 + REMEMBERED - 1)):
-            slot = ledger.add(token, BASE, 80, 5)
+            slot = table.add(token, BASE, 80, 5)
         assert slot == 1
-        assert ledger.with_token(7) == Sent(2, 7, BASE, 80, 5)
+        assert table.with_token(7) == Sent(2, 7, BASE, 80, 5, 0)
 
     def test_an_empty_slot_is_nobody(self) -> None:
-        assert Ledger(1).with_slot(0, 0) is None
+        assert ProbeTable(1).with_slot(0, 0) is None
 
 
 class TestAnyBytes:

@@ -25,3 +25,9 @@ def test_it_appears_after_a_second_not_too_often_and_erases_itself() -> None:
     assert line.update(21, 12.0 + INTERVAL / 2) == ""
     assert line.erase() == ERASE
     assert line.erase() == ""
+
+
+def test_nobody_who_watches_means_no_line() -> None:
+    line = ProgressLine(100, started_at=10.0, is_watched=False)
+    assert line.update(20, 100.0) == ""
+    assert line.erase() == ""

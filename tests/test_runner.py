@@ -18,6 +18,7 @@ from internet import VirtualProber, network
 from internet.clock import VirtualClock
 from tracetcp.config import TraceConfig
 from tracetcp.engine import open_engine
+from tracetcp.engine.run_state import RunState
 from tracetcp.errors import NoRoute, ProberError
 from tracetcp.model import (
     AddressSeen,
@@ -126,7 +127,7 @@ class ScriptedProber(Prober):
     def wait(self, descriptors: Sequence[int], until: float) -> Sequence[int]:
         """All descriptors are readable when time has passed."""
         self.watched = descriptors
-        self.time.wait(descriptors, until)
+        self.time(descriptors, until)
         return descriptors
 
     def drain(self) -> Sequence[Reply]:
@@ -315,13 +316,13 @@ def traced(*paths: str) -> dict[str, list[tuple[float, Event]]]:
     time = VirtualClock()
     pairs = {
         path: Pair(
-            open_engine(TraceConfig(host="h", ports=(80,)), b"a repeatable run"),
-            VirtualProber(network(path), time=time),
+            open_engine(TraceConfig(host="h", ports=(80,)), RunState(b"a repeatable run")),
+            VirtualProber(network(path), wait=time),
         )
         for path in paths
     }
     decided: dict[str, list[tuple[float, Event]]] = {path: [] for path in paths}
-    for pair, events in run_pairs(list(pairs.values()), wait=time.wait):
+    for pair, events in run_pairs(list(pairs.values()), wait=time):
         (path,) = [each for each, one in pairs.items() if one is pair]
         decided[path] += [(time.now, event) for event in events]
     return decided
@@ -342,7 +343,7 @@ def test_a_pair_that_waits_for_buffers_does_not_keep_another_waiting() -> None:
     pairs = [Pair(OneHopEngine(), prober) for prober in (halted, other)]
     ends = [
         (pair.prober is other, round(time.now, 3))
-        for pair, events in run_pairs(pairs, wait=time.wait)
+        for pair, events in run_pairs(pairs, wait=time)
         for event in events
         if isinstance(event, TraceFinished)
     ]
@@ -353,7 +354,7 @@ def test_a_pair_that_is_done_is_drained_no_more() -> None:
     time = VirtualClock()
     first, second = ScriptedProber(), ScriptedProber(answers=False)
     first.time = second.time = time
-    list(run_pairs([Pair(OneHopEngine(), prober) for prober in (first, second)], wait=time.wait))
+    list(run_pairs([Pair(OneHopEngine(), prober) for prober in (first, second)], wait=time))
     assert max(first.drained) == RTT < max(second.drained)
 
 

@@ -1,4 +1,8 @@
-"""main(argv) -> exit status: the wiring, the only writer, the only place where errors become messages."""
+"""main(argv) -> exit status: parses, writes, and turns every error into a message. The only writer.
+
+What is not in ``session``, because it is the process's and not a run's: streams, signals, the garbage
+collector, and the decision to give the privileges up.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,19 @@ import os
 import signal
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tracetcp.errors import MissingHost, ProberError, TracetcpError
+from tracetcp.errors import MissingHost, TracetcpError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from typing import TextIO
 
     from tracetcp.cli.parsing import Check, Invocation
-    from tracetcp.config import TraceConfig
-    from tracetcp.engine import Engine
     from tracetcp.formatters.display import Display
     from tracetcp.formatters.presenter import Presenter
-    from tracetcp.names.lookups import AddressLookup
-    from tracetcp.probers.prober import Prober, Tap
+    from tracetcp.session import Options, Session
 
 EXIT_REACHED = 0
 EXIT_NOT_REACHED = 1
@@ -29,12 +31,8 @@ EXIT_COULD_NOT_RUN = 3
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 """What a shell reports of a program that a closed pipe ended."""
-SECRET_BYTES = 16
 GARBAGE_LOOKED_FOR_AFTER = 20_000
 """New objects, instead of Python's 700: a scan has thousands that are neither old nor garbage."""
-WITHOUT_PRIVILEGE = (
-    "tracetcp: no raw sockets, probing without privileges: where routers share load a column may mix paths"
-)
 DEBUG_VARIABLE = "TRACETCP_DEBUG"
 
 
@@ -89,126 +87,68 @@ def _run(argv: Sequence[str]) -> int:
     if isinstance(understood, Message):
         _write(understood.text)
         return 0
-    if isinstance(understood, Check):
-        return check(understood)
-    return trace(understood)
+    return check(understood) if isinstance(understood, Check) else trace(understood)
 
 
 def trace(invocation: Invocation) -> int:
     """Trace what ``invocation`` asks for and write it as it is decided."""
+    from tracetcp.formatters import open_presenter
+    from tracetcp.session import open_session
+
+    config, display = invocation.config, invocation.display
+    with open_session(config, _options(display), lambda what: _complain(f"tracetcp: {what}")) as session:
+        presenter = open_presenter(config, display, session.destination, time.time() - session.clock())
+        _collect_garbage()
+        _show(session, presenter, len(config.ports))
+        if session.is_silent:
+            from tracetcp.diagnosis import after_silence
+
+            for finding in after_silence(session.destination, session.source):
+                _complain(f"tracetcp: nothing answered: {finding.sentence}")
+        return EXIT_REACHED if session.has_reached else EXIT_NOT_REACHED
+
+
+def _options(display: Display) -> Options:
+    from tracetcp.session import Options
+
+    return Options(
+        names=not display.numeric,
+        origins=display.asn,
+        evidence=display.json,
+        explain=display.explain,
+        pcap=display.pcap,
+        drops_privileges=True,
+    )
+
+
+def _collect_garbage() -> None:
+    """From now on, which ``__main__`` put off; what is here by now stays."""
+    gc.freeze()
+    gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
+    gc.enable()
+
+
+def _show(session: Session, presenter: Presenter, ports: int) -> None:
+    """Write the run as it goes on; a progress line is for who watches stderr while the rows go elsewhere."""
     from tracetcp.formatters.progress import ProgressLine
-    from tracetcp.model import AddressSeen, Outcome, PortScanned, TraceFinished
-    from tracetcp.privileges import drop_privileges
-    from tracetcp.probers import open_prober
-    from tracetcp.runner import run
 
-    config, display = invocation.config, invocation.display
-    destination = _resolve(config.host, config.family)
-    with ExitStack() as stack:
-        prober = open_prober(config, destination)
-        stack.callback(prober.close)
-        if prober.kind == "connect":
-            _complain(WITHOUT_PRIVILEGE)
-        if display.pcap is not None:
-            _keep_packets(display.pcap, prober, stack)
-        drop_privileges()
-        lookups = _open_lookups(display, stack)
-        texts = [lookup.found for lookup in lookups]
-        engine = _open_engine(invocation, prober, texts)
-        presenter = _open_presenter(invocation, prober, texts)
-        progress = ProgressLine(len(config.ports), prober.clock())
-        stack.callback(lambda: _show_progress(progress.erase()))
-        outcomes: set[Outcome] = set()
-        is_silent = True
-        gc.freeze()  # what is here by now stays
-        gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
-        gc.enable()
-        for events in run(engine, prober, lookups):
+    is_watched = sys.stderr is not None and sys.stderr.isatty() and not sys.stdout.isatty()
+    progress = ProgressLine(ports, session.clock(), is_watched=is_watched)
+    try:
+        for events, texts in session.batches():
             _write("".join([presenter.render(event, texts) for event in events]))
-            _show_progress(progress.update(engine.ports_done, prober.clock()))
-            is_silent = is_silent and not any(isinstance(event, AddressSeen) for event in events)
-            outcomes |= {event.outcome for event in events if isinstance(event, (PortScanned, TraceFinished))}
-        _show_progress(progress.erase())
-        _write(presenter.closing())
-        if is_silent:
-            _explain_silence(destination, prober.source)
-        return EXIT_REACHED if outcomes & {Outcome.OPEN, Outcome.CLOSED} else EXIT_NOT_REACHED
-
-
-def _keep_packets(path: str, prober: Prober, stack: ExitStack) -> None:
-    """Write a pcap file beside the trace; opened while the process still has its privileges."""
-    from pathlib import Path
-
-    from tracetcp.wire.pcap import PcapWriter
-
-    def open_tap() -> Tap:
-        try:
-            stream = stack.enter_context(Path(path).open("wb"))  # noqa: SIM115 - the stack closes it
-        except OSError as error:
-            raise ProberError(f"file {path!r} cannot be written: {error.strerror}") from error
-        return PcapWriter(stream).write
-
-    prober.capture(open_tap)
-
-
-def _resolve(host: str, family: int | None) -> str:
-    """The address of ``host``; DNS answers are read where no privilege is left."""
-    from tracetcp.names.hosts import resolve_numeric
-
-    numeric = resolve_numeric(host, family)
-    if numeric is not None:
-        return numeric
-    from tracetcp.names.resolving import resolve
-    from tracetcp.privileges import unprivileged
-
-    return unprivileged(lambda: resolve(host, family))
-
-
-def _open_lookups(display: Display, stack: ExitStack) -> list[AddressLookup]:
-    if display.numeric and not display.asn:
-        return []
-    from tracetcp.names.lookups import ReverseNames
-    from tracetcp.names.origins import OriginNames
-
-    lookups: list[AddressLookup] = [] if display.numeric else [ReverseNames()]
-    if display.asn:
-        lookups.append(OriginNames())
-    for lookup in lookups:
-        stack.callback(lookup.close)
-    return lookups
-
-
-def _open_engine(invocation: Invocation, prober: Prober, texts: Sequence[Mapping[str, str]]) -> Engine:
-    """The engine, with an ``Explaining`` round it where verdicts or evidence are wanted."""
-    from tracetcp.engine import open_engine
-
-    def fresh(config: TraceConfig) -> Engine:
-        return open_engine(config, os.urandom(SECRET_BYTES), prober.capacity)
-
-    config, display = invocation.config, invocation.display
-    if not (display.explain or display.json):
-        return fresh(config)
-    from tracetcp.explain.explaining import Explaining
-
-    names = {} if display.numeric else texts[0]
-    return Explaining(fresh(config), config, prober.destination, fresh, names, may_probe=display.explain)
-
-
-def _open_presenter(invocation: Invocation, prober: Prober, texts: Sequence[Mapping[str, str]]) -> Presenter:
-    from tracetcp.formatters.presenter import JsonPresenter, TextPresenter
-
-    config, display = invocation.config, invocation.display
-    if display.json:
-        origins = texts[-1] if display.asn else {}
-        return JsonPresenter(config, display, origins, time.time() - prober.clock())
-    return TextPresenter(config, display, prober.destination)
+            _write(progress.update(session.ports_done, session.clock()), sys.stderr)
+    finally:
+        _write(progress.erase(), sys.stderr)
+    _write(presenter.closing(session.texts))
 
 
 def check(asked: Check) -> int:
     """Look whether this machine can trace, and say what was found; 3 if anything failed."""
     from tracetcp.diagnosis import check as looks
+    from tracetcp.session import resolve
 
-    address = _resolve(asked.host, asked.family) if asked.host is not None else None
+    address = resolve(asked.host, asked.family, without_privileges=True) if asked.host else None
     status = 0
     for finding in looks(address):
         _write(f"{'passed' if finding.is_passed else 'failed'}  {finding.subject}: {finding.sentence}\n")
@@ -217,32 +157,18 @@ def check(asked: Check) -> int:
     return status
 
 
-def _explain_silence(destination: str, source: str) -> None:
-    from tracetcp.diagnosis import after_silence
-
-    for finding in after_silence(destination, source):
-        _complain(f"tracetcp: nothing answered: {finding.sentence}")
-
-
-def _write(text: str) -> None:
+def _write(text: str, stream: TextIO | None = None) -> None:
     if text:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-
-def _show_progress(line: str) -> None:
-    """The progress line: only for somebody who watches stderr while the rows go elsewhere."""
-    if line and sys.stderr is not None and sys.stderr.isatty() and not sys.stdout.isatty():
-        sys.stderr.write(line)
-        sys.stderr.flush()
+        stream = stream or sys.stdout
+        stream.write(text)
+        stream.flush()
 
 
 def _complain(sentence: str) -> None:
     """One line on stderr, if there is one and anybody can still read it."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
-            sys.stderr.write(sentence + "\n")
-            sys.stderr.flush()
+            _write(sentence + "\n", sys.stderr)
 
 
 def _discard_stdout() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.config import TraceConfig
 from tracetcp.engine import open_engine
+from tracetcp.engine.run_state import RunState
 from tracetcp.model import Reply, ReplyKind
 from tracetcp.runner import BURST
 
@@ -57,7 +58,7 @@ def trace(ports: int) -> Speed:
 
 
 def _measure(name: str, config: TraceConfig) -> Speed:
-    engine = open_engine(config, SECRET)
+    engine = open_engine(config, RunState(SECRET))
     began_at = time.perf_counter()
     probes, replies = _run(engine)
     return Speed(name, len(config.ports), probes, replies, time.perf_counter() - began_at)

@@ -3,14 +3,14 @@
 import pytest
 
 from tracetcp.engine.scan.congestion import (
-    BACK_OFF,
-    FIRST_WINDOW,
-    LARGEST_WINDOW,
-    QUEUEING,
-    SMALLEST_WINDOW,
+    INITIAL_WINDOW,
+    MAXIMUM_WINDOW,
+    MINIMUM_WINDOW,
+    QUEUEING_DELAY,
+    REDUCTION,
     CongestionWindow,
 )
-from tracetcp.engine.scan.pacer import GRANTED
+from tracetcp.engine.scan.pacer import GRANTED_SHARE
 
 
 def fed(*rtts: float) -> CongestionWindow:
@@ -21,21 +21,21 @@ def fed(*rtts: float) -> CongestionWindow:
 
 
 def test_the_window_doubles_with_every_window_of_prompt_answers() -> None:
-    assert fed().size == FIRST_WINDOW
-    assert fed(*[0.01] * FIRST_WINDOW).size == 2 * FIRST_WINDOW
+    assert fed().size == INITIAL_WINDOW
+    assert fed(*[0.01] * INITIAL_WINDOW).size == 2 * INITIAL_WINDOW
 
 
 def test_it_never_grows_past_what_the_receive_buffer_holds() -> None:
-    assert fed(*[0.01] * 2 * LARGEST_WINDOW).size == LARGEST_WINDOW
+    assert fed(*[0.01] * 2 * MAXIMUM_WINDOW).size == MAXIMUM_WINDOW
 
 
 def test_answers_that_queue_shrink_it_once_an_rtt_and_end_the_doubling() -> None:
     window = fed(0.01)
     grown = window.size
-    late = 0.01 + QUEUEING + 0.002
+    late = 0.01 + QUEUEING_DELAY + 0.002
     window.answered(late, 1.0)
     window.answered(late, 1.0 + late / 2)
-    assert window.size == int(grown * BACK_OFF)
+    assert window.size == int(grown * REDUCTION)
     before = window.size
     for _ in range(10):
         window.answered(0.01, 2.0)
@@ -45,40 +45,40 @@ def test_answers_that_queue_shrink_it_once_an_rtt_and_end_the_doubling() -> None
 def test_random_loss_leaves_it_alone_and_heavy_loss_cuts_it() -> None:
     light, heavy = fed(*[0.01] * 100), fed(*[0.01] * 100)
     for _ in range(4):
-        light.loss_proven(199.0, 200.0)
-    assert light.size == FIRST_WINDOW + 100
+        light.on_loss(199.0, 200.0)
+    assert light.size == INITIAL_WINDOW + 100
     for _ in range(40):
-        heavy.loss_proven(199.0, 200.0)
-    assert heavy.size < FIRST_WINDOW + 100
+        heavy.on_loss(199.0, 200.0)
+    assert heavy.size < INITIAL_WINDOW + 100
 
 
 def test_one_burst_of_losses_cuts_it_once() -> None:
     window = fed(*[0.01] * 100)
     for late in range(40):
-        window.loss_proven(199.0, 200.0 + late)
-    assert window.size == int((FIRST_WINDOW + 100) * BACK_OFF)
+        window.on_loss(199.0, 200.0 + late)
+    assert window.size == int((INITIAL_WINDOW + 100) * REDUCTION)
 
 
-def doubled(answers_in_a_round: int, *, gone: int) -> CongestionWindow:
+def doubled(answers_in_a_round: int, *, expired: int) -> CongestionWindow:
     """A window after ten rounds of 10 ms that brought the same number of answers each."""
     window = CongestionWindow()
     for answer in range(10 * answers_in_a_round):
         window.answered(0.01, 1.0 + 0.01 * answer / answers_in_a_round)
-        for _ in range(gone):
-            window.gone()
+        for _ in range(expired):
+            window.expired()
     return window
 
 
 def test_the_doubling_ends_where_it_brings_losses_instead_of_answers() -> None:
-    assert doubled(200, gone=1).size in range(200, 220)
+    assert doubled(200, expired=1).size in range(200, 220)
 
 
 def test_it_goes_on_where_nothing_is_lost_since_then_the_rate_is_only_this_machines() -> None:
-    assert doubled(200, gone=0).size == FIRST_WINDOW + 2000
+    assert doubled(200, expired=0).size == INITIAL_WINDOW + 2000
 
 
 def test_after_a_loss_it_grows_no_faster_than_losses_are_proven() -> None:
-    window = doubled(200, gone=1)
+    window = doubled(200, expired=1)
     before = window.size
     for answer in range(before * 21):
         window.answered(0.01, 2.0 + 0.01 * answer / before)
@@ -89,7 +89,7 @@ def test_it_never_shrinks_below_its_smallest() -> None:
     window = fed(0.001)
     for tick in range(1, 100):
         window.answered(1.0, 10.0 * tick)
-    assert window.size == SMALLEST_WINDOW
+    assert window.size == MINIMUM_WINDOW
 
 
 def test_probes_are_spaced_while_few_answers_come_in_an_rtt() -> None:
@@ -97,25 +97,25 @@ def test_probes_are_spaced_while_few_answers_come_in_an_rtt() -> None:
     for tick in range(100):
         window.answered(0.01, tick / 100)
     for _ in range(60):
-        window.loss_proven(0.5, 1.0)
-    assert window.pace is not None
-    assert window.pace.rate == pytest.approx(100 * GRANTED, rel=0.02)
+        window.on_loss(0.5, 1.0)
+    assert window.send_rate is not None
+    assert window.send_rate.per_second == pytest.approx(100 * GRANTED_SHARE, rel=0.02)
     window.pass_time(1.1)
-    assert window.pace is not None
+    assert window.send_rate is not None
     for second in range(2, 100):
         window.pass_time(second)
-    assert window.pace is None, "so long without a loss: the window is enough"
+    assert window.send_rate is None, "so long without a loss: the window is enough"
 
 
 def test_the_share_of_losses_is_counted_anew_when_it_was_cut_for_them() -> None:
     window = fed(*[0.01] * 98)
     assert not window.has_loss
-    window.loss_proven(50.0, 99.0)
+    window.on_loss(50.0, 99.0)
     assert window.has_loss
     assert window.loss_share == pytest.approx(2 / 101)
     for _ in range(40):
-        window.loss_proven(50.0, 99.0)
-    assert window.calm_since == 99.0
+        window.on_loss(50.0, 99.0)
+    assert window.recovery_started_at == 99.0
     assert window.loss_share == pytest.approx(1 / 10)
-    window.loss_proven(98.0, 100.0)
+    window.on_loss(98.0, 100.0)
     assert window.loss_share == pytest.approx(1 / 10), "that probe left before the cut"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tracetcp.config import TraceConfig
+from tracetcp.engine.run_state import RunState
 from tracetcp.engine.trace.flight import Purpose, Want
 from tracetcp.engine.trace.path import Path
-from tracetcp.engine.trace.routers import Survey
 from tracetcp.model import FLOWS, Probe, Reply, ReplyKind
 
 
 def test_a_router_that_answers_off_its_column_after_the_cell_was_asked_again_changes_nothing() -> None:
-    path = Path(80, TraceConfig(host="h", max_hops=3, pings=2), Survey(), 0.0)
+    path = Path(80, TraceConfig(host="h", max_hops=3, pings=2), RunState(b"secret of a test"), 0.0)
     stray = path.sent(Want(2, 2, 7, Purpose.CELL, is_alone=True), Probe(1, 80, 2, 2, 7), 0.0)
     path.lost(stray)
     column = path.sent(Want(2, 2, 1, Purpose.CELL), Probe(2, 80, 2, 2, 1), 1.0)
@@ -20,13 +20,13 @@ def test_a_router_that_answers_off_its_column_after_the_cell_was_asked_again_cha
 
 
 def test_fresh_flows_are_used_again_after_the_last() -> None:
-    path = Path(80, TraceConfig(host="h", pings=3), Survey(), 0.0)
+    path = Path(80, TraceConfig(host="h", pings=3), RunState(b"secret of a test"), 0.0)
     path.sent(Want(5, 2, FLOWS - 1, Purpose.CELL), Probe(1, 80, 5, 2, FLOWS - 1), 0.0)
     assert path._next_flow == 3
 
 
 def test_a_cell_that_a_late_reply_filled_is_not_lost_with_its_second_try() -> None:
-    path = Path(80, TraceConfig(host="h", max_hops=3), Survey(), 0.0)
+    path = Path(80, TraceConfig(host="h", max_hops=3), RunState(b"secret of a test"), 0.0)
     first = path.sent(Want(2, 1, 0, Purpose.CELL), Probe(1, 80, 2, 1, 0), 0.0)
     path.lost(first)
     second = path.sent(Want(2, 1, 0, Purpose.CELL), Probe(2, 80, 2, 1, 0), 1.0)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import errno
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simnet.network import Answer, Host, Network, Router, Rule, Syn, chain
-from simnet.virtual import Report, VirtualProber, trace
+from internet import Report, Scenario, VirtualProber, network, trace
+from internet.scenario import AGAIN
 from tracetcp.config import TraceConfig
-from tracetcp.model import MplsLabel, Outcome, Probe, Reply, ReplyKind, SendFailure
+from tracetcp.model import Outcome, Probe, Reply, ReplyKind, SendFailure
 
-FIFTEEN = (1, 10, 10, 10, 14, 12, 12, 182, 163, 165, 165, 168, 166, 166)
-"""RTTs of the documented 15-hop path, in milliseconds; the destination is at 170."""
+TARGET = "203.0.113.80"
+DOCUMENTED = "1 10 10 10 14 12 12 182 163 165 165 168 166 * | rtt 170"
+"""The documented 15-hop path."""
 
 
 def config(**changes: object) -> TraceConfig:
@@ -34,31 +36,29 @@ def busiest(instants: list[float], span: float) -> int:
 
 
 def test_a_plain_path_is_reported_hop_by_hop() -> None:
-    report = trace(chain(1, 10, 20, host=30), config())
-    assert report.lines() == ["1 1 1 1 10.0.1.1", "2 10 10 10 10.0.2.1", "3 20 20 20 10.0.3.1", "4 30 open"]
+    report = trace(network("1 10 20 | rtt 30"), config())
+    assert report.lines() == ["1 1 1 1 10.1.1.1", "2 10 10 10 10.2.1.1", "3 20 20 20 10.3.1.1", "4 30 open"]
     assert report.outcomes == {80: Outcome.OPEN}
 
 
 def test_a_closed_port_is_looked_at_again_with_ttl_127() -> None:
-    report = trace(chain(1, 10, host=30), config(ports=(81,)))
-    assert report.lines() == ["1 1 1 1 10.0.1.1", "2 10 10 10 10.0.2.1", "3 30 closed"]
+    report = trace(network("1 10 | rtt 30"), config(ports=(81,)))
+    assert report.lines() == ["1 1 1 1 10.1.1.1", "2 10 10 10 10.2.1.1", "3 30 closed"]
     assert len(report.sent_with(127)) == 1
 
 
 def test_a_host_that_refuses_expiring_packets_is_open_by_the_second_look() -> None:
-    network = chain(1, 10, host=30)
-    network.host.refuses_ttl_up_to = 3
-    assert trace(network, config()).lines()[-1] == "3 30 open"
+    assert trace(network("1 10 | rtt 30 | refuse_ttl 3"), config()).lines()[-1] == "3 30 open"
 
 
 def test_a_silent_hop_shows_stars_and_costs_a_fraction_of_the_timeout() -> None:
-    report = trace(chain(1, None, 20, host=30), config())
-    assert report.lines() == ["1 1 1 1 10.0.1.1", "2 * * *", "3 20 20 20 10.0.3.1", "4 30 open"]
+    report = trace(network("1 * 20 | rtt 30"), config())
+    assert report.lines() == ["1 1 1 1 10.1.1.1", "2 * * *", "3 20 20 20 10.3.1.1", "4 30 open"]
     assert report.seconds < 1
 
 
 def test_the_documented_path_is_fast_and_polite() -> None:
-    report = trace(chain(*FIFTEEN[:13], None, host=170), config())
+    report = trace(network(DOCUMENTED), config())
     assert report.lines()[13:] == ["14 * * *", "15 170 open"]
     assert report.seconds < 0.55
     assert report.sent_beyond(14) <= 5
@@ -68,54 +68,54 @@ def test_the_documented_path_is_fast_and_polite() -> None:
 
 def test_a_long_link_behind_known_hops_is_leapt_once() -> None:
     """TTLs 8 to 11 left when hop 7 answered; 12 to 15 follow before any of them can have."""
-    report = trace(chain(*FIFTEEN[:7], *[170] * 20, host=180), config())
+    report = trace(network("1 10 10 10 14 12 12 20x170 | rtt 180"), config())
     first_150_ms = [probe.ttl for at, probe in report.prober.sent if at < 0.15]
     assert max(first_150_ms) == 15
 
 
 def test_nearer_hops_are_not_leapt_over() -> None:
-    report = trace(chain(1, 2, 3, host=180), config())
+    report = trace(network("1 2 3 | rtt 180"), config())
     assert max(probe.ttl for _, probe in report.prober.sent) <= 7
 
 
 def test_silence_beyond_hop_6_waits_the_timeout_once() -> None:
-    report = trace(chain(1, 10, 10, 10, 14, 12), config())
+    report = trace(network("1 10 10 10 14 12 | others silent"), config())
     assert report.lines()[6:] == [f"{ttl} * * *" for ttl in range(7, 31)]
     assert report.outcomes == {80: Outcome.NOT_REACHED}
     assert 4 < report.seconds < 5.8
 
 
 def test_a_path_that_is_silent_from_the_start_ends_too() -> None:
-    report = trace(chain(None, None), config(max_hops=3, pings=1, timeout=0.5))
+    report = trace(network("* * | others silent"), config(max_hops=3, pings=1, timeout=0.5))
     assert report.lines() == ["1 *", "2 *", "3 *"]
     assert report.seconds < 2.5
 
 
 def test_the_trace_starts_and_stops_at_the_hops_asked_for() -> None:
-    report = trace(chain(1, 2, 3, 4, 5, host=6), config(start_hop=3, max_hops=2, pings=1))
-    assert report.lines() == ["3 3 10.0.3.1", "4 4 10.0.4.1"]
+    report = trace(network("1 2 3 4 5 | rtt 6"), config(start_hop=3, max_hops=2, pings=1))
+    assert report.lines() == ["3 3 10.3.1.1", "4 4 10.4.1.1"]
     assert {probe.ttl for _, probe in report.prober.sent} == {3, 4}
 
 
 def test_the_last_hop_asked_for_may_be_the_destination() -> None:
-    report = trace(chain(1, 2, host=3), config(max_hops=3))
+    report = trace(network("1 2 | rtt 3"), config(max_hops=3))
     assert report.lines()[-1] == "3 3 open"
     assert report.sent_beyond(3) == 0
 
 
 def test_255_hops_are_walked() -> None:
-    report = trace(chain(*range(1, 255), host=255), config(max_hops=255, pings=1))
+    report = trace(network("254x1 | rtt 255", hop_1={"step": 1}), config(max_hops=255, pings=1))
     assert len(report.lines()) == 255
     assert report.lines()[-1] == "255 255 open"
 
 
 def test_a_second_of_rtt_is_no_loss() -> None:
-    report = trace(chain(2000, 2100, host=2200), config())
-    assert report.lines() == ["1 2000 2000 2000 10.0.1.1", "2 2100 2100 2100 10.0.2.1", "3 2200 open"]
+    report = trace(network("2000 2100 | rtt 2200"), config())
+    assert report.lines() == ["1 2000 2000 2000 10.1.1.1", "2 2100 2100 2100 10.2.1.1", "3 2200 open"]
 
 
 def test_many_silent_hops_before_the_destination_are_hops() -> None:
-    report = trace(chain(1, 10, *[None] * 9, host=30), config())
+    report = trace(network("1 10 9x* | rtt 30"), config())
     assert report.lines()[2:] == [f"{ttl} * * *" for ttl in range(3, 12)] + ["12 30 open"]
 
 
@@ -124,28 +124,20 @@ def test_many_silent_hops_before_the_destination_are_hops() -> None:
 
 def test_a_destination_that_answers_one_syn_of_a_flow_is_found_at_its_own_distance() -> None:
     """TTL 3 overtakes TTL 2: the host answers the farther SYN, and the nearer looks like a silent hop."""
-    network = chain(1, host=30)
-    prober = VirtualProber(network)
-    held: list[Probe] = []
-
-    def delay(probe: Probe) -> SendFailure | None:
-        if probe.ttl == 2 and probe.attempt == 1 and not held:
-            held.append(probe)
-            network._half_open.add((20_000, 80))
-        if probe.ttl == 3 and probe.attempt == 1:
-            network._half_open.discard((20_000, 80))
-        return None
-
-    prober.failures = delay
-    report = Report(prober, config())
-    assert report.lines() == ["1 1 1 1 10.0.1.1", "2 30 open"]
+    report = trace(network("1 | again silent", destination={"rtt": [40, 30]}), config())
+    first = {record.probe.ttl: record.replies for record in reversed(report.finished[0].records)}
+    assert (first[2], len(first[3])) == ((), 1)
+    assert report.lines()[0] == "1 1 1 1 10.1.1.1"
+    assert re.fullmatch(r"2 [34]0 open", report.lines()[1])
 
 
-def test_a_stateful_firewall_that_loses_answers_does_not_hide_a_closed_port() -> None:
-    """The tracked SYN of the flow is one that died on the way: every RST to another is invalid."""
-    network = chain(1, 2, 3, 4, host=5, firewall=1)
-    network._tracked[20_000, 81] = 0
-    report = trace(network, config(ports=(81,)))
+@pytest.mark.parametrize("seed", [1, 14, 18])
+def test_a_stateful_firewall_that_loses_answers_does_not_hide_a_closed_port(seed: int) -> None:
+    """The tracked SYN of the flow is one whose answer got lost: every RST to another is invalid."""
+    path = network("1 2 3 4 | rtt 5", hop_1={"conntrack": True}, destination={"loss_back": 0.2}, seed=seed)
+    report = trace(path, config(ports=(81,)))
+    first = [record for record in report.finished[0].records if record.probe.flow == 0]
+    assert not any(record.replies for record in first if record.probe.ttl > 4), "another seed shows it"
     assert report.lines()[-1].startswith("5 ")
     assert report.lines()[-1].endswith("closed")
     assert report.sent_beyond(4) <= 20
@@ -153,60 +145,53 @@ def test_a_stateful_firewall_that_loses_answers_does_not_hide_a_closed_port() ->
 
 def test_a_forged_rst_from_a_passing_packet_is_not_the_destination() -> None:
     """A box behind hop 2 injects RSTs and lets the SYNs pass: farther routers answer the same flow."""
-    network = chain(1, 10, 20, 30, 40, host=50, rules=[Rule("inject", frozenset({80}), 2)])
-    report = trace(network, config())
+    report = trace(network("1 10[passing injected rst 80] 20 30 40 | rtt 50"), config())
     assert report.lines() == [
-        "1 1 1 1 10.0.1.1",
-        "2 10 10 10 10.0.2.1",
-        "3 20 20 20 10.0.3.1",
-        "4 30 30 30 10.0.4.1",
-        "5 40 40 40 10.0.5.1",
+        "1 1 1 1 10.1.1.1",
+        "2 10 10 10 10.2.1.1",
+        "3 20 20 20 10.3.1.1",
+        "4 30 30 30 10.4.1.1",
+        "5 40 40 40 10.5.1.1",
         "6 50 open",
     ]
 
 
 def test_a_firewall_that_answers_rst_instead_of_passing_ends_the_trace_where_it_stands() -> None:
-    network = chain(1, 10, 20, 30, host=50, rules=[Rule("rst", frozenset({80}), 2)])
-    report = trace(network, config())
-    assert report.lines()[-1] == "3 10 closed"
+    assert trace(network("1 10[passing rst 80] 20 30 | rtt 50"), config()).lines()[-1] == "3 10 closed"
+    assert trace(network("1 10[rst 80] 20 30 | rtt 50"), config()).lines()[-1] == "2 10 closed"
 
 
 def test_a_transparent_proxy_answers_at_its_own_distance() -> None:
-    network = chain(1, 10, 20, 30, host=50, rules=[Rule("proxy", frozenset({80}), 2)])
-    assert trace(network, config()).lines()[-1] == "3 10 open"
-    assert trace(network, config(ports=(443,))).lines()[-1] == "5 50 closed"
+    path = network("1 10[passing syn-ack 80] 20 30 | rtt 50")
+    assert trace(path, config()).lines()[-1] == "3 10 open"
+    assert trace(path, config(ports=(443,))).lines()[-1] == "5 50 closed"
 
 
 def test_a_syn_ack_outranks_a_rst_that_came_first() -> None:
-    network = chain(1, host=30)
-    prober = VirtualProber(network)
+    prober = VirtualProber(network("1 | rtt 30"))
 
     def forge(probe: Probe) -> SendFailure | None:
         if probe.ttl >= 2:
-            prober.inject(Reply(probe.token, ReplyKind.RST, "10.9.9.9", 0.0), prober.now + 0.001)
+            prober.inject(Reply(probe.token, ReplyKind.RST, TARGET, prober.clock() + 0.001))
         return None
 
-    prober.failures = forge
+    prober.failing = forge
     assert Report(prober, config()).lines()[-1] == "2 30 open"
 
 
 def test_duplicates_and_wrong_acknowledgements_change_nothing() -> None:
-    network = chain(1, 10, host=30)
-    network.host.duplicates = 2
-    network.host.acknowledges_wrongly_first = True
-    assert trace(network, config()).lines()[-1] == "3 30 open"
+    path = network("1 10 | rtt 30 | duplicates 2 | wrong_ack")
+    assert trace(path, config()).lines() == ["1 1 1 1 10.1.1.1", "2 10 10 10 10.2.1.1", "3 30 open"]
 
 
 def test_time_exceeded_from_the_targets_own_address_is_a_hop() -> None:
-    network = chain(1, 10, host=30)
-    network.paths[0][1].address = "10.9.9.9"
-    assert trace(network, config()).lines() == ["1 1 1 1 10.0.1.1", "2 10 10 10 10.9.9.9", "3 30 open"]
+    report = trace(network("1 10@ | rtt 30"), config())
+    assert report.lines() == ["1 1 1 1 10.1.1.1", f"2 10 10 10 {TARGET}", "3 30 open"]
 
 
 def test_an_answer_that_never_comes_again_does_not_stop_the_second_look_for_ever() -> None:
-    network = chain(1, host=30)
-    prober = VirtualProber(network)
-    prober.failures = lambda probe: SendFailure(errno.EPERM, "refused") if probe.ttl == 127 else None
+    prober = VirtualProber(network("1 | rtt 30"))
+    prober.failing = lambda probe: SendFailure(errno.EPERM, "refused") if probe.ttl == 127 else None
     assert Report(prober, config(ports=(81,))).lines()[-1] == "2 30 closed"
 
 
@@ -215,42 +200,37 @@ def test_an_answer_that_never_comes_again_does_not_stop_the_second_look_for_ever
 
 @pytest.mark.parametrize("code", range(16))
 def test_an_unreachable_of_any_code_ends_the_trace(code: int) -> None:
-    network = chain(1, 10, 20, host=30, rules=[Rule("unreachable", frozenset({80}), 2, (3, code))])
-    report = trace(network, config())
-    assert report.lines() == ["1 1 1 1 10.0.1.1", "2 10 10 10 10.0.2.1", "3 10 10 10 unreachable"]
+    report = trace(network(f"1 10[unreachable {code} 80] 20 | rtt 30"), config())
+    assert report.lines() == [
+        "1 1 1 1 10.1.1.1",
+        "2 10 10 10 10.2.1.1",
+        "3 10 10 10 10.2.1.1 unreachable",
+    ]
     final = report.hops()[-1].hop.final_reply
     assert final is not None
-    assert (final.icmp_type, final.icmp_code, final.sender) == (3, code, "10.0.2.1")
+    assert (final.icmp_type, final.icmp_code, final.sender) == (3, code, "10.2.1.1")
 
 
 def test_a_dead_host_is_reported_by_the_last_router() -> None:
-    network = chain(1, 10, host=30)
-    network.host.unreachable = (3, 1)
-    assert trace(network, config()).lines()[-1] == "3 10 10 10 unreachable"
+    report = trace(network("1 10 | down | down_after 0"), config())
+    assert report.lines()[-1] == "3 10 10 10 10.2.1.1 unreachable"
 
 
 def test_a_limited_router_that_reports_gets_time_to_answer_every_ping() -> None:
-    network = chain(1, 10, host=30, rules=[Rule("unreachable", frozenset({80}), 2)])
-    network.paths[0][1].limit = 1.0
-    network.paths[0][1].tokens = 4.0
-    assert trace(network, config()).lines()[-1] == "3 10 10 10 unreachable"
+    report = trace(network("1 10!4[unreachable 13 80] | rtt 30"), config())
+    assert report.lines()[-1] == "3 10 10 10 10.2.1.1 unreachable"
 
 
 # Loss, limits, load balancing
 
 
 def test_limited_routers_show_no_star_in_a_default_trace() -> None:
-    network = chain(1, 10, 20, host=30)
-    for router in network.paths[0]:
-        router.limit, router.tokens = 1.0, 2.0
-    report = trace(network, config())
-    assert report.lines()[:3] == ["1 1 1 1 10.0.1.1", "2 10 10 10 10.0.2.1", "3 20 20 20 10.0.3.1"]
+    report = trace(network("1!2 10!2 20!2 | rtt 30"), config())
+    assert report.lines()[:3] == ["1 1 1 1 10.1.1.1", "2 10 10 10 10.2.1.1", "3 20 20 20 10.3.1.1"]
 
 
 def test_a_port_range_calls_no_port_blocked_at_limited_routers_and_slows_down_only_there() -> None:
-    network = chain(1, 10, 20, host=30)
-    network.paths[0][2].limit = 1.0
-    report = trace(network, config(ports=range(130, 161), max_hops=3, pings=1))
+    report = trace(network("1 10 20! | rtt 30"), config(ports=range(130, 161), max_hops=3, pings=1))
     assert all("*" not in line for line in report.lines())
     assert len(report.lines()) == 93
     assert report.seconds < 40
@@ -259,56 +239,44 @@ def test_a_port_range_calls_no_port_blocked_at_limited_routers_and_slows_down_on
 
 
 def test_a_blocked_port_is_told_from_a_limited_router() -> None:
-    blocked = frozenset({133, 140})
-    network = chain(1, 10, 20, host=30, rules=[Rule("drop", blocked, 2)])
-    for router in network.paths[0]:
-        router.limit = 1.0
-    report = trace(network, config(ports=range(130, 145), max_hops=3, pings=1))
+    path = network("1! 10![drop 133,140] 20! | rtt 30")
+    report = trace(path, config(ports=range(130, 145), max_hops=3, pings=1))
     starred = {row.port for row in report.hops() if row.hop.pings[0].rtt is None}
-    assert starred == blocked
+    assert starred == {133, 140}
     assert all(row.hop.ttl == 3 for row in report.hops() if row.hop.pings[0].rtt is None)
 
 
 def test_without_a_limit_blocked_ports_cost_little_time_thanks_to_the_control_probe() -> None:
-    blocked = frozenset({135, 137, 138, 139})
-    network = chain(1, 10, 11, 20, host=30, rules=[Rule("drop", blocked, 2)])
     options = {"ports": range(130, 141), "start_hop": 3, "max_hops": 1, "pings": 1, "timeout": 0.5}
-    report = trace(network, config(**options))
+    report = trace(network("1 10[drop 135,137-139] 11 20 | rtt 30"), config(**options))
     assert [line for line in report.lines() if "*" in line] == ["3 *"] * 4
     assert report.seconds < 2.2
     assert not any(probe.port not in range(130, 141) for _, probe in report.prober.sent)
 
 
 def test_a_control_probe_shows_in_the_evidence_and_in_no_row() -> None:
-    network = chain(1, host=30, rules=[Rule("drop", frozenset({82}), 1)])
-    network.host.is_silent = True
-    network.paths[0].append(Router("10.0.2.1", 0.01))
-    report = trace(network, config(ports=(81, 82), start_hop=2, max_hops=1, pings=1))
-    assert report.lines() == ["2 10 10.0.2.1", "2 *"]
+    path = network("1[drop 82] 10 | others silent")
+    report = trace(path, config(ports=(81, 82), start_hop=2, max_hops=1, pings=1))
+    assert report.lines() == ["2 10 10.2.1.1", "2 *"]
     records = report.finished[1].records
     assert [record.probe.port for record in records if record.is_control] == [81, 81]
 
 
 def test_a_router_that_falls_silent_for_good_is_given_up() -> None:
-    network = chain(1, 10, host=30)
-    router = network.paths[0][1]
-    router.limit, router.tokens = 0.0, 3.0
-    report = trace(network, config(ports=range(1, 9), start_hop=2, max_hops=1, pings=1))
+    path = network("1 10 | rtt 30", hop_2={"limit": {"burst": 3, "per_second": 0.001}})
+    report = trace(path, config(ports=range(1, 9), start_hop=2, max_hops=1, pings=1))
     assert [("*" in line) for line in report.lines()] == [False] * 3 + [True] * 5
     assert report.seconds < 60
 
 
 def test_shared_load_on_a_range_is_asked_slowly_because_another_flow_proves_nothing() -> None:
-    limits = {1: 1.0, 2: None}
-    paths = [[Router("10.0.1.1", 0.001), Router(f"10.0.2.{n}", 0.01, limit=limits[n])] for n in limits]
-    network = Network(paths, Host("10.9.9.9", 0.03))
-    report = trace(network, config(ports=range(1, 31), start_hop=2, max_hops=1, pings=1))
+    path = network("1 10 | rtt 30", hop_2={"router": [{"limit": "linux"}, {}]})
+    report = trace(path, config(ports=range(1, 31), start_hop=2, max_hops=1, pings=1))
     assert all("*" not in line for line in report.lines())
 
 
 def test_one_lost_probe_of_a_hop_is_asked_again_a_second_later() -> None:
-    network = chain(1, 10, host=30)
-    prober = VirtualProber(network)
+    prober = VirtualProber(network("1 10 | rtt 30"))
     lost: list[Probe] = []
 
     def lose(probe: Probe) -> SendFailure | None:
@@ -317,112 +285,95 @@ def test_one_lost_probe_of_a_hop_is_asked_again_a_second_later() -> None:
             return SendFailure(errno.EPERM, "refused")
         return None
 
-    prober.failures = lose
+    prober.failing = lose
     report = Report(prober, config())
-    assert report.lines()[1] == "2 10 10 10 10.0.2.1"
+    assert report.lines()[1] == "2 10 10 10 10.2.1.1"
     second = [at for at, probe in prober.sent if probe.ttl == 2 and probe.attempt == 2]
     assert second[0] >= 1.0
     assert {probe.flow for _, probe in prober.sent if probe.attempt == 2 and probe.ttl < 3} == {1}
 
 
-def test_a_late_reply_settles_a_cell_before_its_second_try_does(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    network = chain(1, 10, host=30)
-    answers, tries = network.answers, list[int]()
-
-    def late_then_lost(syn: Syn, now: float) -> list[Answer]:
-        found = answers(syn, now)
-        if syn.ttl == 2 and syn.source_port == 20_001:
-            tries.append(syn.sequence)
-            return [answer._replace(delay=1.2) for answer in found] if len(tries) == 1 else []
-        return found
-
-    monkeypatch.setattr(network, "answers", late_then_lost)
-    report = trace(network, config())
-    assert report.lines()[1] == "2 10 1200 10 10.0.2.1"
-    assert len(tries) == 2
+def test_a_late_reply_settles_a_cell_before_its_second_try_does() -> None:
+    """Hop 2 answers its second SYN after 1.2 s, and has nothing left for a fourth."""
+    hop = {"rtt": [10, 1200, 10], "limit": {"burst": 3, "per_second": 0.001}}
+    report = trace(network("1 10 | rtt 30", hop_2=hop), config())
+    assert report.lines()[1] == "2 10 1200 10 10.2.1.1"
+    assert [probe.flow for _, probe in report.prober.sent if probe.ttl == 2].count(1) == 2
+    assert report.prober.counts.limited == 1
 
 
 def test_without_anti_flood_nothing_is_paced_or_asked_again() -> None:
-    network = chain(1, 10, 20, host=30)
-    for router in network.paths[0]:
-        router.limit, router.tokens = 1.0, 2.0
-    report = trace(network, config(anti_flood=False))
-    assert report.lines()[:3] == ["1 1 1 * 10.0.1.1", "2 10 10 * 10.0.2.1", "3 20 20 * 10.0.3.1"]
+    report = trace(network("1!2 10!2 20!2 | rtt 30"), config(anti_flood=False))
+    assert report.lines()[:3] == ["1 1 1 * 10.1.1.1", "2 10 10 * 10.2.1.1", "3 20 20 * 10.3.1.1"]
     assert report.seconds < 1
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_ten_percent_loss_each_way_hides_no_hop_and_no_end(seed: int) -> None:
-    report = trace(chain(1, 10, 20, 30, 40, 50, 60, host=70, loss=0.1, seed=seed), config())
-    lines = report.lines()
+    path = network("1 10 20 30 40 50 60 | rtt 70 | again silent | retransmit", loss=0.1, seed=seed)
+    lines = trace(path, config()).lines()
     assert len(lines) == 8
     assert lines[-1].endswith("open")
     for ttl in range(1, 8):
-        assert lines[ttl - 1].endswith(f"10.0.{ttl}.1")
+        assert lines[ttl - 1].endswith(f"10.{ttl}.1.1")
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_jitter_larger_than_the_rtt_confuses_nobody(seed: int) -> None:
-    network = chain(10, 10, 10, 10, host=10, seed=seed)
-    network.host.jitter = 0.1
-    for router in network.paths[0]:
-        router.jitter = 0.1
-    report = trace(network, config())
-    assert [line.split()[-1] for line in report.lines()] == [*(f"10.0.{n}.1" for n in (1, 2, 3, 4)), "open"]
+    path = network("10~100 10~100 10~100 10~100 | rtt 10 | jitter 100 | again silent", seed=seed)
+    report = trace(path, config())
+    assert [line.split()[-1] for line in report.lines()] == [*(f"10.{n}.1.1" for n in (1, 2, 3, 4)), "open"]
     assert not any("*" in line for line in report.lines())
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_each_column_is_one_real_path_where_routers_share_load(seed: int) -> None:
-    lanes = [[Router(f"10.{lane}.{hop}.1", hop / 100) for hop in range(1, 7)] for lane in range(1, 5)]
-    network = Network(lanes, Host("10.9.9.9", 0.08), loss=0.1, seed=seed)
-    report = trace(network, config(pings=4, ports=(80 + seed,)))
-    for attempt in range(4):
-        column = [row.hop.pings[attempt].reply for row in report.hops() if len(row.hop.pings) == 4]
-        assert len({reply.sender.split(".")[1] for reply in column if reply is not None}) <= 1
-
-
-def test_paths_of_different_length_end_where_no_router_is_left() -> None:
-    lanes = [
-        [Router(f"10.{lane}.{hop}.1", hop / 100) for hop in range(1, length)]
-        for lane, length in ((1, 5), (2, 6))
+    lanes = " / ".join(["10 20 30 40 50 60"] * 4)
+    path = network(f"{lanes} | rtt 80 | again silent | retransmit", loss=0.1, seed=seed)
+    report = trace(path, config(pings=4, ports=(80 + seed,)))
+    columns = [
+        [row.hop.pings[attempt].reply for row in report.hops() if len(row.hop.pings) == 4]
+        for attempt in range(4)
     ]
-    report = trace(Network(lanes, Host("10.9.9.9", 0.08)), config())
+    seen = [{reply.sender.split(".")[2] for reply in column if reply is not None} for column in columns]
+    assert all(len(own) <= 1 for own in seen)
+    assert len(set.union(*seen)) > 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_paths_of_different_length_end_where_no_router_is_left(seed: int) -> None:
+    path = network("10 20 30 40 / 10 20 30 40 50 | rtt 80 | again silent", seed=seed)
+    report = trace(path, config())
+    first = report.hops()[0].hop.pings[0].reply
+    assert first is not None
     assert report.outcomes == {80: Outcome.OPEN}
-    assert len(report.lines()) in (5, 6)
+    assert len(report.lines()) == {"10.1.1.1": 5, "10.1.2.1": 6}[first.sender]
 
 
 def test_a_route_that_changes_during_the_trace_is_reported_as_it_was_seen() -> None:
-    before = [Router(f"10.1.{hop}.1", hop / 10) for hop in range(1, 5)]
-    after = [Router(f"10.2.{hop}.1", hop / 10) for hop in range(1, 5)]
-    network = Network([before], Host("10.9.9.9", 0.5), changes_at=0.2, later_paths=[after])
-    report = trace(network, config())
+    path = network("100 200 300 400 / 100 200 300 400 | rtt 500 | again silent", route_2={"since": 200})
+    report = trace(path, config())
     assert report.outcomes == {80: Outcome.OPEN}
     assert len(report.lines()) == 5
+    assert "2 200 200 200 10.2.1.1 10.2.2.1" in report.lines()
 
 
 def test_a_reply_after_its_loss_still_fills_its_cell_while_the_row_is_undecided() -> None:
-    network = chain(1, 400, 10, host=20)
-    network.paths[0][0].limit, network.paths[0][0].tokens = 1.0, 1.0
-    report = trace(network, config())
-    assert "2 400 400 400 10.0.2.1" in report.lines()
+    report = trace(network("1!1 400 10 | rtt 20"), config())
+    assert "2 400 400 400 10.2.1.1" in report.lines()
 
 
 def test_replies_later_than_the_timeout_are_losses() -> None:
-    report = trace(chain(1, 300, host=400), config(timeout=0.2, max_hops=4, pings=1))
-    assert report.lines() == ["1 1 10.0.1.1", "2 *", "3 *", "4 *"]
+    report = trace(network("1 300 | rtt 400"), config(timeout=0.2, max_hops=4, pings=1))
+    assert report.lines() == ["1 1 10.1.1.1", "2 *", "3 *", "4 *"]
 
 
 # Evidence
 
 
 def test_the_evidence_of_a_trace_holds_every_probe_with_its_replies() -> None:
-    network = chain(1, 10, host=30)
-    network.paths[0][1].labels = (MplsLabel(100, 0, bottom_of_stack=True, ttl=1),)
-    network.paths[0][1].rewritten = {"source port": 4242}
-    report = trace(network, config())
+    hop = {"labels": {"label": 100}, "rewrite": {"source_port": 4242}}
+    report = trace(network("1 10 | rtt 30", hop_2=hop), config())
     records = report.finished[0].records
     assert len(records) == len(report.prober.sent)
     assert [record.probe for record in records] == [probe for _, probe in report.prober.sent]
@@ -433,9 +384,9 @@ def test_the_evidence_of_a_trace_holds_every_probe_with_its_replies() -> None:
 
 
 def test_a_strangers_token_counts_for_nothing() -> None:
-    prober = VirtualProber(chain(1, 10, host=30))
+    prober = VirtualProber(network("1 10 | rtt 30"))
     for token in range(50):
-        prober.inject(Reply(token, ReplyKind.SYN_ACK, "10.66.6.6", 0.0), 0.0001 * token)
+        prober.inject(Reply(token, ReplyKind.SYN_ACK, "10.66.6.6", 0.0001 * token))
     assert Report(prober, config()).lines()[-1] == "3 30 open"
 
 
@@ -443,26 +394,26 @@ def test_a_strangers_token_counts_for_nothing() -> None:
 
 
 def test_a_probe_that_cannot_be_sent_is_lost_at_once() -> None:
-    prober = VirtualProber(chain(1, 10, host=30))
-    prober.failures = lambda probe: SendFailure(errno.EPERM, "refused") if probe.ttl == 2 else None
+    prober = VirtualProber(network("1 10 | rtt 30"))
+    prober.failing = lambda probe: SendFailure(errno.EPERM, "refused") if probe.ttl == 2 else None
     report = Report(prober, config(pings=1))
-    assert report.lines() == ["1 1 10.0.1.1", "2 *", "3 30 open"]
+    assert report.lines() == ["1 1 10.1.1.1", "2 *", "3 30 open"]
 
 
 def test_no_more_probes_are_in_flight_than_the_prober_can_hold() -> None:
-    report = trace(chain(1, 10, host=30), config(ports=range(1, 6)), capacity=2)
+    report = trace(network("1 10 | rtt 30"), config(ports=range(1, 6)), capacity=2)
     assert report.ports_done == 5
     assert busiest([at for at, _ in report.prober.sent], 0.0005) <= 2
 
 
 def test_ports_come_in_order_and_learn_the_distance_from_each_other() -> None:
-    report = trace(chain(1, 10, host=30), config(ports=(443, 80, 22), pings=1))
+    report = trace(network("1 10 | rtt 30"), config(ports=(443, 80, 22), pings=1))
     assert [event.port for event in report.finished] == [443, 80, 22]
-    assert [line.split()[-1] for line in report.lines(80)] == ["10.0.1.1", "10.0.2.1", "open"]
+    assert [line.split()[-1] for line in report.lines(80)] == ["10.1.1.1", "10.2.1.1", "open"]
 
 
 def test_hundreds_of_ports_are_queued_not_held() -> None:
-    report = trace(chain(1, host=2), config(ports=range(1000, 1100), pings=1, anti_flood=False))
+    report = trace(network("1 | rtt 2"), config(ports=range(1000, 1100), pings=1, anti_flood=False))
     assert list(report.outcomes) == list(range(1000, 1100))
 
 
@@ -470,47 +421,54 @@ def test_hundreds_of_ports_are_queued_not_held() -> None:
 
 
 @st.composite
-def networks(draw: st.DrawFn) -> Network:
-    """Any network that this simulation knows: lossy, limited, forged, shared, changing."""
-    length = draw(st.integers(1, 7))
-    lanes = draw(st.integers(1, 3))
-    rtts = st.floats(0.0, 0.6)
-    paths = [
-        [
-            Router(
-                f"10.{lane}.{hop}.1",
-                draw(rtts),
-                draw(st.sampled_from([0.0, 0.05])),
-                draw(st.booleans()) and draw(st.booleans()),
-                draw(st.sampled_from([None, None, 1.0])),
-            )
+def networks(draw: st.DrawFn) -> Scenario:
+    """Any network: lossy, limited, forged, shared, changing."""
+    length, rtts = draw(st.integers(1, 7)), st.floats(0.0, 600.0)
+    rules = st.fixed_dictionaries(
+        {
+            "ports": st.just(80),
+            "action": st.sampled_from(["drop", "rst", "unreachable", "syn-ack"]),
+            "expiring": st.booleans(),
+        }
+    ) | st.just({"ports": 80, "action": "rst", "injected": True})
+
+    def lane(number: int) -> list[dict[str, object]]:
+        return [
+            {
+                "address": f"10.{number}.{hop}.1",
+                "address6": f"fd00:{number}:{hop}::1",
+                "rtt": draw(rtts),
+                "jitter": draw(st.sampled_from([0, 50])),
+                "silent": draw(st.booleans()) and draw(st.booleans()),
+                "limit": draw(st.sampled_from(["none", "none", "linux"])),
+                "conntrack": hop == 1 and draw(st.sampled_from([False, False, True])),
+                "rule": draw(st.lists(rules, max_size=1)) if draw(st.booleans()) else [],
+            }
             for hop in range(1, length + 1)
         ]
-        for lane in range(lanes)
-    ]
-    host = Host(
-        "10.9.9.9",
-        draw(rtts),
-        open_ports=draw(st.sampled_from([frozenset({80}), frozenset()])),
-        is_silent=draw(st.booleans()) and draw(st.booleans()),
-        refuses_ttl_up_to=draw(st.sampled_from([0, 0, 2])),
-        duplicates=draw(st.integers(0, 2)),
-        acknowledges_wrongly_first=draw(st.booleans()),
-        unreachable=draw(st.sampled_from([None, None, (3, 1)])),
-    )
-    actions = st.sampled_from(["drop", "rst", "inject", "unreachable", "proxy"])
-    rules = [
-        Rule(draw(actions), frozenset({80}), draw(st.integers(1, 7))) for _ in range(draw(st.integers(0, 2)))
-    ]
-    return Network(
-        paths,
-        host,
-        rules,
-        loss=draw(st.sampled_from([0.0, 0.1, 0.4])),
-        firewall=draw(st.sampled_from([None, None, 1])),
-        changes_at=draw(st.sampled_from([None, 0.1])),
-        later_paths=paths[:1],
-        seed=draw(st.integers(0, 99)),
+
+    lanes = [lane(number) for number in range(1, draw(st.integers(1, 3)) + 1)]
+    replaces = draw(st.sampled_from([{}, {"since": 100}, {"attempt": 2}]))
+    return Scenario.of(
+        {
+            "hop": lanes[0],
+            "route": [{"hop": each} | replaces for each in lanes[1:]],
+            "loss": draw(st.sampled_from([0.0, 0.1, 0.4])),
+            "seed": draw(st.integers(0, 99)),
+            "destination": {
+                "rtt": draw(rtts),
+                "closed" if draw(st.booleans()) else "open": 80,
+                "others": "silent" if draw(st.booleans()) and draw(st.booleans()) else "closed",
+                "refuse_ttl": draw(st.sampled_from([0, 0, 2])),
+                "duplicates": draw(st.integers(0, 2)),
+                "wrong_ack": draw(st.booleans()),
+                "down": draw(st.sampled_from([False, False, True])),
+                "down_after": 0,
+                "again": draw(st.sampled_from(AGAIN)),
+                "once": draw(st.sampled_from([False, False, True])),
+                "retransmit": draw(st.booleans()),
+            },
+        }
     )
 
 
@@ -524,10 +482,10 @@ def networks(draw: st.DrawFn) -> Network:
     st.booleans(),
 )
 def test_rows_are_in_order_each_hop_is_reported_once_and_the_engine_ends(
-    network: Network, ports: list[int], start: int, hops: int, pings: int, anti_flood: bool
+    path: Scenario, ports: list[int], start: int, hops: int, pings: int, anti_flood: bool
 ) -> None:
     options = {"start_hop": start, "max_hops": hops, "pings": pings, "anti_flood": anti_flood, "timeout": 0.7}
-    report = trace(network, config(ports=tuple(ports), **options))
+    report = trace(path, config(ports=tuple(ports), **options))
     assert [event.port for event in report.finished] == ports
     for port in ports:
         ttls = [row.hop.ttl for row in report.hops(port)]
@@ -536,6 +494,7 @@ def test_rows_are_in_order_each_hop_is_reported_once_and_the_engine_ends(
         for row in report.hops(port):
             assert 1 <= len(row.hop.pings) <= pings
             assert row.hop.outcome is None or row is report.hops(port)[-1]
-    legitimate = {"10.9.9.9", *(router.address for path in network.paths for router in path)}
+    places = [router for route in path.routes for hop in route.hops for router in hop]
+    legitimate = {TARGET, *(router.addresses[4] for router in places)}
     assert {sender for row in report.hops() for sender in row.hop.senders} <= legitimate
     assert all(probe.ttl <= start + hops - 1 or probe.ttl == 127 for _, probe in report.prober.sent)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class VirtualClock:
-    """Time that passes only in ``wait``. Probers that share one may run side by side.
+    """A ``runner.Wait``: time passes only while somebody waits. Probers that share one may run side by side.
 
     At ``interrupt_at`` Ctrl-C is pressed.
     """
@@ -19,11 +19,14 @@ class VirtualClock:
         self.now = now
         self._interrupt_at = interrupt_at
 
-    def wait(self, _descriptors: Sequence[int], until: float) -> tuple[int, ...]:
-        """A ``runner.Wait``: jump to ``until``, for nothing outside wakes this clock."""
+    def __call__(self, _descriptors: Sequence[int], until: float) -> tuple[int, ...]:
+        """Jump to ``until``, for nothing outside wakes this clock."""
         assert until < inf, "the engine waits for ever: nothing is in flight and no instant was given"
         if until >= self._interrupt_at:
             self.now, self._interrupt_at = max(self.now, self._interrupt_at), inf
             raise KeyboardInterrupt
         self.now = max(self.now, until)
         return ()
+
+    def close(self) -> None:
+        """There is nothing to close: for who puts this in the place of a ``SelectorWait``."""

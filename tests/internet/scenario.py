@@ -6,6 +6,11 @@ absent has the default in brackets. Errors say which table is wrong and what may
 
 Top level
     title               what the scenario shows
+    command ["TARGET"]  the program's command line: options, ports behind TARGET, which is the destination's
+                        address, as in "-p 1 -r 130 140 TARGET" or "TARGET:25,80"
+    expect              list of the rows that the command shows of this network (``expectation`` has the
+                        notation); over IPv6 each address is the one that the same place has there
+    expect6             the rows over IPv6 where they are others
     seed [0]            of all chance: equal seeds and equal SYNs give equal networks
     loss_out [0], loss_back [0], loss      chance of a packet to be lost on its way out, back, both
     client ["198.18.0.2"], client6 ["2001:db8:ffff::2"]     where the probing program lives
@@ -89,11 +94,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from internet.expectation import read_rows
 from internet.tables import EVERY_PORT, ScenarioError, Table, Values
 from tracetcp.model import MplsLabel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from internet.expectation import Row
 
 DESTINATION = {4: "203.0.113.80", 6: "2001:db8::80"}
 CLIENT = {4: "198.18.0.2", 6: "2001:db8:ffff::2"}
@@ -253,6 +261,9 @@ class Scenario:
     """A network. ``table`` is what it was read from, to be handed to another process."""
 
     title: str
+    command: str
+    expect: tuple[tuple[Row, ...], ...]
+    expect6: tuple[tuple[Row, ...], ...]
     seed: int
     loss_out: float
     loss_back: float
@@ -290,6 +301,9 @@ def _read_scenario(table: Table) -> Scenario:
     destination = _read_destination(table.table("destination") or Table({}, table.where), addresses, route)
     scenario = Scenario(
         title=table.text("title"),
+        command=table.text("command", "TARGET"),
+        expect=read_rows(table.several("expect")),
+        expect6=read_rows(table.several("expect6")),
         seed=table.whole("seed", 0, 0, 2**63),
         loss_out=loss_out,
         loss_back=loss_back,

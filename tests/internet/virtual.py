@@ -29,6 +29,8 @@ SOURCE_PORTS_FROM = 40_000
 WINDOW = 64_240
 OPTIONS = mss_option(1460) + b"\x01\x03\x03\x07\x01\x01\x04\x02"
 TCP_HEADER = 20
+MOST_IDLE_TURNS = 100_000
+"""So often an engine may wait without ever sending a probe."""
 SHORT_OF_WINDOW = 16
 """A quote shorter than this ends before the window, by which IPv6 probes tell their TTL."""
 _KINDS = {11: ReplyKind.TIME_EXCEEDED, 3: ReplyKind.UNREACHABLE}
@@ -46,32 +48,33 @@ class VirtualProber(Prober):
     """Sends probes into a scenario's network; time passes only in ``wait``, which ``run`` is to be given.
 
     ``sent`` is every probe with its instant, ``counts`` what the network saw. ``failing`` tells which probes
-    cannot be sent; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is no time. Probers that
-    run side by side share ``time``, a clock with its own instants of these.
+    cannot be sent, and may be set later; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is
+    no time. Probers that run side by side share ``wait``, a clock with its own instants of these.
     """
 
     kind = "virtual"
-    capacity = UNBOUNDED
 
     def __init__(
         self,
         scenario: Scenario,
         family: int = 4,
         *,
+        capacity: int = UNBOUNDED,
         starts_at: float = 0.0,
         failing: Callable[[Probe], SendFailure | None] = lambda _: None,
         interrupt_at: float = inf,
-        time: VirtualClock | None = None,
+        wait: VirtualClock | None = None,
     ) -> None:
         self.destination = scenario.destination.addresses[family]
         self.source = scenario.clients[family]
+        self.capacity = capacity
+        self.failing = failing
         self.sent: list[Sent] = []
+        self._idle_turns = 0
         self._family = family
         self._ends = ip_address(self.source).packed, ip_address(self.destination).packed
         self._simulation = Simulation(scenario)
-        self._time = time or VirtualClock(starts_at, interrupt_at)
-        self.wait = self._time.wait
-        self._failing = failing
+        self.wait = wait or VirtualClock(starts_at, interrupt_at)
         self._is_closed = False
         self._injected: list[Reply] = []
 
@@ -82,16 +85,17 @@ class VirtualProber(Prober):
 
     def clock(self) -> float:
         """See ``Prober.clock``."""
-        return self._time.now
+        return self.wait.now
 
     def send(self, probe: Probe) -> float | SendFailure:
         """See ``Prober.send``."""
-        failure = self._failing(probe)
+        failure = self.failing(probe)
         if failure is not None:
             return failure
-        self.sent.append(Sent(self._time.now, probe))
-        self._simulation.send(self._time.now, self._syn(probe))
-        return self._time.now
+        self._idle_turns = 0
+        self.sent.append(Sent(self.wait.now, probe))
+        self._simulation.send(self.wait.now, self._syn(probe))
+        return self.wait.now
 
     def descriptors(self) -> Sequence[int]:
         """See ``Prober.descriptors``; there are none, for nothing outside wakes a virtual clock."""
@@ -119,13 +123,18 @@ class VirtualProber(Prober):
         return self._injected[0].received_at if self._injected else inf
 
     def drain(self) -> Sequence[Reply]:
-        """See ``Prober.drain``; in order of arrival. The kernel refuses every SYN-ACK."""
+        """See ``Prober.drain``; in order of arrival. The kernel refuses every SYN-ACK.
+
+        Draining again and again while nothing is sent fails the test.
+        """
+        self._idle_turns += 1
+        assert self._idle_turns < MOST_IDLE_TURNS, "the engine goes round in circles: it sends nothing"
         replies: list[Reply] = []
         if self._is_closed:
             return replies
-        while self._next_injected_at() <= self._time.now:
+        while self._next_injected_at() <= self.wait.now:
             replies.append(self._injected.pop(0))
-        for at, answer in self._simulation.due(self._time.now):
+        for at, answer in self._simulation.due(self.wait.now):
             if isinstance(answer, Segment) and answer.flags == SYN_ACK:
                 self._simulation.reset(at, answer.syn.flow, answer.acknowledgement)
             reply = reply_of(answer, at)

@@ -80,11 +80,14 @@ class Namespace:
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """End ``process``, gently first; its pipes are closed."""
+    """End ``process``, gently first; its pipes are closed.
+
+    What it says as it ends is read and forgotten: a pipe that nobody reads would hold it up.
+    """
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(STOP_WAIT)
+            process.communicate(timeout=STOP_WAIT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(STOP_WAIT)

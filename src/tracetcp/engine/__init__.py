@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracetcp.config import TraceConfig
+    from tracetcp.engine.run_state import RunState
     from tracetcp.model import Event, Probe, Reply
 UNBOUNDED = 1 << 20
 """A capacity that no run reaches."""
@@ -58,15 +59,15 @@ class Engine(Protocol):
         """What was decided since the last call, in display order."""
 
 
-def open_engine(config: TraceConfig, secret: bytes, capacity: int = UNBOUNDED) -> Engine:
-    """The engine for ``config``; ``secret`` (16 bytes and more) seeds the tokens.
+def open_engine(config: TraceConfig, state: RunState, capacity: int = UNBOUNDED) -> Engine:
+    """The engine for ``config``, which shares what it learns by ``state`` with the others of its run.
 
     ``capacity`` is the number of probes that the prober can have in flight.
     """
     if config.is_scan:
-        from tracetcp.engine.scan.port_scan import Sweep
+        from tracetcp.engine.scan.port_scan import ScanEngine
 
-        return Sweep(config, secret, capacity)
-    from tracetcp.engine.trace.scheduler import Tracing
+        return ScanEngine(config, state, capacity)
+    from tracetcp.engine.trace.scheduler import TraceEngine
 
-    return Tracing(config, secret, capacity)
+    return TraceEngine(config, state, capacity)

@@ -1,4 +1,4 @@
-"""A smoothed RTT and its mean deviation (RFC 6298, section 2). Pure arithmetic on durations in seconds."""
+"""The smoothed RTT and its variation (RFC 6298, section 2). Pure arithmetic on durations in seconds."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ VARIATION_SMOOTHING = 0.25
 
 
 class RttEstimator:
-    """Smoothed RTT and its mean deviation over the samples of one place (RFC 6298, section 2)."""
+    """SRTT and RTTVAR over the RTTs of one place (RFC 6298, section 2); ``srtt`` is None before the first."""
 
-    __slots__ = ("smoothed", "variation")
+    __slots__ = ("rttvar", "srtt")
 
     def __init__(self) -> None:
-        self.smoothed: float | None = None
-        self.variation = 0.0
+        self.srtt: float | None = None
+        self.rttvar = 0.0
 
     def add(self, rtt: float) -> None:
-        """Take one sample into account."""
-        if self.smoothed is None:
-            self.smoothed = rtt
-            self.variation = rtt / 2
+        """Take one RTT into account."""
+        if self.srtt is None:
+            self.srtt = rtt
+            self.rttvar = rtt / 2
             return
-        deviation = abs(rtt - self.smoothed)
-        self.variation += VARIATION_SMOOTHING * (deviation - self.variation)
-        self.smoothed += SMOOTHING * (rtt - self.smoothed)
+        deviation = abs(rtt - self.srtt)
+        self.rttvar += VARIATION_SMOOTHING * (deviation - self.rttvar)
+        self.srtt += SMOOTHING * (rtt - self.srtt)

@@ -1,4 +1,4 @@
-"""Probe tokens: 32-bit numbers that nobody who cannot see our packets can guess.
+"""Probe tokens: 32-bit numbers that nobody who cannot see our packets can guess, and whose each one is.
 
 Drawn from BLAKE2b in counter mode under a per-run secret, so a run can be repeated in tests.
 """
@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import struct
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Iterator
+
+    from tracetcp.model import Probe, Reply
 
 _TOKENS_PER_BLOCK = struct.Struct("<16I")
 
 
 def tokens(secret: bytes) -> Iterator[int]:
-    """Yield tokens for ever, spread over the whole 32-bit space (RFC 6528 asks that of sequence numbers)."""
+    """Yield tokens for ever, spread over the whole 32-bit space, as RFC 6528 asks of sequence numbers."""
     block = 0
     while True:
         digest = blake2b(block.to_bytes(8, "little"), key=secret, digest_size=_TOKENS_PER_BLOCK.size).digest()
@@ -24,9 +26,38 @@ def tokens(secret: bytes) -> Iterator[int]:
         block += 1
 
 
-def unused(drawn: Iterator[int], used: Container[int]) -> int:
-    """The next token that is not in ``used``: chance repeats one of 32 bits in every other full scan."""
-    token = next(drawn)
-    while token in used:
-        token = next(drawn)
-    return token
+class TokenOwner(Protocol):
+    """The part of an engine that its probes' tokens lead to."""
+
+    def sent(self, probe: Probe, at: float) -> None:
+        """See ``Engine``."""
+
+    def failed(self, probe: Probe, at: float) -> None:
+        """See ``Engine``."""
+
+    def receive(self, reply: Reply) -> None:
+        """See ``Engine``."""
+
+
+class TokenRegistry:
+    """The tokens of one run: each in use once, and known by the engine that drew it."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._drawn = tokens(secret)
+        self._owners: dict[int, TokenOwner] = {}
+
+    def draw(self, owner: TokenOwner) -> int:
+        """A token that no probe of the run uses: chance repeats one of 32 bits in every other full scan."""
+        token = next(self._drawn)
+        while token in self._owners:
+            token = next(self._drawn)
+        self._owners[token] = owner
+        return token
+
+    def owner_of(self, token: int) -> TokenOwner | None:
+        """The engine whose probe carries ``token``, None for a stranger's or one given back."""
+        return self._owners.get(token)
+
+    def release(self, token: int) -> None:
+        """Give ``token`` back: nothing that answers it matters any more."""
+        del self._owners[token]

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from tracetcp.model import ProbeRecord
 
 
-MOST_UNTOLD = 4
+MOST_SILENT_HOPS = 4
 """Hops in a row at which not even the control is answered before the search is given up."""
 
 
-class Locating:
+class BlockSearch:
     """The search for ``ports`` among ``ttls``, as ``config`` says of everything but ports and start hop.
 
     ``engine`` is the one under way; call ``go_on()`` whenever it may have decided something, until
@@ -48,7 +48,7 @@ class Locating:
         self._open_engine = open_engine
         self._searches = {port: Bisection(ttls) for port in self.ports}
         self._answered: dict[int, bool] = {}
-        self._ttl = self._untold = 0
+        self._ttl = self._silent_hops = 0
         self.engine = self._next_engine()
 
     @property
@@ -58,8 +58,7 @@ class Locating:
 
     def go_on(self) -> None:
         """Take what the engine has decided; ask the next TTL when it is done with this one."""
-        if self.engine is None:
-            return
+        assert self.engine is not None, "a search that is done has nothing to go on with"
         for event in spelled_out(self.engine.events()):
             if isinstance(event, TraceFinished):
                 self.records[event.port] += event.records
@@ -79,12 +78,12 @@ class Locating:
                 search.is_silent_at(self._ttl)
             else:
                 search.leave_out(self._ttl)
-        self._untold = 0 if is_answered else self._untold + 1
+        self._silent_hops = 0 if is_answered else self._silent_hops + 1
 
     def _next_engine(self) -> Engine | None:
         self._answered = {}
         wanted = {port: search.next_ttl for port, search in self._searches.items() if search.next_ttl}
-        if not wanted or self._untold == MOST_UNTOLD:
+        if not wanted or self._silent_hops == MOST_SILENT_HOPS:
             return None
         self._ttl = min(wanted.values())
         ports = tuple(port for port, ttl in wanted.items() if ttl == self._ttl)

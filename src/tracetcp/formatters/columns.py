@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
-    from tracetcp.model import Ping
+    from tracetcp.model import AddressTexts, Ping
 
 TAB_STOP = 8
 LOST = "*"
@@ -32,6 +32,6 @@ def ping_cell(ping: Ping, precision: int) -> str:
     return LOST if ping.rtt is None else milliseconds(ping.rtt, precision)
 
 
-def address_cells(address: str, texts: Sequence[Mapping[str, str]]) -> list[str]:
-    """``address`` and what each of ``texts`` knows of it, in brackets."""
-    return [address, *(f"[{known[address]}]" for known in texts if address in known)]
+def address_cells(address: str, texts: AddressTexts) -> list[str]:
+    """``address`` and its ``texts`` in brackets."""
+    return [address, *(f"[{text}]" for text in texts.of(address))]

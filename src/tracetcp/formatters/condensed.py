@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from tracetcp.formatters.columns import columns, milliseconds
 from tracetcp.formatters.rows import cells
-from tracetcp.model import Event, HopFinished, Outcome, PortScanned, TraceStarted
+from tracetcp.model import NO_TEXTS, Event, HopFinished, Outcome, PortScanned, TraceStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from tracetcp.model import Hop
+    from tracetcp.model import AddressTexts, Hop
 
 REACHED = {
     Outcome.OPEN: "Dest. in {rtt}. Port OPEN on {address}",
@@ -33,8 +31,8 @@ class CondensedFormatter:
         self._precision = precision
         self._rows = 0
 
-    def render(self, event: Event, texts: Sequence[Mapping[str, str]] = ()) -> str:
-        """The text of ``event``, empty where there is nothing to show (``texts``: see VerboseFormatter)."""
+    def render(self, event: Event, texts: AddressTexts = NO_TEXTS) -> str:
+        """The text of ``event`` with the names and origins in ``texts``, empty if it shows nothing."""
         if isinstance(event, PortScanned):
             return self._row(event.port, event.hop, texts)
         if isinstance(event, HopFinished):
@@ -45,7 +43,7 @@ class CondensedFormatter:
             return "\n" if had_several_rows else ""
         return ""
 
-    def _row(self, port: int, hop: Hop, texts: Sequence[Mapping[str, str]]) -> str:
+    def _row(self, port: int, hop: Hop, texts: AddressTexts) -> str:
         number = "1" if self._is_scan else str(hop.ttl)
         prefix = f"[{self._address}:{port}]  "
         first = hop.pings[0]

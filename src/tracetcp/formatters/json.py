@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from tracetcp.model import ReplyKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from tracetcp.config import TraceConfig
-    from tracetcp.model import Hop, MplsLabel, ProbeRecord, Reply
+    from tracetcp.model import AddressTexts, Hop, MplsLabel, ProbeRecord, Reply
     from tracetcp.model.evidence import Evidence, TracedPort
     from tracetcp.model.verdict import Verdict
 
@@ -38,22 +38,26 @@ NO_REPLY: dict[str, object] = {
 
 
 class JsonFormatter:
-    """Words the traces of one run to ``host`` under ``config``.
+    """Words the traces of one run to ``host`` under ``config``."""
 
-    ``origins`` map addresses to their origin AS; what comes in later is seen, as in ``Evidence.names``.
-    """
-
-    def __init__(self, host: str, config: TraceConfig, origins: Mapping[str, str] | None = None) -> None:
+    def __init__(self, host: str, config: TraceConfig) -> None:
         self._host = host
         self._config = _config(config)
         self._ports = config.ports
-        self._origins: Mapping[str, str] = origins if origins is not None else {}
 
     def render(
-        self, evidence: Evidence, started_at: datetime, ended_at: datetime, verdicts: Sequence[Verdict] = ()
+        self,
+        evidence: Evidence,
+        texts: AddressTexts,
+        started_at: datetime,
+        ended_at: datetime,
+        verdicts: Sequence[Verdict] = (),
     ) -> str:
-        """The line of one finished trace; ``started_at`` and ``ended_at`` know their time zone."""
-        words = _Words(evidence.names, self._origins)
+        """The line of one finished trace, with the names and origins in ``texts``.
+
+        ``started_at`` and ``ended_at`` know their time zone.
+        """
+        words = _Words(texts)
         shown = {hop.ttl for hop in evidence.hops}
         trace = {
             "schema": SCHEMA,
@@ -80,9 +84,8 @@ class JsonFormatter:
 class _Words:
     """The objects of the format, with what is known of each address."""
 
-    def __init__(self, names: Mapping[str, str], origins: Mapping[str, str]) -> None:
-        self._names = names
-        self._origins = origins
+    def __init__(self, texts: AddressTexts) -> None:
+        self._names, self._origins = texts.names, texts.origins
 
     def of(self, address: str) -> dict[str, object]:
         return {

@@ -1,21 +1,21 @@
 """Picks the formatter that was asked for and adds verdicts, matrix and comparison.
 
-Turns events into text, which the app writes; pure but for the evidence that it remembers.
+Turns events into text, which the app writes; pure but for the evidence that it remembers. A name that comes
+in after a verdict is in no sentence of it, but in the table of several ports.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from tracetcp.model import VerdictReached
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from tracetcp.config import TraceConfig
     from tracetcp.formatters.display import Display
-    from tracetcp.model import Event
+    from tracetcp.model import AddressTexts, Event
     from tracetcp.model.evidence import Evidence
     from tracetcp.model.verdict import Verdict
 
@@ -26,11 +26,11 @@ COMMENT = "# "
 class Presenter(Protocol):
     """Words one run."""
 
-    def render(self, event: Event, texts: Sequence[Mapping[str, str]]) -> str:
-        """The text of ``event``; ``texts`` map addresses to what stands in brackets behind them."""
+    def render(self, event: Event, texts: AddressTexts) -> str:
+        """The text of ``event``, with the names and origins in ``texts``."""
 
-    def closing(self) -> str:
-        """The text behind the last trace."""
+    def closing(self, texts: AddressTexts) -> str:
+        """The text behind the last trace, the same."""
 
 
 class TextPresenter:
@@ -50,7 +50,7 @@ class TextPresenter:
 
             self._render = VerboseFormatter(destination, config.max_hops, display.precision).render
 
-    def render(self, event: Event, texts: Sequence[Mapping[str, str]]) -> str:
+    def render(self, event: Event, texts: AddressTexts) -> str:
         """See ``Presenter``."""
         if not isinstance(event, VerdictReached):
             return self._render(event, texts)
@@ -59,47 +59,41 @@ class TextPresenter:
         self._judged.append((event.evidence, event.verdicts[0]))
         return render_verdicts(event.verdicts, self._prefix)
 
-    def closing(self) -> str:
+    def closing(self, texts: AddressTexts) -> str:
         """The matrix of several explained ports, and their paths side by side where that was asked for."""
         if len(self._judged) < 2:
             return ""
         from tracetcp.formatters.conclusions import compare, render_matrix, summarise
 
+        judged = [(replace(evidence, names=texts.names), verdict) for evidence, verdict in self._judged]
         gap = "" if self._display.condensed else "\n"
-        text = gap + render_matrix(summarise(self._judged), self._prefix)
+        text = gap + render_matrix(summarise(judged), self._prefix)
         if self._display.compare:
-            text += gap + compare([evidence for evidence, _ in self._judged], self._prefix)
+            text += gap + compare([evidence for evidence, _ in judged], self._prefix)
         return text
 
 
 class JsonPresenter:
     """One JSON object a trace. ``clock_to_utc`` added to the prober's clock gives seconds since 1970."""
 
-    def __init__(
-        self,
-        config: TraceConfig,
-        display: Display,
-        origins: Mapping[str, str],
-        clock_to_utc: float,
-    ) -> None:
+    def __init__(self, config: TraceConfig, display: Display, clock_to_utc: float) -> None:
         from tracetcp.formatters.json import JsonFormatter
 
-        self._formatter = JsonFormatter(config.host, config, origins)
+        self._formatter = JsonFormatter(config.host, config)
         self._shows_verdicts = display.explain
         self._clock_to_utc = clock_to_utc
 
-    def render(self, event: Event, texts: Sequence[Mapping[str, str]]) -> str:  # noqa: ARG002 - has its own
+    def render(self, event: Event, texts: AddressTexts) -> str:
         """See ``Presenter``."""
         if not isinstance(event, VerdictReached):
             return ""
         instants = [record.sent_at for record in event.evidence.records]
         instants += [reply.received_at for record in event.evidence.records for reply in record.replies]
         verdicts = event.verdicts if self._shows_verdicts else ()
-        return self._formatter.render(
-            event.evidence, self._utc(min(instants)), self._utc(max(instants)), verdicts
-        )
+        started_at, ended_at = self._utc(min(instants)), self._utc(max(instants))
+        return self._formatter.render(event.evidence, texts, started_at, ended_at, verdicts)
 
-    def closing(self) -> str:
+    def closing(self, texts: AddressTexts) -> str:  # noqa: ARG002 - see Presenter
         """Nothing: every line is an object of its own."""
         return ""
 

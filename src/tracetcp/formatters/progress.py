@@ -1,9 +1,11 @@
 """The progress line: ports done, rate, time left. Makes text from numbers; the app decides where it goes.
 
-Shown on stderr only, while rows go elsewhere, after a second of work.
+Shown after a second of work.
 """
 
 from __future__ import annotations
+
+from math import inf
 
 FIRST_AFTER = 1.0
 """Seconds of work before the line appears: short runs need none."""
@@ -24,12 +26,15 @@ def progress_text(done: int, total: int, seconds: float) -> str:
 
 
 class ProgressLine:
-    """Says what to write at each moment of a run that began at ``started_at`` (seconds)."""
+    """Says what to write at each moment of a run that began at ``started_at`` (seconds).
 
-    def __init__(self, total: int, started_at: float) -> None:
+    That is nothing unless ``is_watched``.
+    """
+
+    def __init__(self, total: int, started_at: float, *, is_watched: bool = True) -> None:
         self._total = total
         self._started_at = started_at
-        self._next_at = started_at + FIRST_AFTER
+        self._next_at = started_at + FIRST_AFTER if is_watched else inf
         self._is_shown = False
 
     def update(self, done: int, now: float) -> str:

@@ -9,16 +9,14 @@ from tracetcp.model import Outcome
 from tracetcp.model.icmp_words import icmp_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from tracetcp.model import Hop
+    from tracetcp.model import AddressTexts, Hop
 
 TIMED_OUT = "Request timed out."
 
 
-def cells(
-    hop: Hop, texts: Sequence[Mapping[str, str]], precision: int, reached: Mapping[Outcome, str]
-) -> list[str]:
+def cells(hop: Hop, texts: AddressTexts, precision: int, reached: Mapping[Outcome, str]) -> list[str]:
     """The cells after the hop's number.
 
     ``reached`` holds the sentence for an open and a closed destination, with ``{rtt}`` and ``{address}``.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tracetcp.formatters.columns import address_cells, columns
 from tracetcp.formatters.rows import cells
-from tracetcp.model import Event, HopFinished, Outcome, PortScanned, TraceFinished, TraceStarted, spelled_out
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from tracetcp.model import (
+    NO_TEXTS,
+    AddressTexts,
+    Event,
+    HopFinished,
+    Outcome,
+    PortScanned,
+    TraceFinished,
+    TraceStarted,
+    spelled_out,
+)
 
 REACHED = {
     Outcome.OPEN: "Destination Reached in {rtt}. Connection established to {address}",
@@ -25,11 +30,8 @@ class VerboseFormatter:
         self._max_hops = max_hops
         self._precision = precision
 
-    def render(self, event: Event, texts: Sequence[Mapping[str, str]] = ()) -> str:
-        """The text of ``event``, empty where there is nothing to show.
-
-        ``texts`` map addresses to what stands in brackets behind them: names, then origins.
-        """
+    def render(self, event: Event, texts: AddressTexts = NO_TEXTS) -> str:
+        """The text of ``event`` with the names and origins in ``texts``, empty if it shows nothing."""
         match event:
             case TraceStarted(port):
                 to = " ".join(address_cells(self._destination, texts))

@@ -11,30 +11,38 @@ from tracetcp.model.events import (
     AddressSeen,
     Event,
     HopFinished,
+    NameFound,
+    OriginFound,
     PortScanned,
     TraceFinished,
     TraceStarted,
     VerdictReached,
     spelled_out,
 )
-from tracetcp.model.hop import OUTCOMES, Hop, Outcome, Ping, ProbeRecord
-from tracetcp.model.probe import FLOWS, FailureKind, Probe, SendFailure
+from tracetcp.model.hop import OUTCOMES, Hop, Outcome, Ping, ProbeRecord, outcome_of
+from tracetcp.model.probe import FLOWS, FailureKind, Probe, ProbeKind, SendFailure
 from tracetcp.model.reply import QUOTE_FIELDS, MplsLabel, Quote, Reply, ReplyKind, TcpAnswer
+from tracetcp.model.texts import NO_TEXTS, AddressTexts
 
 __all__ = [
     "FLOWS",
+    "NO_TEXTS",
     "OUTCOMES",
     "QUOTE_FIELDS",
     "AddressSeen",
+    "AddressTexts",
     "Event",
     "FailureKind",
     "Hop",
     "HopFinished",
     "MplsLabel",
+    "NameFound",
+    "OriginFound",
     "Outcome",
     "Ping",
     "PortScanned",
     "Probe",
+    "ProbeKind",
     "ProbeRecord",
     "Quote",
     "Reply",
@@ -44,5 +52,6 @@ __all__ = [
     "TraceFinished",
     "TraceStarted",
     "VerdictReached",
+    "outcome_of",
     "spelled_out",
 ]

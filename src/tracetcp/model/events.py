@@ -25,6 +25,20 @@ class AddressSeen(NamedTuple):
     address: str
 
 
+class NameFound(NamedTuple):
+    """The name of ``address`` is known: told ahead of the rows that waited for it, or late, without them."""
+
+    address: str
+    name: str
+
+
+class OriginFound(NamedTuple):
+    """The origin AS of ``address`` is known (``AS64500``): told as ``NameFound`` is."""
+
+    address: str
+    origin: str
+
+
 class HopFinished(NamedTuple):
     """A row of the trace of ``port`` is decided. Hops of one port come in ascending TTL, ports in order."""
 
@@ -64,7 +78,16 @@ class VerdictReached(NamedTuple):
     verdicts: tuple[Verdict, ...]
 
 
-Event: TypeAlias = TraceStarted | AddressSeen | HopFinished | TraceFinished | PortScanned | VerdictReached
+Event: TypeAlias = (
+    TraceStarted
+    | AddressSeen
+    | NameFound
+    | OriginFound
+    | HopFinished
+    | TraceFinished
+    | PortScanned
+    | VerdictReached
+)
 
 
 def spelled_out(events: Iterable[Event]) -> Iterator[Event]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tracetcp.limits import LAST_PATH_TTL
 from tracetcp.model.hop import Outcome
 from tracetcp.model.reply import ReplyKind
+from tracetcp.model.texts import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -97,14 +98,14 @@ class Evidence(TracedPort):
 
     ``controls`` are traces of other ports to the same destination, over some or all of the same TTLs.
     ``destination`` is the address on the wire; ``start_hop`` and ``last_ttl`` bound the TTLs asked for.
-    ``names`` gives the name of an address where one is known.
+    ``names`` are those known when it was drawn up; the mapping never grows.
     """
 
     destination: str
     start_hop: int
     last_ttl: int
     controls: tuple[TracedPort, ...] = ()
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
     def place(self, ttl: int, address: str | None = None) -> str:
         """The words for a hop: its number and, where known, its address and name.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from tracetcp.model.probe import Probe, ProbeKind
 from tracetcp.model.reply import Reply, ReplyKind
-
-if TYPE_CHECKING:
-    from tracetcp.model.probe import Probe
 
 
 class Outcome(Enum):
-    """How the trace of one port ended."""
+    """How the trace of one port ended, the strongest first.
+
+    Where answers contradict each other, the one of the lowest ``rank`` counts: a SYN-ACK outranks a RST,
+    either outranks a router.
+    """
 
     OPEN = "open"
     CLOSED = "closed"
@@ -20,6 +22,9 @@ class Outcome(Enum):
     NOT_REACHED = "not reached"
 
     __hash__ = object.__hash__  # in C: that of Enum is Python, and scans ask for it thousands of times
+
+    def __init__(self, _words: str) -> None:
+        self.rank = len(type(self).__members__)
 
 
 class Ping(NamedTuple):
@@ -70,9 +75,16 @@ class Hop(NamedTuple):
         return None
 
 
-OUTCOMES = {
-    ReplyKind.SYN_ACK: Outcome.OPEN,
-    ReplyKind.RST: Outcome.CLOSED,
-    ReplyKind.UNREACHABLE: Outcome.UNREACHABLE,
+OUTCOMES: dict[ProbeKind, dict[ReplyKind, Outcome]] = {
+    ProbeKind.SYN: {
+        ReplyKind.SYN_ACK: Outcome.OPEN,
+        ReplyKind.RST: Outcome.CLOSED,
+        ReplyKind.UNREACHABLE: Outcome.UNREACHABLE,
+    },
 }
-"""What an answer says of the port, strongest first: a SYN-ACK outranks a RST, either outranks a router."""
+"""By the kind of probe: the answers that are terminal, and what each says of the port."""
+
+
+def outcome_of(probe: Probe, reply: Reply) -> Outcome | None:
+    """What ``reply`` to ``probe`` says of the port; None if it is not terminal: the trace goes on."""
+    return OUTCOMES[probe.kind].get(reply.kind)

@@ -6,8 +6,16 @@ from enum import Enum
 from typing import NamedTuple
 
 
+class ProbeKind(Enum):
+    """What a probe is. Its packet and its answers are looked up by it (``OUTCOMES``, ``wire.kinds``)."""
+
+    SYN = "syn"
+
+    __hash__ = object.__hash__  # in C: that of Enum is Python, and every probe is looked up by its kind
+
+
 class Probe(NamedTuple):
-    """One SYN to be sent.
+    """One probe to be sent.
 
     ``token`` is the 32-bit identity that the probe carries as its sequence number. ``flow`` is a small
     number that a prober maps to a source port: probes with equal ``port`` and ``flow`` share a 5-tuple.
@@ -19,6 +27,7 @@ class Probe(NamedTuple):
     ttl: int
     attempt: int
     flow: int
+    kind: ProbeKind = ProbeKind.SYN
 
 
 class FailureKind(Enum):

@@ -27,7 +27,7 @@ class MplsLabel(NamedTuple):
 
 
 class Quote(NamedTuple):
-    """Our SYN as the sender of an ICMP error saw it, as far as the quote reaches.
+    """Our probe as the sender of an ICMP error saw it, as far as the quote reaches.
 
     ``tcp_length`` is the number of TCP bytes quoted (8 at least). Fields past the end of the quote are
     None. ``changed`` names the fields that differ from what was sent, in the words of

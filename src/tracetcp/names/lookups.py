@@ -38,7 +38,7 @@ LONGEST_QUEUE = 4096
 
 
 class AddressLookup:
-    """Looks addresses up in worker threads; ``found`` maps those that have one to their text.
+    """Looks addresses up in worker threads.
 
     The caller never waits: ``waits_until`` says how long a row should, and ``fileno`` becomes readable
     when something was found or given up. Workers are daemons: they never keep the process alive.
@@ -46,7 +46,7 @@ class AddressLookup:
 
     def __init__(self, open_resolver: Callable[[float], Resolver] = system_resolver) -> None:
         self._found: dict[str, str] = {}
-        self.found: Mapping[str, str] = MappingProxyType(self._found)
+        self._snapshot: Mapping[str, str] = MappingProxyType({})
         self._open_resolver = open_resolver
         self._asked_at: dict[str, float] = {}
         self._settled: set[str] = set()
@@ -72,6 +72,13 @@ class AddressLookup:
         self._queue.put(address)
         if not self._workers:
             self._hire()
+
+    @property
+    def found(self) -> Mapping[str, str]:
+        """The addresses that have a text, with it: a snapshot, taken anew once more were found."""
+        if len(self._snapshot) != len(self._found):  # a text, once found, stays
+            self._snapshot = MappingProxyType(self._found.copy())
+        return self._snapshot
 
     def waits_until(self, address: str) -> float:
         """When a row stops waiting for ``address``; minus infinity once it is settled."""

@@ -4,15 +4,20 @@ Received bytes are untrusted: what does not prove that it answers one of our pro
 exception.
 
 A TCP answer is ours when
-1. it comes from the destination's address and port to our address and source port,
-2. its header length is possible and its checksum right,
-3. its flags are exactly SYN-ACK, RST or RST-ACK,
-4. it acknowledges token + 1.
 
-An ICMP error is ours when its checksum is right and it quotes (see ``quotes``) a SYN of ours, known by
-1. its sequence number: the 32-bit token, or else
-2. its source port and IPv4 identification together, or else
-3. its source port, IPv6 flow label, window and destination port together.
+R1. it comes from the destination's address (which the family checks) and port to our address and source
+    port;
+R2. its flags are those of an answer to the probe's kind (``kinds``): to a SYN exactly SYN-ACK, RST or
+    RST-ACK;
+R3. it returns the token where that kind of answer does: to a SYN it acknowledges token + 1;
+R4. its header length is possible and its checksum right.
+
+An ICMP error is ours when
+
+R5. its checksum is right, and its type and code are those of an error about a probe;
+R6. it quotes (see ``quotes``) the token as the sequence number, or else
+R7. it quotes what else only our probe had, in the fields of its family (``ipv4``, ``ipv6``).
+
 Whatever else of the quote was changed on the way is told in ``Quote.changed``.
 """
 
@@ -21,105 +26,128 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from itertools import compress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from tracetcp.addresses import address, packed
-from tracetcp.model import QUOTE_FIELDS, Quote, Reply, ReplyKind, TcpAnswer
+from tracetcp.model import QUOTE_FIELDS, ProbeKind, Quote, Reply, ReplyKind, TcpAnswer
 from tracetcp.model.tcp_options import mss_of
 from tracetcp.wire.checksums import word_sum
-from tracetcp.wire.probe_table import Ledger, Sent
+from tracetcp.wire.kinds import WIRE_KINDS, readings
+from tracetcp.wire.probe_table import KIND, ProbeTable, Sent
 from tracetcp.wire.protocols import ICMP_ERRORS, IN_TRANSIT, TCP
 from tracetcp.wire.quotes import (
     ICMP_HEADER,
     SHORTEST_QUOTE,
     TCP_HEADER,
-    QuotedSyn,
+    QuotedProbe,
     split,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracetcp.model import Probe
-OPTIONS_LENGTH = 12
-"""MSS, NOP, window scale, NOP, NOP, SACK-permitted."""
 
-_SYN_ACK = 0x12
-_TCP_KINDS = {_SYN_ACK: ReplyKind.SYN_ACK, 0x04: ReplyKind.RST, 0x14: ReplyKind.RST}
 _TCP_HEADER = struct.Struct("!HHIIBBHH")
 
 
-class PacketCodec(ABC):
+_Template = TypeVar("_Template")
+
+
+class PacketCodec(ABC, Generic[_Template]):
     """The packets of one trace between ``source`` and ``destination``; see ``open_codec``.
 
     Subclasses know the IP header of their family; this class knows TCP and how a reply is matched.
-    ``length`` is that of every probe's packet, in bytes.
+    ``templates`` has a packet for each kind of probe. ``length`` is that of a SYN's packet, in bytes.
     """
 
     family: Literal[4, 6]
+    _header_length: int
+    """Bytes of the IP header."""
     _length_field: tuple[int, int]
     """Place and unit of the length of the quote in an ICMP error (RFC 4884 section 4)."""
-    _read_quote: Callable[[bytes], QuotedSyn | None]
+    _read_quote: Callable[[bytes], QuotedProbe | None]
 
     def __init__(
-        self, source: str, destination: str, source_port_base: int, template: bytes, first: int
+        self,
+        source: str,
+        destination: str,
+        source_port_base: int,
+        templates: Mapping[ProbeKind, bytes],
+        first: int,
     ) -> None:
-        header = len(template) - TCP_HEADER - OPTIONS_LENGTH
-        tcp = template[header:]
         self._destination_text = destination
         self._source, self._destination = packed(source), packed(destination)
+        self._inbound = self._destination + self._source
         self._source_port_base = source_port_base
-        self._options = tcp[TCP_HEADER:]
-        self._mss = mss_of(self._options)
+        options = [packet[self._header_length + TCP_HEADER :] for packet in templates.values()]
+        self._options = [(each, mss_of(each)) for each in options]
+        self._readings = {
+            flags: tuple([(number * KIND, *reading) for number, reading in ways])
+            for flags, ways in readings(templates).items()
+        }
         self._pseudo_sum = word_sum(self._source) + word_sum(self._destination) + TCP
-        self._header_sum = word_sum(template[:header])
-        self.length = len(template)
-        self._tcp_sum = self._pseudo_sum + len(tcp) + word_sum(tcp)
-        self._ledger = Ledger(first)
+        self.length = len(templates[ProbeKind.SYN])
+        self._probes = ProbeTable(first)
+        self._templates = {
+            kind: self._template(
+                number * KIND + source_port_base, packet, echoes_token=WIRE_KINDS[kind].echoes_token
+            )
+            for number, (kind, packet) in enumerate(templates.items())
+        }
+
+    @abstractmethod
+    def _template(self, source: int, packet: bytes, *, echoes_token: bool) -> _Template:
+        """What ``encode`` needs of ``packet``, the template of a kind; ``source`` is that of flow 0."""
 
     @abstractmethod
     def encode(self, probe: Probe) -> bytes:
         """The IP packet of ``probe``, all checksums right; it is remembered for matching."""
 
+    def _tcp_sum(self, segment: bytes) -> int:
+        """The sum over which the checksum of ``segment`` is taken (RFC 9293 section 3.1)."""
+        return self._pseudo_sum + len(segment) + word_sum(segment)
+
     def _tcp_reply(self, segment: bytes, sender: str, ttl: int | None, received_at: float) -> Reply | None:
-        """The answer that ``segment``, sent by the destination, is to a probe (rules 1 to 4 above)."""
-        if len(segment) < TCP_HEADER:
-            return None
-        source_port, port, _, acknowledgement, offset, flags, window, checksum = _TCP_HEADER.unpack_from(
-            segment
-        )
-        kind = _TCP_KINDS.get(flags)
-        token = acknowledgement - 1 & 0xFFFFFFFF
-        if kind is None or not self._ledger.has(token, port, source_port):
-            return None
-        header = (offset >> 4) * 4
-        if not TCP_HEADER <= header <= len(segment) or not self._is_intact(segment, checksum):
-            return None
-        options = segment[TCP_HEADER:header]
-        answer = TcpAnswer(window, mss_of(options) if options else None, options)
-        return Reply(token, kind, sender, received_at, ttl, None, None, None, (), answer)
+        """The answer that ``segment``, sent by the destination, is to a probe (R1 to R4).
 
-    def _is_intact(self, segment: bytes, checksum: int) -> bool:
-        """Whether the checksum is right, or left to the network card by a kernel on this machine.
-
-        Measured: what comes over loopback or a veth pair has only the sum of its pseudo header in the
-        field (Linux CHECKSUM_PARTIAL), since no card was there to finish it.
+        Its checksum may have been left to the network card by the kernel of this machine. Measured: what
+        comes over loopback or a veth pair has only the sum of its pseudo header in the field (Linux
+        CHECKSUM_PARTIAL), since no card was there to finish it.
         """
-        pseudo_sum = self._pseudo_sum + len(segment)
-        return (pseudo_sum + word_sum(segment)) % 0xFFFF == 0 or (pseudo_sum - checksum) % 0xFFFF == 0
+        length = len(segment)
+        if length < TCP_HEADER:
+            return None
+        fields = _TCP_HEADER.unpack_from(segment)
+        source_port, port, _, _, offset, flags, window, checksum = fields
+        for kind_part, kind, place, ahead in self._readings.get(flags, ()):  # R2
+            token = fields[place] - ahead & 0xFFFFFFFF
+            if not self._probes.has(token, kind_part + port, source_port):  # R1, R3
+                continue
+            header = (offset >> 4) * 4
+            pseudo_sum = self._pseudo_sum + length
+            is_intact = not (pseudo_sum + word_sum(segment)) % 0xFFFF or not (pseudo_sum - checksum) % 0xFFFF
+            if not is_intact or not TCP_HEADER <= header <= length:  # R4
+                return None
+            options = segment[TCP_HEADER:header]
+            answer = TcpAnswer(window, mss_of(options) if options else None, options)
+            return Reply(token, kind, sender, received_at, ttl, None, None, None, (), answer)
+        return None
 
     def _icmp_reply(self, message: bytes, sender: str, ttl: int | None, received_at: float) -> Reply | None:
-        """The ICMP error about a probe that ``message`` is."""
-        if len(message) < ICMP_HEADER + SHORTEST_QUOTE or not self._is_icmp_intact(message, sender):
+        """The ICMP error about a probe that ``message`` is (R5 to R7)."""
+        if len(message) < ICMP_HEADER + SHORTEST_QUOTE or not self._is_icmp_intact(message, sender):  # R5
             return None
         icmp_type, code = message[0], message[1]
         kind = ICMP_ERRORS[self.family].get(icmp_type)
-        if kind is None or (kind is ReplyKind.TIME_EXCEEDED and code != IN_TRANSIT):
+        if kind is None or (kind is ReplyKind.TIME_EXCEEDED and code != IN_TRANSIT):  # R5
             return None
         body, labels = split(message, *self._length_field)
         quoted = self._read_quote(body)
-        sent = quoted and self._sent(quoted)
-        if quoted is None or sent is None:
+        if quoted is None:
+            return None
+        sent = self._probes.with_token(quoted.sequence) or self._sent_without_token(quoted)  # R6, R7
+        if sent is None:
             return None
         quote = self._quote(quoted, sent)
         return Reply(sent.token, kind, sender, received_at, ttl, icmp_type, code, quote, labels)
@@ -129,11 +157,12 @@ class PacketCodec(ABC):
         """Whether the checksum of an ICMP message from ``sender`` is right."""
 
     @abstractmethod
-    def _sent(self, quoted: QuotedSyn) -> Sent | None:
-        """The probe that is quoted (the second list above)."""
+    def _sent_without_token(self, quoted: QuotedProbe) -> Sent | None:
+        """The probe that is quoted with another sequence number than its own (R7)."""
 
-    def _quote(self, quoted: QuotedSyn, sent: Sent) -> Quote:
+    def _quote(self, quoted: QuotedProbe, sent: Sent) -> Quote:
         """``quoted`` in the words of the model, with what differs from ``sent``."""
+        options, mss = self._options[sent.kind]
         differences = (
             quoted.source != self._source,
             quoted.source_port != sent.source_port,
@@ -142,8 +171,8 @@ class PacketCodec(ABC):
             quoted.sequence != sent.token,
             quoted.ip_id not in (None, sent.slot),
             quoted.tos != 0,
-            quoted.mss not in (None, self._mss),
-            quoted.options not in (None, self._options),
+            quoted.mss not in (None, mss),
+            quoted.options not in (None, options),
         )
         return Quote(
             address(quoted.source),

@@ -1,4 +1,4 @@
-"""The probes that are out, by everything a reply may know them by.
+"""The probes that were sent, found by whatever a reply returns of them.
 
 Bounded memory: the last ``REMEMBERED`` probes. Pure values; knows no packet format.
 """
@@ -13,41 +13,46 @@ if TYPE_CHECKING:
 
 REMEMBERED = 65_535
 """One probe for each IPv4 identification but 0: the identification is the slot."""
+KIND = 1 << 16
+"""A *source* is one number: the number of the probe's kind times this, and the source port."""
 
 
 class Sent(NamedTuple):
-    """What identified a probe on the wire; ``slot`` is 1 to 65535."""
+    """What identified a probe on the wire; ``slot`` is 1 to 65535, ``kind`` the number of its kind."""
 
     slot: int
     token: int
     source_port: int
     destination_port: int
     ttl: int
+    kind: int
 
 
-class Ledger:
+class ProbeTable:
     """Probes by slot (1 to 65535, used in turn from ``first_slot`` on), by token, and by ports and TTL.
 
     Plain arrays: a scan of every port remembers each probe, and objects would cost ten times the memory.
+    Arrays of shorter numbers than "I" are slower to write (CPython parses each as an argument).
     """
 
     def __init__(self, first_slot: int) -> None:
         self._next = first_slot
         self._tokens = array("I", bytes(4 * (REMEMBERED + 1)))
-        self._source_ports = array("H", bytes(2 * (REMEMBERED + 1)))
-        self._destination_ports = array("H", bytes(2 * (REMEMBERED + 1)))
-        self._ttls = array("B", bytes(REMEMBERED + 1))
+        self._sources = array("I", bytes(4 * (REMEMBERED + 1)))
+        self._destination_ports = array("I", bytes(4 * (REMEMBERED + 1)))
+        self._ttls = bytearray(REMEMBERED + 1)
         self._slots: dict[int, int] = {}
 
-    def add(self, token: int, source_port: int, destination_port: int, ttl: int) -> int:
+    def add(self, token: int, source: int, destination_port: int, ttl: int) -> int:
         """Remember a probe, forget the oldest if need be, and return the slot."""
         slot = self._next
         self._next = slot % REMEMBERED + 1
-        if self._slots.get(self._tokens[slot]) == slot:
-            del self._slots[self._tokens[slot]]
+        forgotten = self._tokens[slot]
+        if self._slots.get(forgotten) == slot:
+            del self._slots[forgotten]
         self._slots[token] = slot
         self._tokens[slot] = token
-        self._source_ports[slot] = source_port
+        self._sources[slot] = source
         self._destination_ports[slot] = destination_port
         self._ttls[slot] = ttl
         return slot
@@ -57,35 +62,37 @@ class Ledger:
         slot = self._slots.get(token)
         return None if slot is None else self._at(slot)
 
-    def has(self, token: int, source_port: int, destination_port: int) -> bool:
-        """Whether the probe that carries ``token`` has these ports; quicker than looking at it."""
+    def has(self, token: int, source: int, destination_port: int) -> bool:
+        """Whether the probe that carries ``token`` has this source and destination port."""
         slot = self._slots.get(token)
         return (
             slot is not None
-            and self._source_ports[slot] == source_port
+            and self._sources[slot] == source
             and self._destination_ports[slot] == destination_port
         )
 
     def with_slot(self, slot: int, source_port: int) -> Sent | None:
         """The probe in ``slot`` (0 to 65535) if it left from ``source_port``."""
-        is_there = self._ttls[slot] and self._source_ports[slot] == source_port
+        is_there = self._ttls[slot] and self._sources[slot] & 0xFFFF == source_port
         return self._at(slot) if is_there else None
 
     def newest(self, source_port: int, destination_port: int, ttl: int) -> Sent | None:
-        """The newest probe sent with these.
+        """The newest probe with these ports and this TTL.
 
         A search, for the rare quote whose sequence number was rewritten; array.index runs at C speed.
         """
         slots = [
             slot
             for slot in self._slots_to(destination_port)
-            if self._source_ports[slot] == source_port and self._ttls[slot] == ttl
+            if self._sources[slot] & 0xFFFF == source_port and self._ttls[slot] == ttl
         ]
         return self._at(max(slots, key=self._age_rank)) if slots and ttl else None
 
     def _at(self, slot: int) -> Sent:
-        ports = self._source_ports[slot], self._destination_ports[slot]
-        return Sent(slot, self._tokens[slot], *ports, self._ttls[slot])
+        kind, source_port = divmod(self._sources[slot], KIND)
+        return Sent(
+            slot, self._tokens[slot], source_port, self._destination_ports[slot], self._ttls[slot], kind
+        )
 
     def _age_rank(self, slot: int) -> int:
         return (slot - self._next) % REMEMBERED

@@ -1,4 +1,4 @@
-"""Reads what an ICMP error quotes: our SYN as its sender saw it, and the MPLS labels behind it.
+"""Reads what an ICMP error quotes: our probe as its sender saw it, and the MPLS labels behind it.
 
 Pure functions from bytes to values; any bytes are accepted, and what is no quoted TCP segment is None.
 """
@@ -31,7 +31,7 @@ _IPV6 = struct.Struct("!IHBB16s16s")
 _PORTS_SEQUENCE = struct.Struct("!HHI")
 
 
-class QuotedSyn(NamedTuple):
+class QuotedProbe(NamedTuple):
     """A quoted packet: ``ip_id`` is IPv4's, ``flow_label`` IPv6's, ``tcp`` as much as is quoted of it."""
 
     source: bytes
@@ -64,7 +64,7 @@ class QuotedSyn(NamedTuple):
         return mss_of(self.tcp[TCP_HEADER:])
 
 
-def read_ipv4(quote: bytes) -> QuotedSyn | None:
+def read_ipv4(quote: bytes) -> QuotedProbe | None:
     """The TCP segment in an ICMP quote (RFC 792), None for anything else.
 
     Refused are: another IP version, a header shorter than 5 words or than itself, another protocol, a
@@ -82,13 +82,13 @@ def read_ipv4(quote: bytes) -> QuotedSyn | None:
     if len(tcp) < SHORTEST_QUOTE:
         return None
     source_port, port, sequence = _PORTS_SEQUENCE.unpack_from(tcp)
-    return QuotedSyn(source, destination, ttl, tos, ip_id, None, source_port, port, sequence, tcp)
+    return QuotedProbe(source, destination, ttl, tos, ip_id, None, source_port, port, sequence, tcp)
 
 
-def read_ipv6(quote: bytes) -> QuotedSyn | None:
+def read_ipv6(quote: bytes) -> QuotedProbe | None:
     """The TCP segment in an ICMPv6 quote (RFC 4443), None for anything else.
 
-    Our SYNs have no extension headers, so a quote with one is not ours.
+    Our probes have no extension headers, so a quote with one is not ours.
     """
     if len(quote) < _IPV6.size + SHORTEST_QUOTE:
         return None
@@ -98,7 +98,7 @@ def read_ipv6(quote: bytes) -> QuotedSyn | None:
     tcp = quote[_IPV6.size : _IPV6.size + length]
     tos, flow_label = first >> 20 & 0xFF, first & 0xFFFFF
     source_port, port, sequence = _PORTS_SEQUENCE.unpack_from(tcp)
-    return QuotedSyn(source, destination, ttl, tos, None, flow_label, source_port, port, sequence, tcp)
+    return QuotedProbe(source, destination, ttl, tos, None, flow_label, source_port, port, sequence, tcp)
 
 
 def split(message: bytes, length_at: int, length_unit: int) -> tuple[bytes, tuple[MplsLabel, ...]]:

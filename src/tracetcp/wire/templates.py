@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from tracetcp.wire.scapy_start import without_tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scapy.packet import Packet
 
-WINDOW = 64_240
+RECEIVE_WINDOW = 64_240
 """The receive window of a SYN from Linux or Windows; IPv6 probes add their TTL to it."""
 
 
@@ -39,26 +41,29 @@ def load_scapy(family: int) -> None:
             conf.route_autoload, conf.route6_autoload, conf.ipv6_enabled = saved
 
 
-def ipv4_template(source: str, destination: str, mtu: int) -> bytes:
-    """A SYN over IPv4 as bytes, with every field that a probe fills in set to 0; ``mtu`` gives its MSS."""
+def ipv4_template(source: str, destination: str, mtu: int, segment: Callable[[int], Packet]) -> bytes:
+    """The IPv4 packet of a kind of probe, with every field that a probe fills in set to 0.
+
+    ``segment`` builds its TCP part for the MSS that ``mtu`` (bytes) allows.
+    """
     load_scapy(4)
     from scapy.layers.inet import IP
 
     header = IP(src=source, dst=destination, flags="DF", id=0, ttl=0, chksum=0)
-    return bytes(header / _syn(mtu - 40))
+    return bytes(header / segment(mtu - 40))
 
 
-def ipv6_template(source: str, destination: str, mtu: int) -> bytes:
+def ipv6_template(source: str, destination: str, mtu: int, segment: Callable[[int], Packet]) -> bytes:
     """The same over IPv6."""
     load_scapy(6)
     from scapy.layers.inet6 import IPv6
 
     header = IPv6(src=source.partition("%")[0], dst=destination.partition("%")[0], hlim=0, fl=0)
-    return bytes(header / _syn(mtu - 60))
+    return bytes(header / segment(mtu - 60))
 
 
-def _syn(mss: int) -> Packet:
-    """A SYN as today's stacks send it, with every field that a probe fills in set to 0."""
+def syn(mss: int) -> Packet:
+    """A SYN as today's stacks send it."""
     from scapy.layers import inet
 
     options = [
@@ -69,4 +74,4 @@ def _syn(mss: int) -> Packet:
         ("NOP", None),
         ("SAckOK", b""),
     ]
-    return inet.TCP(sport=0, dport=0, seq=0, flags="S", window=WINDOW, chksum=0, options=options)
+    return inet.TCP(sport=0, dport=0, seq=0, flags="S", window=RECEIVE_WINDOW, chksum=0, options=options)

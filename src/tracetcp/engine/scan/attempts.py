@@ -1,4 +1,4 @@
-"""The attempts at one port of a scan, from its first SYN to its row.
+"""The attempts at one port of a scan, from its first probe to its row.
 
 State only; the rules that move it stand in ``port_scan``.
 """
@@ -8,33 +8,32 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from tracetcp.model import (
-    OUTCOMES,
-    Ping,
-    Probe,
-    ProbeRecord,
-)
+from tracetcp.model import OUTCOMES, Outcome, Ping, Probe, ProbeRecord
 
 if TYPE_CHECKING:
     from tracetcp.model import Reply
-RANKS = {kind: rank for rank, kind in enumerate(OUTCOMES)}
 
 
 class Attempt:
-    """One attempt at one port; the first of them is the ``Port`` itself."""
+    """One attempt at one port; the first of them is the ``Port`` itself.
 
-    __slots__ = ("is_in_network", "probe", "reply", "sent_at")
+    ``is_in_flight`` until it is answered, expired or given up. ``outcome`` is what its reply says of the
+    port, None without a terminal one.
+    """
+
+    __slots__ = ("is_in_flight", "outcome", "probe", "reply", "sent_at")
 
     def __init__(self, probe: Probe) -> None:
         self.probe = probe
         self.sent_at = inf  # until it has left: no time passes for it before
-        self.is_in_network = True
+        self.is_in_flight = True
         self.reply: Reply | None = None
+        self.outcome: Outcome | None = None
 
     @property
     def rank(self) -> int:
         """How much the answer says of the port, 0 for the most."""
-        return RANKS[self.reply.kind] if self.reply else len(RANKS)
+        return len(Outcome) if self.outcome is None else self.outcome.rank
 
     def ping(self) -> Ping:
         """The attempt as a cell."""
@@ -49,13 +48,17 @@ class Attempt:
 
 
 class Port(Attempt):
-    """One port from its first attempt, which it is, to its row."""
+    """One port from its first attempt, which it is, to its row.
 
-    __slots__ = ("answers", "final", "is_done", "repeats")
+    ``answers`` counts the attempts that were answered, by whomever; ``final`` is the attempt with the
+    strongest terminal answer. ``is_done`` once the port is decided.
+    """
+
+    __slots__ = ("answers", "final", "is_done", "retransmissions")
 
     def __init__(self, probe: Probe) -> None:
-        super().__init__(probe)
-        self.repeats: tuple[Repeat, ...] = ()
+        Attempt.__init__(self, probe)  # quicker than super(), for every port
+        self.retransmissions: tuple[Retransmission, ...] = ()
         self.answers = 0
         self.final: Attempt | None = None
         self.is_done = False
@@ -68,18 +71,17 @@ class Port(Attempt):
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """All of them, in order."""
-        return (self, *self.repeats)
+        return (self, *self.retransmissions)
 
     def answered(self, attempt: Attempt, reply: Reply) -> None:
-        """Take an answer; a SYN-ACK outranks a RST, either outranks a router."""
+        """Take a reply to ``attempt``; the strongest terminal answer counts (``Outcome``)."""
         attempt.reply = reply
-        if reply.kind not in OUTCOMES:
-            return
-        if self.final is None or self.final.rank > attempt.rank:
+        attempt.outcome = outcome = OUTCOMES[attempt.probe.kind].get(reply.kind)
+        if outcome is not None and (self.final is None or self.final.rank > outcome.rank):
             self.final = attempt
 
 
-class Repeat(Attempt):
+class Retransmission(Attempt):
     """A second or later attempt at ``port``."""
 
     __slots__ = ("port",)

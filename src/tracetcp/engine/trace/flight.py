@@ -1,4 +1,4 @@
-"""A probe on its way: what it was sent for, when, and every reply it got."""
+"""A probe after it was sent: what it was sent for, when, and every reply it got."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Purpose(Enum):
     """Why a probe is sent; only CELL probes have a cell in a row."""
 
     CELL = "a ping of its hop"
-    LOOK = "does the destination answer here?"
-    SECOND_LOOK = "is the port that answered RST to a low TTL really closed?"
+    PRESENCE = "does the destination answer at this TTL?"
+    CONFIRMATION = "is the port that answered RST to a low TTL really closed?"
     CONTROL = "does the router answer at this moment?"
 
 
@@ -24,7 +24,7 @@ class Want(NamedTuple):
     """What a path would like to send next.
 
     ``is_alone`` when no other SYN of the flow can reach the host, so that silence cannot mean that the
-    host answered another SYN of the flow instead (DESIGN: Flow).
+    host answered another SYN of the flow instead (docs/design.md, "Flows").
     """
 
     ttl: int
@@ -37,8 +37,7 @@ class Want(NamedTuple):
 class Flight:
     """One probe after it was sent.
 
-    ``is_waiting`` until a reply came or it was given up; a reply that comes later still counts while its
-    row is undecided.
+    A reply counts while its row is undecided, also one that comes after the probe was given up.
     """
 
     __slots__ = ("is_alone", "is_lost", "probe", "purpose", "replies", "sent_at")
@@ -52,8 +51,8 @@ class Flight:
         self.replies: list[Reply] = []
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether an answer may still be hoped for."""
+    def is_in_flight(self) -> bool:
+        """Whether no reply came yet and the probe was not given up."""
         return not self.replies and not self.is_lost
 
     def rtt(self, reply: Reply) -> float:

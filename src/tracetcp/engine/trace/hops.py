@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from tracetcp.model import OUTCOMES, Hop, Outcome, Ping, ReplyKind
+from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
 if TYPE_CHECKING:
     from tracetcp.engine.trace.flight import Flight
@@ -19,9 +19,9 @@ class CellState(Enum):
     """The life of one ping."""
 
     UNSENT = "to be sent"
-    WAITING = "in flight"
+    IN_FLIGHT = "in flight"
     ANSWERED = "answered"
-    DOUBTFUL = "lost at a router that answered others: to be asked again"
+    SUSPECTED = "a loss is suspected: to be asked again"
     LOST = "lost for good"
 
 
@@ -41,7 +41,7 @@ class Cell:
     @property
     def is_lost(self) -> bool:
         """Whether its probe was given up, for now at least."""
-        return self.state in (CellState.LOST, CellState.DOUBTFUL)
+        return self.state in (CellState.LOST, CellState.SUSPECTED)
 
     def ping(self) -> Ping:
         """The cell as it is shown: a Time Exceeded tells more of a hop than whatever else came."""
@@ -55,13 +55,14 @@ class Cell:
 class HopState:
     """One TTL of a path: its cells, and every flight that was sent with this TTL."""
 
-    __slots__ = ("cells", "flights", "strikes", "ttl")
+    __slots__ = ("cells", "confirmed_losses", "flights", "ttl")
 
     def __init__(self, ttl: int, pings: int) -> None:
         self.ttl = ttl
         self.cells = tuple(Cell(attempt) for attempt in range(1, pings + 1))
         self.flights: list[Flight] = []
-        self.strikes = 0
+        self.confirmed_losses = 0
+        """Proofs that the lost cells were really lost (see ``retries``)."""
 
     @property
     def is_router(self) -> bool:
@@ -79,24 +80,25 @@ class HopState:
         return any(flight.replies for flight in self.flights)
 
     @property
-    def doubtful(self) -> Cell | None:
+    def suspected(self) -> Cell | None:
         """The first cell to be asked again."""
-        return next((cell for cell in self.cells if cell.state is CellState.DOUBTFUL), None)
+        return next((cell for cell in self.cells if cell.state is CellState.SUSPECTED), None)
 
     @property
     def outcome(self) -> Outcome | None:
         """What the strongest terminal answer at this TTL says of the port."""
         answer = self.terminal()
-        return OUTCOMES[answer[1].kind] if answer else None
+        return outcome_of(answer[0].probe, answer[1]) if answer else None
 
     def terminal(self) -> tuple[Flight, Reply] | None:
         """The strongest answer that would end a trace here, with its flight."""
-        for kind in OUTCOMES:
-            for flight in self.flights:
-                reply = flight.reply_of(kind)
-                if reply is not None:
-                    return flight, reply
-        return None
+        strongest, found = len(Outcome), None
+        for flight in self.flights:
+            for reply in flight.replies:
+                outcome = outcome_of(flight.probe, reply)
+                if outcome is not None and outcome.rank < strongest:
+                    strongest, found = outcome.rank, (flight, reply)
+        return found
 
     @property
     def has_only_rst_in_a_cell(self) -> bool:
@@ -104,11 +106,11 @@ class HopState:
         answered = [cell.flight for cell in self.cells if cell.state is CellState.ANSWERED and cell.flight]
         return any(all(reply.kind is ReplyKind.RST for reply in flight.replies) for flight in answered)
 
-    def doubt(self) -> bool:
+    def suspect_losses(self) -> bool:
         """Have the lost cells asked again; whether there are any."""
         lost = [cell for cell in self.cells if cell.state is CellState.LOST]
         for cell in lost:
-            cell.state = CellState.DOUBTFUL
+            cell.state = CellState.SUSPECTED
         return bool(lost)
 
     def alone_losses(self) -> int:

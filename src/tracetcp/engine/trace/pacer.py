@@ -1,48 +1,43 @@
-"""Pacing per TTL: each TTL is one router, and routers limit the ICMP errors they send.
+"""Pacing of one router: when the next probe may leave for it. Knows instants only.
 
-Knows instants only; one Gate a TTL.
+Routers limit the ICMP errors they send, so probes are spaced per router, not globally (the pacing of RFC 9002
+section 7.7, applied to the packets that expire at a router).
+
+R1. At most ``BURST_PROBES`` probes leave within ``BURST_SECONDS``,
+R2. and at most ``SUSTAINED_PROBES`` within ``SUSTAINED_SECONDS``.
+R3. A router that was seen to limit its answers is sent one probe every ``LIMITED_INTERVAL`` seconds.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from math import inf
+from typing import TYPE_CHECKING
 
-BURST = 3
-"""Probes that may reach one router within ``BURST_SPAN``: the pings of one default trace."""
-BURST_SPAN = 0.105
-"""Seconds; a little over a tenth, so that a late clock reading cannot squeeze a fourth in."""
-SUSTAINED = 20
-"""Probes that may reach one router within ``SUSTAINED_SPAN``."""
-SUSTAINED_SPAN = 1.01
-SLOW_INTERVAL = 1.05
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BURST_PROBES = 3
+"""Probes that may reach one router within ``BURST_SECONDS``: the pings of one default trace."""
+BURST_SECONDS = 0.105
+"""A little over a tenth, so that a late clock reading cannot squeeze a fourth probe in."""
+SUSTAINED_PROBES = 20
+"""Probes that may reach one router within ``SUSTAINED_SECONDS``."""
+SUSTAINED_SECONDS = 1.01
+LIMITED_INTERVAL = 1.05
 """Seconds between probes to a limited router: Linux earns one ICMP error a second (icmp_ratelimit)."""
 
 
-class Gate:
-    """Says when the next probe may leave for one TTL."""
+def next_send_at(sent: Sequence[float], count: int = 1, *, is_limited: bool = False) -> float:
+    """The instant from which ``count`` probes may leave back to back (``count`` <= ``BURST_PROBES``).
 
-    __slots__ = ("_sent", "is_limited")
-
-    def __init__(self) -> None:
-        self._sent: deque[float] = deque(maxlen=SUSTAINED)
-        self.is_limited = False
-
-    @property
-    def last_sent_at(self) -> float:
-        """When the last probe passed, minus infinity before the first."""
-        return self._sent[-1] if self._sent else float("-inf")
-
-    def passed(self, now: float) -> None:
-        """Count a probe sent at ``now``."""
-        self._sent.append(now)
-
-    def opens_at(self, burst: int = 1) -> float:
-        """The instant from which ``burst`` probes may be sent back to back (``burst`` <= BURST)."""
-        if self.is_limited:
-            return self.last_sent_at + SLOW_INTERVAL
-        opens_at = float("-inf")
-        if len(self._sent) > BURST - burst:
-            opens_at = self._sent[burst - BURST - 1] + BURST_SPAN
-        if len(self._sent) > SUSTAINED - burst:
-            opens_at = max(opens_at, self._sent[burst - SUSTAINED - 1] + SUSTAINED_SPAN)
-        return opens_at
+    ``sent`` are the instants at which probes left for the router, ascending: the last ``SUSTAINED_PROBES`` of
+    them at least, or all.
+    """
+    if is_limited:  # R3
+        return sent[-1] + LIMITED_INTERVAL if sent else -inf
+    next_at = -inf
+    if len(sent) > BURST_PROBES - count:  # R1
+        next_at = sent[count - BURST_PROBES - 1] + BURST_SECONDS
+    if len(sent) > SUSTAINED_PROBES - count:  # R2
+        next_at = max(next_at, sent[count - SUSTAINED_PROBES - 1] + SUSTAINED_SECONDS)
+    return next_at

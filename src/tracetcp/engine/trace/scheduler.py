@@ -1,18 +1,13 @@
-"""Many paths under one pacing policy: admits ports, picks the next probe, keeps the time.
+"""Many paths, one pacing: admits ports, picks the next probe, keeps the time.
 
-Knows no socket and no clock. The order of sending: probes of an inquiry already begun; new inquiries;
-then what each path wants, ports in order, as far as the gate of the TTL lets it pass.
+Knows no socket and no clock. The next probe is
 
-An inquiry asks a router again about cells lost at a TTL that has answered others. Before a port is called
-blocked or a star is printed, one of two things must have happened ``path.STRIKES`` times:
+R1. one of a retry (``retries``), of a suspected loss that may be asked again now; else
+R2. what the first path wants that pacing lets pass, ports in order; a path's wants come best first.
 
-1. a control probe (a port known to pass) sent right behind the doubtful ones was answered and they were
-   not: the router was answering at that very moment; or
-2. where there is no such control, the probe was lost although the router had been left alone for over a
-   second.
-
-At a router that limits its answers once is enough for the first: every proof costs a second there.
-Doubtful probes and control all lost: the router limits its answers, so it is asked once a second only.
+R3. Pacing is by router (``routers``). A confirmation goes to the host, which is no router to be spared; under
+    ``-F`` nothing is paced.
+R4. At most ``ACTIVE_PATHS`` ports are traced at a time, ``QUEUED_PATHS`` with those that wait to be shown.
 """
 
 from __future__ import annotations
@@ -21,19 +16,17 @@ from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
 
-from tracetcp.engine.tokens import tokens, unused
-from tracetcp.engine.trace.flight import Purpose, Want
-from tracetcp.engine.trace.pacer import BURST, SLOW_INTERVAL
+from tracetcp.engine.trace.flight import Purpose
 from tracetcp.engine.trace.path import Path
-from tracetcp.engine.trace.retries import Inquiry
-from tracetcp.engine.trace.routers import Survey
+from tracetcp.engine.trace.retries import Choice, Retries
 from tracetcp.model import AddressSeen, Event, Probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracetcp.config import TraceConfig
-    from tracetcp.engine.trace.flight import Flight
+    from tracetcp.engine.run_state import RunState
+    from tracetcp.engine.trace.flight import Flight, Want
     from tracetcp.model import Reply
 
 ACTIVE_PATHS = 16
@@ -42,24 +35,33 @@ QUEUED_PATHS = 64
 """Ports traced or waiting to be shown: bounds memory when one port in front is slow."""
 
 
-class Tracing:
-    """The engine of path traces (see the package for the calls that every engine has)."""
+class TraceEngine:
+    """The engine of path traces (see the package for the calls that every engine has).
 
-    def __init__(self, config: TraceConfig, secret: bytes, capacity: int) -> None:
+    ``capacity`` bounds the probes in flight; what is learnt goes into ``state``.
+    """
+
+    def __init__(self, config: TraceConfig, state: RunState, capacity: int) -> None:
         self.ports_done = 0
         self._config = config
+        self._state = state
         self._capacity = capacity
-        self._tokens = tokens(secret)
         self._ports = iter(config.ports)
-        self._survey = Survey()
-        self._paths: deque[Path] = deque()
-        self._flights: dict[int, tuple[Path, Flight]] = {}
-        self._waiting: dict[int, tuple[Path, Flight]] = {}
-        self._inquiries: dict[int, Inquiry] = {}
-        self._sending: tuple[Path, Want, Inquiry | None] | None = None
-        self._seen: list[Event] = []
         self._has_more_ports = True
-        self._opens_at = inf
+        self._paths: deque[Path] = deque()
+        self._retries = Retries(state.routers)
+        self._flights: dict[int, tuple[Path, Flight]] = {}
+        """By token: every probe of the paths that are not retired."""
+        self._in_flight: dict[int, tuple[Path, Flight]] = {}
+        """Those of them that have no reply and are not given up."""
+        self._sending: Choice | None = None
+        """The choice of the last ``next_probes()``, until it is told what came of it."""
+        self._seen: list[Event] = []
+        """Addresses to be told of."""
+        self._next_send_at = inf
+        """When something that is wanted may be sent; minus infinity for at once."""
+        self._reserved: set[int] = set()
+        """The TTLs at which the last ``next_probes()`` had to let another engine's retry go first."""
 
     @property
     def is_done(self) -> bool:
@@ -71,15 +73,19 @@ class Tracing:
     def next_probes(self, now: float, most: int) -> tuple[Probe, ...]:
         """The probe to send now, one at a time; none when nothing may leave before ``wake_at()``."""
         self._admit(now)
-        self._opens_at = inf
-        if len(self._waiting) >= self._capacity or most < 1:
+        self._next_send_at = inf
+        self._reserved.clear()
+        self._retries.reset()
+        if len(self._in_flight) >= self._capacity or most < 1:
             return ()
-        choice = self._inquire(now) or self._choose(now)
+        choice = self._retries.choose(self._paths, now) or self._choose(now)  # R1, R2
+        self._next_send_at = min(self._next_send_at, self._retries.next_at)
         if choice is None:
             return ()
-        path, want, inquiry, port = choice
-        self._sending = (path, want, inquiry)
-        return (Probe(unused(self._tokens, self._flights), port, want.ttl, want.attempt, want.flow),)
+        self._sending = choice
+        want = choice.want
+        token = self._state.tokens.draw(self)
+        return (Probe(token, choice.port, want.ttl, want.attempt, want.flow),)
 
     def _admit(self, now: float) -> None:
         while self._may_admit():
@@ -87,66 +93,37 @@ class Tracing:
             if port is None:
                 self._has_more_ports = False
                 return
-            self._paths.append(Path(port, self._config, self._survey, now))
+            self._paths.append(Path(port, self._config, self._state, now))
 
     def _may_admit(self) -> bool:
         active = sum(not path.is_done for path in self._paths)
-        return self._has_more_ports and active < ACTIVE_PATHS and len(self._paths) < QUEUED_PATHS
+        return self._has_more_ports and active < ACTIVE_PATHS and len(self._paths) < QUEUED_PATHS  # R4
 
-    def _choose(self, now: float) -> tuple[Path, Want, None, int] | None:
-        closed: set[int] = set()
+    def _choose(self, now: float) -> Choice | None:
+        paced: set[int] = set()
         for path in self._paths:
             for want in path.wants():
-                if want.ttl in closed:
+                if want.ttl in paced:
                     continue
-                opens_at = self._opens_for(want)
-                if opens_at <= now:
-                    return path, want, None, path.port
-                self._opens_at = min(self._opens_at, opens_at)
-                closed.add(want.ttl)
+                may_leave_at = self._may_leave_at(want)
+                if may_leave_at <= now:
+                    return Choice(path, want, path.port)
+                self._next_send_at = min(self._next_send_at, may_leave_at)
+                paced.add(want.ttl)
         return None
 
-    def _opens_for(self, want: Want) -> float:
-        """When pacing lets ``want`` pass; a second look goes to the host, which is no router to be spared."""
-        if not self._config.anti_flood or want.purpose is Purpose.SECOND_LOOK:
+    def _may_leave_at(self, want: Want) -> float:
+        """When pacing lets ``want`` pass; infinity while another engine's retry goes first."""
+        if not self._config.anti_flood or want.purpose is Purpose.CONFIRMATION:  # R3
             return -inf
-        return self._survey.router(want.ttl).gate.opens_at()
-
-    def _inquire(self, now: float) -> tuple[Path, Want, Inquiry, int] | None:
-        for inquiry in self._inquiries.values():
-            if inquiry.to_send:
-                path, want, port = inquiry.to_send.popleft()
-                return path, want, inquiry, port
-        for path in self._paths:
-            for ttl in path.doubts():
-                if ttl not in self._inquiries and self._begin_inquiry(ttl, now):
-                    return self._inquire(now)
-        return None
-
-    def _begin_inquiry(self, ttl: int, now: float) -> bool:
-        router = self._survey.router(ttl)
-        doubtful = [path for path in self._paths if ttl in path.doubts()]
-        members = doubtful[: 1 if router.gate.is_limited else BURST - 1]
-        control = router.control({path.port for path in members})
-        if control is None:
-            members = members[:1]
-            opens_at = self._survey.last_sent_to(router) + SLOW_INTERVAL
-        else:
-            opens_at = router.gate.opens_at(BURST)
-        if opens_at > now:
-            self._opens_at = min(self._opens_at, opens_at)
-            return False
-        inquiry = Inquiry(ttl)
-        inquiry.to_send.extend((path, path.retry(ttl), path.port) for path in members)
-        if control is not None:
-            port, flow = control
-            inquiry.to_send.append((members[0], members[0].control(ttl, flow), port))
-        self._inquiries[ttl] = inquiry
-        return True
+        if self._state.routers.at(want.ttl).is_reserved:
+            self._reserved.add(want.ttl)
+            return inf
+        return self._state.routers.next_send_at(want.ttl)
 
     def sent(self, probe: Probe, at: float) -> None:
         """Tell that the probe of the last ``next_probes()`` left at ``at``."""
-        self._waiting[probe.token] = self._flights[probe.token] = self._depart(probe, at)
+        self._in_flight[probe.token] = self._flights[probe.token] = self._depart(probe, at)
 
     def failed(self, probe: Probe, at: float) -> None:
         """Tell that the probe of the last ``next_probes()`` could not be sent: it counts as lost at once."""
@@ -155,14 +132,14 @@ class Tracing:
 
     def _depart(self, probe: Probe, at: float) -> tuple[Path, Flight]:
         assert self._sending is not None, "sent() and failed() follow next_probes()"
-        path, want, inquiry = self._sending
+        path, want, _, retry = self._sending
         self._sending = None
         flight = path.sent(want, probe, at)
-        self._survey.router(want.ttl).gate.passed(at)
-        if inquiry is not None and want.purpose is Purpose.CONTROL:
-            inquiry.control = flight
-        elif inquiry is not None:
-            inquiry.members.append((path, flight))
+        self._state.routers.on_sent(want.ttl, at)
+        if retry is not None and want.purpose is Purpose.CONTROL:
+            retry.control = flight
+        elif retry is not None:
+            retry.asked.append((path, flight))
         return path, flight
 
     # What happened -----------------------------------------------------------------------------------
@@ -173,36 +150,36 @@ class Tracing:
         if known is None:
             return
         path, flight = known
-        self._waiting.pop(reply.token, None)
+        self._in_flight.pop(reply.token, None)
         path.received(flight, reply)
-        self._survey.heard(flight, reply)
-        if reply.sender not in self._survey.addresses:
-            self._survey.addresses.add(reply.sender)
+        self._state.timeouts.add(flight.probe.ttl, flight.rtt(reply))
+        self._state.routers.on_reply(flight, reply)
+        if reply.sender not in self._state.addresses:
+            self._state.addresses.add(reply.sender)
             self._seen.append(AddressSeen(reply.sender))
 
     def advance(self, now: float) -> None:
-        """Let time pass: give up what waited long enough, widen stalled windows, judge inquiries."""
-        overdue = [pair for pair in self._waiting.values() if pair[0].gives_up_at(pair[1]) <= now]
+        """Let time pass: give up what waited long enough, widen stalled windows, judge retries."""
+        overdue = [pair for pair in self._in_flight.values() if pair[0].times_out_at(pair[1]) <= now]
         for path, flight in overdue:
-            del self._waiting[flight.probe.token]
+            del self._in_flight[flight.probe.token]
             path.lost(flight)
         for path in self._paths:
             path.advance(now)
-        for ttl in [ttl for ttl, inquiry in self._inquiries.items() if inquiry.is_over]:
-            self._inquiries.pop(ttl).judge(self._survey)
+        self._retries.judge()
 
     def wake_at(self) -> float:
         """The instant at which ``advance()`` or ``next_probes()`` may have something to do."""
-        return min(self._instants(), default=self._opens_at)
+        return min(self._instants(), default=self._next_send_at)
 
     def _instants(self) -> Iterator[float]:
-        yield self._opens_at
-        if self._may_admit() or any(inquiry.is_over for inquiry in self._inquiries.values()):
+        yield self._next_send_at
+        if self._may_admit() or self._retries.is_any_over or self._retries.may_begin:
             yield -inf
-        if any(path.has_new_doubts for path in self._paths):
+        if any(not self._state.routers.at(ttl).is_reserved for ttl in self._reserved):
             yield -inf
-        for path, flight in self._waiting.values():
-            yield path.gives_up_at(flight)
+        for path, flight in self._in_flight.values():
+            yield path.times_out_at(flight)
         for path in self._paths:
             yield path.wakes_at()
 
@@ -211,7 +188,8 @@ class Tracing:
     def events(self) -> list[Event]:
         """Everything decided since the last call: addresses first, then rows, ports in order."""
         for path in self._paths:
-            path.decide()
+            if path.decide():
+                self._next_send_at = -inf
         events, self._seen = self._seen, []
         while self._paths:
             head = self._paths[0]
@@ -222,8 +200,10 @@ class Tracing:
         return events
 
     def _retire(self, path: Path) -> None:
+        self._retries.forget(path)
         for flight in path.flights:
             flight.is_lost = flight.is_lost or not flight.replies
             self._flights.pop(flight.probe.token, None)
-            self._waiting.pop(flight.probe.token, None)
+            self._in_flight.pop(flight.probe.token, None)
+            self._state.tokens.release(flight.probe.token)
         self.ports_done += 1

@@ -1,0 +1,24 @@
+"""What one run knows, whichever of its engines learnt it: tokens, routers, RTTs, the distance of the host.
+
+The engines of the traces asked for, of their controls and of a search share one ``RunState``, so that no
+router is sent more because several engines ask it, and nothing is learnt twice.
+"""
+
+from __future__ import annotations
+
+from tracetcp.engine.tokens import TokenRegistry
+from tracetcp.engine.trace.routers import Routers
+from tracetcp.engine.trace.timeouts import ProbeTimeouts
+
+
+class RunState:
+    """The memory of a run; ``secret`` (16 bytes and more) seeds its tokens."""
+
+    def __init__(self, secret: bytes) -> None:
+        self.tokens = TokenRegistry(secret)
+        self.routers = Routers()
+        self.timeouts = ProbeTimeouts()
+        self.distance = 0
+        """The TTL at which the destination last ended a trace, 0 before it did."""
+        self.addresses: set[str] = set()
+        """Every address that answered: each is told of once."""

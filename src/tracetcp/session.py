@@ -1,0 +1,261 @@
+"""One run: opens what a ``TraceConfig`` takes, drives it, and yields its events; ``trace`` is the Python API.
+
+Sockets, files and threads are opened and closed here. The order is what makes a run with privileges safe:
+resolve where no privilege is left, open sockets and files, give the privileges up, and only then read from
+the network and start threads. Streams, signals and the garbage collector belong to the caller, and so do its
+privileges unless ``Options.drops_privileges`` hands them over.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracetcp.errors import ProberError
+from tracetcp.model import (
+    NO_TEXTS,
+    AddressSeen,
+    AddressTexts,
+    Event,
+    NameFound,
+    OriginFound,
+    Outcome,
+    PortScanned,
+    TraceFinished,
+    VerdictReached,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from tracetcp.config import TraceConfig
+    from tracetcp.engine import Engine
+    from tracetcp.names import Lookups
+    from tracetcp.probers.prober import Prober, Tap
+
+SECRET_BYTES = 16
+WITHOUT_PRIVILEGE = (
+    "no raw sockets, probing without privileges: where routers share load a column may mix paths"
+)
+
+
+class Options(NamedTuple):
+    """What a run does besides tracing.
+
+    ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
+    in a ``VerdictReached``; so does ``explain``, which also sends control probes. ``pcap`` is a path: the
+    packets are written there. ``drops_privileges`` takes root and every capability from this process for
+    good once the sockets are open, and does so in a child process before the host's name is looked up.
+    """
+
+    names: bool = True
+    origins: bool = False
+    evidence: bool = False
+    explain: bool = False
+    pcap: str | None = None
+    drops_privileges: bool = False
+
+
+PLAIN = Options()
+
+
+class Batch(NamedTuple):
+    """Events decided together, in display order, and the names and origins known by then."""
+
+    events: list[Event]
+    texts: AddressTexts
+
+
+class Session:
+    """An open run. Close it, or use it as a context manager; ``batches`` can be gone through once.
+
+    ``destination`` and ``source`` are the addresses on the wire. ``is_silent`` says that no address answered
+    yet, ``has_reached`` that the destination did, on some port.
+    """
+
+    def __init__(
+        self, prober: Prober, lookups: Lookups, engine: Engine, resources: ExitStack, *, is_judging: bool
+    ) -> None:
+        self.destination, self.source = prober.destination, prober.source
+        self.is_silent = True
+        self.has_reached = False
+        self._prober = prober
+        self._lookups = lookups
+        self._engine = engine
+        self._resources = resources
+        self._is_judging = is_judging
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back every socket and file; a look-up under way ends alone. May be repeated."""
+        self._resources.close()
+
+    def clock(self) -> float:
+        """Now, in seconds, on the clock of the events' instants."""
+        return self._prober.clock()
+
+    @property
+    def ports_done(self) -> int:
+        """Ports that are traced."""
+        return self._engine.ports_done
+
+    @property
+    def texts(self) -> AddressTexts:
+        """The names and origins known by now."""
+        return self._lookups.texts
+
+    def batches(self) -> Iterator[Batch]:
+        """Trace; raises ``TracetcpError`` when the run cannot go on.
+
+        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``.
+        """
+        from tracetcp.runner import run
+
+        for events in run(self._engine, self._prober, tuple(self._lookups)):
+            texts = self.texts
+            self._take_note(events)
+            yield Batch(self._with_names(events, texts), texts)
+
+    def _take_note(self, events: list[Event]) -> None:
+        self.is_silent = self.is_silent and not any(isinstance(event, AddressSeen) for event in events)
+        self.has_reached = self.has_reached or any(
+            event.outcome in (Outcome.OPEN, Outcome.CLOSED)
+            for event in events
+            if isinstance(event, (PortScanned, TraceFinished))
+        )
+
+    def _with_names(self, events: list[Event], texts: AddressTexts) -> list[Event]:
+        """``events`` with the names in their sentences that their rows have waited for."""
+        if not self._is_judging or not texts.names:
+            return events
+        from tracetcp.explain.explaining import with_names
+
+        return [
+            with_names(event, texts.names) if isinstance(event, VerdictReached) else event for event in events
+        ]
+
+
+def open_session(
+    config: TraceConfig, options: Options = PLAIN, warn: Callable[[str], None] = lambda _: None
+) -> Session:
+    """Resolve the host and open everything that the run takes; no probe is sent yet.
+
+    ``warn`` is told in a sentence what makes the run less than it could be. Raises ``TracetcpError``.
+    """
+    destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
+    with ExitStack() as resources:
+        prober = _open_prober(config, destination)
+        resources.callback(prober.close)
+        if prober.kind == "connect":
+            warn(WITHOUT_PRIVILEGE)
+        if options.pcap is not None:
+            _keep_packets(options.pcap, prober, resources)
+        if options.drops_privileges:
+            from tracetcp.privileges import drop_privileges
+
+            drop_privileges()
+        lookups = _open_lookups(options)
+        resources.callback(lookups.close)
+        engine = _open_engine(config, options, prober)
+        is_judging = options.evidence or options.explain
+        return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging)
+
+
+def resolve(host: str, family: int | None, *, without_privileges: bool = False) -> str:
+    """The address of ``host``, of ``family`` (4 or 6) if one is given.
+
+    ``without_privileges`` reads the answers of DNS where no privilege is left: in a child process, if this
+    one has any. Raises ``NameNotFound`` and ``FamilyMismatch``.
+    """
+    from tracetcp.names.hosts import resolve_numeric
+
+    numeric = resolve_numeric(host, family)
+    if numeric is not None:
+        return numeric
+    from tracetcp.names.resolving import resolve as ask
+
+    if not without_privileges:
+        return ask(host, family)
+    from tracetcp.privileges import unprivileged
+
+    return unprivileged(lambda: ask(host, family))
+
+
+def _open_prober(config: TraceConfig, destination: str) -> Prober:
+    from tracetcp.probers import open_prober
+
+    return open_prober(config, destination)
+
+
+def _keep_packets(path: str, prober: Prober, resources: ExitStack) -> None:
+    """Write a pcap file beside the trace; opened while the process still has its privileges."""
+    from pathlib import Path
+
+    from tracetcp.wire.pcap import PcapWriter
+
+    def open_tap() -> Tap:
+        try:
+            stream = resources.enter_context(Path(path).open("wb"))  # noqa: SIM115 - the stack closes it
+        except OSError as error:
+            raise ProberError(f"file {path!r} cannot be written: {error.strerror}") from error
+        return PcapWriter(stream).write
+
+    prober.capture(open_tap)
+
+
+def _open_lookups(options: Options) -> Lookups:
+    from tracetcp.names import open_lookups
+
+    return open_lookups(names=options.names, origins=options.origins)
+
+
+def _open_engine(config: TraceConfig, options: Options, prober: Prober) -> Engine:
+    """The engine, with one round it that judges where verdicts or evidence are wanted."""
+    from tracetcp.engine import open_engine
+    from tracetcp.engine.run_state import RunState
+
+    state = RunState(os.urandom(SECRET_BYTES))
+
+    def fresh(config: TraceConfig) -> Engine:
+        return open_engine(config, state, prober.capacity)
+
+    if not (options.explain or options.evidence):
+        return fresh(config)
+    from tracetcp.explain.explaining import ExplainingEngine
+
+    return ExplainingEngine(config, prober.destination, fresh, state.tokens, may_probe=options.explain)
+
+
+def trace(
+    config: TraceConfig, *, explain: bool = False, names: bool = True, origins: bool = False
+) -> Generator[Event, None, None]:
+    """Trace what ``config`` says, and yield what is decided, in the order in which it would be shown.
+
+    Nothing is opened before the first event is asked for; everything is closed after the last one, after an
+    error, and by ``close()``. ``names`` and ``origins`` yield ``NameFound`` and ``OriginFound``, for which a
+    row waits a second at most. ``explain`` sends control probes too and ends each trace in a
+    ``VerdictReached``. Raw sockets are used where the process has the right to; it keeps that right. Raises
+    ``TracetcpError``, whose text says what to do.
+    """
+    with open_session(config, Options(names=names, origins=origins, explain=explain)) as session:
+        told = NO_TEXTS
+        for events, texts in session.batches():
+            yield from _news(told, texts)
+            told = texts
+            yield from events
+
+
+def _news(told: AddressTexts, texts: AddressTexts) -> Iterator[Event]:
+    """What is in ``texts`` and not in ``told`` yet."""
+    yield from (NameFound(*found) for found in texts.names.items() if found[0] not in told.names)
+    yield from (OriginFound(*found) for found in texts.origins.items() if found[0] not in told.origins)

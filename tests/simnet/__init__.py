@@ -1,1 +1,0 @@
-"""A small simulated network on a virtual clock, for tests of the engine."""
