@@ -47,7 +47,9 @@ class Explained:
             config, self.prober.destination, self._open_engine, self._state.tokens, may_probe=may_probe
         )
         presenter = open_presenter(config, display, self.prober.destination, 0.0)
-        self.events = [event for events in run(engine, self.prober, wait=self.prober.wait) for event in events]
+        self.events = [
+            event for events in run(engine, self.prober, wait=self.prober.wait) for event in events
+        ]
         self.text = "".join(presenter.render(event, NO_TEXTS) for event in self.events)
         self.text += presenter.closing(NO_TEXTS)
         self.verdicts = [v for e in self.events if isinstance(e, VerdictReached) for v in e.verdicts]
