@@ -26,7 +26,9 @@ def main(pace: float) -> None:
     texts = AddressTexts({address: names[0] for address, names in scenario.dns.names.items()})
     presenter = TextPresenter(invocation.config, invocation.display, prober.destination)
     shown_at = prober.clock()
-    for events in run(open_engine(invocation.config, RunState(b"a repeatable run")), prober):
+    for events in run(
+        open_engine(invocation.config, RunState(b"a repeatable run")), prober, wait=prober.wait
+    ):
         time.sleep((prober.clock() - shown_at) * pace)
         shown_at = prober.clock()
         sys.stdout.write("".join(presenter.render(event, texts) for event in events))

@@ -1,4 +1,4 @@
-"""Runs the raw and the unprivileged prober inside a namespace of the lab, in this process."""
+"""Runs each prober inside a namespace of the lab, in this process."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import ctypes
 import os
 import resource  # noqa: F401 - what the prober imports as nobody, who may not look into every Python's folder
 import secrets
-from contextlib import contextmanager
+import select
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.config import TraceConfig
 from tracetcp.model import Probe, Reply, ReplyKind
 from tracetcp.probers import open_prober
+from tracetcp.probers.capture import ScapyProber
 from tracetcp.probers.connect.prober import ConnectProber
 from tracetcp.probers.raw.prober import RawProber
+from tracetcp.runner import first_replies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,6 +90,13 @@ def connect_prober(namespace: Namespace, destination: str, **options: object) ->
             opened.close()
 
 
+@contextmanager
+def capture_prober(namespace: Namespace, destination: str) -> Iterator[ScapyProber]:
+    """The prober of other systems to ``destination`` in ``namespace``, on scapy's sockets for Linux."""
+    with inside(namespace), closing(ScapyProber(TraceConfig(host=destination), destination)) as opened:
+        yield opened
+
+
 def probe(ttl: int, port: int = 80, flow: int = 0) -> Probe:
     """A probe with a token of its own."""
     return Probe(secrets.randbits(32), port, ttl, 1, flow)
@@ -102,9 +112,17 @@ def ask(opened: Prober, *probes: Probe, patience: float = PATIENCE) -> list[Hear
     replies: list[Reply] = []
     until = opened.clock() + patience
     while len(replies) < len(sent) and opened.clock() < until:
-        replies.extend(opened.receive(until))
+        replies.extend(first_replies(opened, until))
     order = [asked.token for asked in probes]
     return sorted((Heard(*sent[r.token], r) for r in replies), key=lambda h: order.index(h.reply.token))
+
+
+def readable(opened: Prober) -> list[int]:
+    """Those of a prober's descriptors that are readable now."""
+    poll = select.poll()
+    for number in opened.descriptors():
+        poll.register(number, select.POLLIN)
+    return [number for number, _ in poll.poll(0)]
 
 
 def kinds(heard: Sequence[Heard]) -> list[tuple[ReplyKind, str]]:

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,32 +35,49 @@ class OneHostProber(Prober):
     source = "198.51.100.1"
     destination = TARGET
 
-    def __init__(self, kind: ReplyKind | None, interrupt_after: float | None = None) -> None:
+    def __init__(self, kind: ReplyKind | None) -> None:
         self.now = 0.0
         self.is_closed = False
         self._answer = kind
-        self._interrupt_after = interrupt_after
         self._replies: list[Reply] = []
 
     def clock(self) -> float:
         return self.now
-
-    def wake_on(self, file_descriptor: int) -> None: ...
 
     def send(self, probe: Probe) -> float | SendFailure:
         if self._answer is not None:
             self._replies.append(Reply(probe.token, self._answer, TARGET, self.now + 0.001))
         return self.now
 
-    def receive(self, until: float) -> Sequence[Reply]:
-        if self._interrupt_after is not None and self.now >= self._interrupt_after:
-            raise KeyboardInterrupt
-        replies, self._replies = self._replies, []
-        self.now = self.now + 0.001 if replies else max(self.now, until)
-        return replies
+    def descriptors(self) -> Sequence[int]:
+        return ()
+
+    def wake_at(self) -> float:
+        return self._replies[0].received_at if self._replies else inf
+
+    def drain(self) -> Sequence[Reply]:
+        arrived = [reply for reply in self._replies if reply.received_at <= self.now]
+        self._replies = [reply for reply in self._replies if reply.received_at > self.now]
+        return arrived
 
     def close(self) -> None:
         self.is_closed = True
+
+
+class Jump:
+    """What the runner waits with instead of a selector: the prober's clock jumps."""
+
+    def __init__(self, prober: OneHostProber, interrupt_after: float | None) -> None:
+        self._prober = prober
+        self._interrupt_after = interrupt_after
+
+    def __call__(self, _descriptors: Sequence[int], until: float) -> Sequence[int]:
+        if self._interrupt_after is not None and self._prober.now >= self._interrupt_after:
+            raise KeyboardInterrupt
+        self._prober.now = max(self._prober.now, until)
+        return ()
+
+    def close(self) -> None: ...
 
 
 @pytest.fixture
@@ -67,9 +85,10 @@ def probe_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., OneHostProber]:
     """Makes the app use a prober of the test's own, and keep its privileges."""
 
     def use(kind: ReplyKind | None, interrupt_after: float | None = None) -> OneHostProber:
-        prober = OneHostProber(kind, interrupt_after)
+        prober = OneHostProber(kind)
         monkeypatch.setattr("tracetcp.probers.open_prober", lambda *_: prober)
         monkeypatch.setattr("tracetcp.privileges.drop_privileges", lambda: None)
+        monkeypatch.setattr("tracetcp.runner.SelectorWait", lambda _: Jump(prober, interrupt_after))
         return prober
 
     return use

@@ -30,8 +30,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "formatters": ("config", "model", "verdicts"),
     "cli": ("addresses", "config", "errors", "formatters.display", "limits"),
     "privileges": ("errors",),
-    "diagnosis": ("config", "errors", "model", "probers"),
     "runner": ("engine", "errors", "model", "probers.prober"),
+    "diagnosis": ("config", "errors", "model", "probers", "runner"),
     "session": (
         "config",
         "engine",

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ from lab import DEAD, DEAD_6, SERVER, SERVER_6, Chain, near, program, rules, sha
 from prober_lab import PATIENCE, STAMPS_BEGIN, as_nobody, ask, inside, kinds, probe
 from prober_lab import connect_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
-from tracetcp.model import MplsLabel, ReplyKind, SendFailure
+from tracetcp.model import FailureKind, MplsLabel, ReplyKind, SendFailure
 from tracetcp.probers.connect import descriptors, errqueue, single_syn
 from tracetcp.probers.connect import prober as connect
+from tracetcp.runner import first_replies
 
 pytestmark = pytest.mark.netns
 
@@ -149,6 +151,18 @@ def test_silence_is_no_reply_and_nothing_stays_open(lab: Chain, family: int, ser
     with prober(lab.client, server, timeout=0.3) as opened:
         assert ask(opened, probe(64), probe(64, 81), patience=0.5) == []
         assert opened._flights == {}
+        assert opened.wake_at() == inf
+
+
+def test_sockets_are_closed_though_nothing_arrives(lab: Chain) -> None:
+    lab.nft("r1", rules.forwarded(rules.drop(99)))
+    with prober(lab.client, SERVER, timeout=0.3) as opened:
+        sent_at = opened.send(probe(64, 99))
+        assert isinstance(sent_at, float)
+        assert opened.wake_at() == sent_at + 0.3
+        time.sleep(0.4)
+        assert opened.drain() == []
+        assert opened._flights == {}
 
 
 @pytest.mark.parametrize("own", ["127.0.0.1", "::1", "10.0.1.2", "fd00:1::2"])
@@ -230,7 +244,7 @@ def test_a_host_that_accepts_and_resets_is_open(lab: Chain, family: int, server:
         asked = probe(64, LATE_SYN_ACK_RST)
         opened.send(asked)
         time.sleep(0.8)  # both have come when the prober looks
-        replies = opened.receive(opened.clock() + PATIENCE)
+        replies = first_replies(opened, opened.clock() + PATIENCE)
     assert [(r.token, r.kind, r.sender) for r in replies] == [(asked.token, SYN_ACK, server)]
 
 
@@ -290,7 +304,7 @@ def test_stamps_are_the_kernels_and_on_our_clock(lab: Chain) -> None:
         asked = [probe(2), probe(64)]
         sent = {p.token: opened.send(p) for p in asked}
         time.sleep(0.5)  # the replies wait in their sockets; their stamps do not
-        replies = opened.receive(opened.clock() + PATIENCE)
+        replies = first_replies(opened, opened.clock() + PATIENCE)
     for reply in replies:
         sent_at = sent[reply.token]
         assert isinstance(sent_at, float)
@@ -341,7 +355,7 @@ def test_a_route_that_goes_away_is_permanent(lab: Chain) -> None:
         lab.ip("client", f"route add unreachable {SERVER}", f"route del unreachable {SERVER}")
         failure = opened.send(probe(64))
     assert isinstance(failure, SendFailure)
-    assert (failure.errno, failure.permanent) == (errno.EHOSTUNREACH, True)
+    assert (failure.errno, failure.kind) == (errno.EHOSTUNREACH, FailureKind.NO_ROUTE)
 
 
 @pytest.mark.parametrize("how", ["reject with tcp reset", "reject"])
@@ -364,7 +378,7 @@ def test_no_free_source_port_costs_a_probe_not_the_run(lab: Chain) -> None:
         results = [opened.send(probe(64, 99)) for _ in range(3)]
         assert [isinstance(result, float) for result in results] == [True, True, False]
         assert isinstance(results[2], SendFailure)
-        assert (results[2].errno, results[2].permanent) == (errno.EADDRNOTAVAIL, False)
+        assert (results[2].errno, results[2].kind) == (errno.EADDRNOTAVAIL, FailureKind.PROBE_LOST)
         assert kinds(ask(opened, probe(64, 80))) == [(SYN_ACK, SERVER)]
 
 
@@ -378,7 +392,7 @@ def test_a_source_address_that_goes_away_costs_a_probe(lab: Chain) -> None:
         )
         failure = opened.send(probe(64))
     assert isinstance(failure, SendFailure)
-    assert (failure.errno, failure.permanent) == (errno.EADDRNOTAVAIL, False)
+    assert (failure.errno, failure.kind) == (errno.EADDRNOTAVAIL, FailureKind.PROBE_LOST)
 
 
 def test_no_descriptor_left_costs_a_probe_not_the_run(lab: Chain) -> None:
@@ -388,7 +402,7 @@ def test_no_descriptor_left_costs_a_probe_not_the_run(lab: Chain) -> None:
         failure = opened.send(probe(64))
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert isinstance(failure, SendFailure)
-    assert (failure.errno, failure.permanent) == (errno.EMFILE, False)
+    assert (failure.errno, failure.kind) == (errno.EMFILE, FailureKind.PROBE_LOST)
 
 
 def test_past_its_capacity_the_prober_closes_the_oldest(lab: Chain) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,7 @@ from tracetcp.cli.parsing import Check, parse
 from tracetcp.diagnosis import Finding
 from tracetcp.errors import NoPermission
 from tracetcp.model import Reply, ReplyKind
+from tracetcp.probers.prober import Prober
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,22 +141,31 @@ def test_without_raw_sockets_the_looks_go_on(monkeypatch: pytest.MonkeyPatch) ->
     assert "without privileges" in diagnosis.privileges().sentence
 
 
-class LoopbackProber:
+class LoopbackProber(Prober):
     """Answers its probe with a RST, or not at all."""
 
     kind = "raw"
 
     def __init__(self, *, answers: bool) -> None:
         self._answers = answers
+        self._reader, self._writer = os.pipe()
+
+    def clock(self) -> float:
+        return time.monotonic()
 
     def send(self, probe: Probe) -> float:
         self._token = probe.token
-        return 0.0
+        return self.clock()
 
-    def receive(self, until: float) -> list[Reply]:
-        return [Reply(self._token, ReplyKind.RST, "127.0.0.1", 0.0)] if self._answers else []
+    def descriptors(self) -> list[int]:
+        return [self._reader]
 
-    def close(self) -> None: ...
+    def drain(self) -> list[Reply]:
+        return [Reply(self._token, ReplyKind.RST, "127.0.0.1", self.clock())] if self._answers else []
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
 
 
 @pytest.mark.parametrize("answers", [True, False])
@@ -161,6 +173,7 @@ def test_the_self_test_passes_when_its_probe_is_answered(
     answers: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tracetcp.probers.open_prober", lambda *_: LoopbackProber(answers=answers))
+    monkeypatch.setattr(diagnosis, "PATIENCE", 0.05)
     assert diagnosis.raw_self_test().is_passed is answers
 
 

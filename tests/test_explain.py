@@ -47,7 +47,9 @@ class Explained:
             config, self.prober.destination, self._open_engine, self._state.tokens, may_probe=may_probe
         )
         presenter = open_presenter(config, display, self.prober.destination, 0.0)
-        self.events = [event for events in run(engine, self.prober) for event in events]
+        self.events = [
+            event for events in run(engine, self.prober, wait=self.prober.wait) for event in events
+        ]
         self.text = "".join(presenter.render(event, NO_TEXTS) for event in self.events)
         self.text += presenter.closing(NO_TEXTS)
         self.verdicts = [v for e in self.events if isinstance(e, VerdictReached) for v in e.verdicts]
@@ -140,7 +142,7 @@ def test_a_control_that_cannot_be_sent_leaves_the_verdict_without_it() -> None:
     prober.failing = lambda probe: SendFailure(errno.EPERM, "refused") if probe.port != 135 else None
     state = RunState(SECRET)
     engine = ExplainingEngine(config, prober.destination, lambda each: open_engine(each, state), state.tokens)
-    events = [event for batch in run(engine, prober) for event in batch]
+    events = [event for batch in run(engine, prober, wait=prober.wait) for event in batch]
     assert isinstance(events[-1], VerdictReached)
     assert events[-1].verdicts[0].kind.value == "no-answer"
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lab import SERVER, SERVER_6, near
+from tracetcp.config import TraceConfig
+from tracetcp.probers import capture
+from tracetcp.runner import SelectorWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +29,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 WAYS = pytest.mark.parametrize("way", ["native", "pcap"])
 
 SCRIPT = """
-import os, sys
+import sys
 way, target, interface, gateway, *probes = sys.argv[1:]
 from scapy.config import conf
 conf.use_pcap = way == "pcap"
@@ -33,16 +37,12 @@ from tracetcp.config import TraceConfig
 from tracetcp.errors import TracetcpError
 from tracetcp.model import Probe
 from tracetcp.probers.capture import ScapyProber
+from tracetcp.runner import first_replies
 config = TraceConfig(host=target, interface=interface or None, gateway=gateway or None)
 try:
     prober = ScapyProber(config, target)
 except TracetcpError as error:
     sys.exit(f"{type(error).__name__}: {error}")
-reader, writer = os.pipe()
-prober.wake_on(reader)
-began_at = prober.clock()
-assert prober.receive(began_at + 5) == []
-assert prober.clock() - began_at < 3, "a descriptor to wake on was not looked at"
 print("from", prober.source)
 sent = {}
 for token, words in enumerate(probes, 0x12345678):
@@ -51,7 +51,7 @@ for token, words in enumerate(probes, 0x12345678):
 heard = {}
 until = prober.clock() + 5
 while len(heard) < len(sent) and prober.clock() < until:
-    heard |= {reply.token: reply for reply in prober.receive(until)}
+    heard |= {reply.token: reply for reply in first_replies(prober, until)}
 for token, sent_at in sent.items():
     reply = heard[token]
     assert -0.001 < reply.received_at - sent_at < 5
@@ -80,6 +80,46 @@ def heard(
         check=False,
     )
     return (finished.stdout + finished.stderr).splitlines()
+
+
+class Frames:
+    """Stands for a socket of scapy's that captures: no descriptor, frames that nothing tells of."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.waiting: list[bytes] = []
+
+    def select(self, _sockets: object, _wait: float) -> list[bytes]:
+        return self.waiting
+
+    def recv_raw(self) -> tuple[None, None, None]:
+        self.waiting.pop()
+        return None, None, None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_on_windows_the_wait_gets_a_socket_that_stays_silent_and_frames_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = Frames()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(capture, "_prepare_scapy", lambda _: None)
+    monkeypatch.setattr(capture, "_find_way", lambda *_: capture._Way("eth0", "192.0.2.2"))
+    monkeypatch.setattr(capture, "_open_socket", lambda *_: frames)
+    monkeypatch.setattr(capture, "open_codec", lambda *_, **__: None)
+    with closing(capture.ScapyProber(TraceConfig(host="192.0.2.1"), "192.0.2.1")) as prober:
+        frames.waiting.append(b"a frame")
+        with closing(SelectorWait(prober.clock)) as wait:
+            assert wait(prober.descriptors(), prober.wake_at()) == set()
+        assert prober.wake_at() <= prober.clock()
+        assert prober.drain() == []
+        assert frames.waiting == []
+        assert prober.wake_at() > prober.clock() - capture.LOOK_INTERVAL
+    assert frames.closed
+    assert prober.descriptors() == ()
 
 
 @pytest.mark.netns

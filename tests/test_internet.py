@@ -541,7 +541,6 @@ def test_strangers_failures_and_interrupts_can_be_had() -> None:
     with pytest.raises(KeyboardInterrupt):
         prober.receive(3.0)
     assert prober.clock() == 2.0
-    prober.wake_on(0)
     prober.close()
 
 

@@ -10,19 +10,21 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lab import SERVER, SERVER_6, near, rules
-from prober_lab import PATIENCE, STAMPS_BEGIN, ask, inside, kinds, probe
+from prober_lab import PATIENCE, STAMPS_BEGIN, ask, inside, kinds, probe, readable
 from prober_lab import raw_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
-from tracetcp.model import FLOWS, ReplyKind, SendFailure
+from tracetcp.model import FLOWS, FailureKind, ReplyKind, SendFailure
 from tracetcp.probers.raw import source_ports as ports
 from tracetcp.probers.raw.batches import MOST
 from tracetcp.probers.routes import find_route
+from tracetcp.runner import first_replies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,9 +145,12 @@ def test_a_batch_leaves_in_the_background_and_is_told_before_its_answers(lab: Ch
         began_at = opened.clock()
         assert list(opened.send_all(batch)) == []
         time.sleep(QUIET)
-        early = opened.receive(opened.clock())
+        early = opened.drain()
+        assert opened.wake_at() == inf
         told = dict(opened.send_all(()))
-        heard = {reply.token: reply for reply in opened.receive(opened.clock())}
+        assert opened.wake_at() == -inf
+        heard = {reply.token: reply for reply in opened.drain()}
+        assert opened.wake_at() == inf
         assert list(opened.send_all(())) == []
     assert early == []
     assert list(told) == batch
@@ -172,7 +177,7 @@ def test_what_hinders_one_probe_of_a_batch_is_told_of_that_one(lab: Chain) -> No
     with prober(lab.client, SERVER) as opened:
         assert list(opened.send_all(batch)) == []
         told = dict(opened.send_all(()))
-        heard = {reply.token for reply in opened.receive(opened.clock() + PATIENCE)}
+        heard = {reply.token for reply in first_replies(opened, opened.clock() + PATIENCE)}
     failures = [asked.port for asked, result in told.items() if isinstance(result, SendFailure)]
     assert (list(told), failures) == (batch, [1020])
     assert heard < {asked.token for asked in batch}
@@ -200,7 +205,7 @@ def test_stamps_are_the_kernels_and_on_our_clock(lab: Chain) -> None:
         sent_at = opened.send(asked)
         assert isinstance(sent_at, float)
         time.sleep(0.5)  # the reply waits in the socket; its stamp does not
-        (reply,) = opened.receive(opened.clock() + PATIENCE)
+        (reply,) = first_replies(opened, opened.clock() + PATIENCE)
     assert -0.001 < reply.received_at - sent_at < 0.4
 
 
@@ -208,9 +213,9 @@ def test_strangers_do_not_wake_the_prober(lab: Chain) -> None:
     with prober(lab.client, SERVER) as opened, prober(lab.client, near(6)) as other:
         heard = ask(other, *[probe(ttl, port, ttl + port) for ttl in (2, 64) for port in (80, 81)])
         assert len(heard) == 4
-        waiting = [opened._receivers[number][1] for number, _ in opened._poll.poll(0)]
-        assert socket.IPPROTO_TCP not in waiting, "the filter passed another trace's TCP answers"
-        assert opened.receive(opened.clock() + QUIET) == []
+        (tcp,) = [each.number for each in opened._receivers if each.protocol == socket.IPPROTO_TCP]
+        assert tcp not in readable(opened), "the filter passed another trace's TCP answers"
+        assert first_replies(opened, opened.clock() + QUIET) == []
         assert kinds(ask(opened, probe(64))) == [(SYN_ACK, SERVER)]
 
 
@@ -305,7 +310,7 @@ def test_a_local_firewall_costs_a_probe_not_the_run(lab: Chain) -> None:
     with prober(lab.client, SERVER) as opened:
         failure = opened.send(probe(64, 81))
         assert isinstance(failure, SendFailure)
-        assert (failure.errno, failure.permanent) == (errno.EPERM, False)
+        assert (failure.errno, failure.kind) == (errno.EPERM, FailureKind.PROBE_LOST)
         assert kinds(ask(opened, probe(64, 80))) == [(SYN_ACK, SERVER)]
 
 
@@ -314,7 +319,7 @@ def test_a_route_that_goes_away_is_permanent(lab: Chain) -> None:
         lab.ip("client", f"route add unreachable {SERVER}", f"route del unreachable {SERVER}")
         failure = opened.send(probe(64))
         assert isinstance(failure, SendFailure)
-        assert (failure.errno, failure.permanent) == (errno.EHOSTUNREACH, True)
+        assert (failure.errno, failure.kind) == (errno.EHOSTUNREACH, FailureKind.NO_ROUTE)
 
 
 def test_source_ports_stay_clear_of_local_programs(lab: Chain) -> None:
@@ -347,12 +352,12 @@ def test_close_gives_back_every_socket_and_may_be_repeated(lab: Chain) -> None:
 
 
 def test_overflow_of_the_receive_buffer_is_counted(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracetcp.probers.raw.prober.RECEIVE_BUFFER", 4096)
+    monkeypatch.setattr("tracetcp.probers.raw.receiver.RECEIVE_BUFFER", 4096)
     with prober(lab.client, SERVER) as opened:
         for flow in range(100):
             opened.send(probe(64, 81, flow))
         time.sleep(QUIET)
-        received = len(opened.receive(opened.clock() + PATIENCE))
+        received = len(first_replies(opened, opened.clock() + PATIENCE))
         received += len(ask(opened, probe(64, 80, 1000)))
         assert opened.overflows > 0
         assert received + opened.overflows == 101
@@ -415,7 +420,7 @@ def test_a_prohibited_route_is_a_sentence(lab: Chain) -> None:
 
 def test_a_wall_clock_that_is_set_does_not_bend_the_rtt(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     with prober(lab.client, SERVER) as opened:
-        monkeypatch.setattr("tracetcp.probers.raw.prober.clocks_apart", lambda: 0.0)
+        monkeypatch.setattr("tracetcp.probers.stamps.clocks_apart", lambda: 0.0)
         (heard,) = ask(opened, probe(64))
     assert -0.001 < heard.reply.received_at - heard.sent_at < PATIENCE
 
@@ -426,11 +431,12 @@ from tracetcp.config import TraceConfig
 from tracetcp.model import Probe
 from tracetcp.probers import open_prober
 from tracetcp.privileges import drop_privileges
+from tracetcp.runner import first_replies
 target = sys.argv[1]
 prober = open_prober(TraceConfig(host=target, raw_only=True, gateway=sys.argv[2] or None), target)
 drop_privileges()
 prober.send(Probe(0x12345678, 80, 64, 1, 0))
-print([reply.kind.value for reply in prober.receive(prober.clock() + 5)])
+print([reply.kind.value for reply in first_replies(prober, prober.clock() + 5)])
 print(os.getresuid(), os.getresgid(), os.getgroups())
 print(*(line for line in open("/proc/self/status") if line.startswith(("Cap", "NoNew"))), sep="", end="")
 """

@@ -105,6 +105,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> UseNetwork:
 
         found_names, found_origins = names or {}, origins or {}
         monkeypatch.setattr("tracetcp.probers.open_prober", lambda *_: prober)
+        monkeypatch.setattr("tracetcp.runner.SelectorWait", lambda _: prober.wait)
         monkeypatch.setattr("tracetcp.names.open_lookups", opened)
         return prober
 

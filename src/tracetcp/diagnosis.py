@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -182,6 +181,7 @@ def raw_self_test() -> Finding:
     """Whether the prober that a trace would use sends a SYN to a closed loopback port and hears its RST."""
     from tracetcp.model import Probe, ReplyKind
     from tracetcp.probers import open_prober
+    from tracetcp.runner import first_replies
 
     with _closed_port(socket.SOCK_STREAM) as port:
         try:
@@ -190,8 +190,8 @@ def raw_self_test() -> Finding:
             return Finding("probe", False, str(error))
         try:
             sent = prober.send(Probe(0x5EED5EED, port, 64, 1, 0))
-            until = time.monotonic() + PATIENCE
-            replies = prober.receive(until) if isinstance(sent, float) else []
+            until = prober.clock() + PATIENCE
+            replies = first_replies(prober, until) if isinstance(sent, float) else []
         finally:
             prober.close()
     if any(reply.kind is ReplyKind.RST for reply in replies):

@@ -1,33 +1,38 @@
-"""The Prober protocol and ``run()``: the only loop.
+"""``run()``: the only loop, and the only wait.
 
-The engine decides, the prober acts; this file carries values from one to the other and holds no rule of
-its own.
+The engine decides, the prober acts; this file carries values from one to the other. It knows no error number
+and reads no clock but the probers'. One rule is its own: a probe for which the system had no buffer is sent
+again after each of ``BUFFER_PAUSES``. The wait for that is the loop's, like any other: replies are drained
+meanwhile, and told to the engine once it knows what came of that probe.
 """
 
 from __future__ import annotations
 
-import errno
+import selectors
 from collections import deque
-from math import inf
-from time import sleep
-from typing import TYPE_CHECKING, Protocol
+from contextlib import ExitStack, closing
+from math import inf, isinf
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tracetcp.errors import NoRoute, ProberError
-from tracetcp.model import AddressSeen, HopFinished, PortScanned, TraceStarted
+from tracetcp.model import AddressSeen, FailureKind, HopFinished, PortScanned, TraceStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
     from tracetcp.engine import Engine
-    from tracetcp.model import Event, Probe, SendFailure
+    from tracetcp.model import Event, Probe, Reply, SendFailure
     from tracetcp.probers.prober import Prober
+
+    Wait: TypeAlias = Callable[[Sequence[int], float], Collection[int]]
+    """Lets time pass until one of some descriptors is readable, or an instant; returns those readable."""
 
 BURST = 64
 """Probes sent before the replies are drained: the default receive buffer holds about 150."""
-NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
-OUT_OF_BUFFERS = (errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM)
 BUFFER_PAUSES = (0.002, 0.01, 0.05)
 """Seconds to pause before a probe is tried again that the system had no buffer for."""
+ENDS_THE_RUN = {FailureKind.NO_ROUTE: NoRoute, FailureKind.PERMANENT: ProberError}
 
 
 class Lookup(Protocol):
@@ -46,99 +51,199 @@ class Lookup(Protocol):
         """Make the descriptor unreadable until the next answer."""
 
 
-def run(engine: Engine, prober: Prober, lookups: Sequence[Lookup] = ()) -> Iterator[list[Event]]:
+class Pair(NamedTuple):
+    """An engine and the prober that acts for it; each has its own."""
+
+    engine: Engine
+    prober: Prober
+
+
+def run(
+    engine: Engine, prober: Prober, lookups: Sequence[Lookup] = (), wait: Wait | None = None
+) -> Iterator[list[Event]]:
     """Drive ``engine`` with ``prober`` until it is done, yielding events in batches as they are decided.
 
     Events are held back, in order, while ``lookups`` still look for a text that belongs to them. When the
-    run is interrupted, what was decided is yielded before ``KeyboardInterrupt`` goes on.
+    run is interrupted, what was decided is yielded before ``KeyboardInterrupt`` goes on. ``wait`` is a
+    ``SelectorWait``, unless the prober's clock is not this machine's.
     Raises ``TracetcpError`` when the run cannot go on, also when not one probe could be sent.
     """
-    loop = _Loop(engine, prober, lookups)
-    try:
-        while True:
-            is_sending = loop.send()
-            if ready := loop.release():
-                yield ready
-            if engine.is_done and not loop.held:
-                return
-            loop.wait(at_once=is_sending)
-    except KeyboardInterrupt:
-        if loop.held:
-            yield list(loop.held)
-        raise
+    for _, events in run_pairs([Pair(engine, prober)], lookups, wait):
+        yield events
 
 
-class _Loop:
-    """One run's state: what was decided and is still held back, and whether anything was sent at all."""
+def run_pairs(
+    pairs: Sequence[Pair], lookups: Sequence[Lookup] = (), wait: Wait | None = None
+) -> Iterator[tuple[Pair, list[Event]]]:
+    """As ``run`` for several pairs side by side: yields each batch of events with the pair that decided it.
 
-    def __init__(self, engine: Engine, prober: Prober, lookups: Sequence[Lookup]) -> None:
+    The probers share one clock. What ends the run of one pair ends all of them.
+    """
+    with ExitStack() as stack:
+        if wait is None:
+            wait = stack.enter_context(closing(SelectorWait(pairs[0].prober.clock)))
+        running = [_Running(pair, lookups) for pair in pairs]
+        try:
+            while running:
+                for each in running:
+                    each.send()
+                    if ready := each.release():
+                        yield each.pair, ready
+                running = [each for each in running if not each.is_over]
+                _let_time_pass(running, lookups, wait)
+        except KeyboardInterrupt:
+            for each in running:
+                if each.held:
+                    yield each.pair, list(each.held)
+            raise
+
+
+def first_replies(prober: Prober, until: float) -> Sequence[Reply]:
+    """Wait, with no engine, for the replies that come first; none if none comes before ``until``."""
+    with closing(SelectorWait(prober.clock)) as wait:
+        while not (replies := prober.drain()) and prober.clock() < until:
+            wait(prober.descriptors(), min(until, prober.wake_at()))
+        return replies
+
+
+class SelectorWait:
+    """Waits as this system does it best (epoll on Linux); descriptors stay registered from call to call."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._selector = selectors.DefaultSelector()
+        self._watched: list[int] = []
+
+    def __call__(self, descriptors: Sequence[int], until: float) -> set[int]:
+        """Wait until one of ``descriptors`` is readable, or ``until`` on the clock, which may be infinity."""
+        assert descriptors, "nothing can end this wait: a clock that is not real needs a wait of its own"
+        if (wanted := list(descriptors)) != self._watched:
+            self._watch(wanted)
+        timeout = None if until == inf else max(0.0, until - self._clock())
+        return {key.fd for key, _ in self._selector.select(timeout)}
+
+    def close(self) -> None:
+        """Give back the selector's descriptor."""
+        self._selector.close()
+
+    def _watch(self, descriptors: list[int]) -> None:
+        for number in set(self._watched).difference(descriptors):
+            self._selector.unregister(number)
+        for number in set(descriptors).difference(self._watched):
+            self._selector.register(number, selectors.EVENT_READ)
+        self._watched = descriptors
+
+
+def _let_time_pass(running: Sequence[_Running], lookups: Sequence[Lookup], wait: Wait) -> None:
+    """Wait for the first thing to do, not at all if there is one already; then tell what arrived."""
+    until = min((each.wakes_at() for each in running), default=-inf)
+    if until > -inf:
+        descriptors = [lookup.fileno() for lookup in lookups]
+        for each in running:
+            descriptors += each.pair.prober.descriptors()
+        readable = wait(descriptors, until)
+        for lookup in lookups:
+            if lookup.fileno() in readable:
+                lookup.acknowledge()
+    for each in running:
+        each.listen()
+
+
+class _Running:
+    """One pair under way: how far its sending got, and what was decided and is held back for a name."""
+
+    def __init__(self, pair: Pair, lookups: Sequence[Lookup]) -> None:
+        self.pair = pair
         self.held: deque[Event] = deque()
-        self._engine = engine
-        self._prober = prober
+        self._engine, self._prober = pair
         self._lookups = lookups
+        self._sending = self._bursts()
+        self._sends_at = -inf
+        self._arrived: list[Reply] = []
         self._failure: SendFailure | None = None
         self._has_sent = False
         for lookup in lookups:
-            lookup.ask(prober.destination)
-            prober.wake_on(lookup.fileno())
+            lookup.ask(self._prober.destination)
 
-    def send(self) -> bool:
-        """Send a burst; return whether there may be more to send at once."""
-        now, left = self._prober.clock(), BURST
-        while left > 0:
-            probes = self._engine.next_probes(now, left)
-            for probe, result in self._prober.send_all(probes):
-                self._tell(probe, result, now)
-            if not probes:
-                return False
-            left -= len(probes)
-        return True
+    @property
+    def is_over(self) -> bool:
+        """Whether everything is decided and was let out."""
+        return not self._is_undecided and self._engine.is_done and not self.held
 
-    def _tell(self, probe: Probe, result: float | SendFailure, now: float) -> None:
-        """Tell the engine what came of a probe; where it was hindered, try again if that may help."""
-        if not isinstance(result, float) and result.errno in OUT_OF_BUFFERS:
-            result = self._insist(probe, result)
-        if isinstance(result, float):
-            self._has_sent = True
-            self._engine.sent(probe, result)
-        elif result.permanent:
-            raise (NoRoute if result.errno in NO_ROUTE else ProberError)(result.reason)
-        else:
-            self._failure = result
-            self._engine.failed(probe, now)
+    @property
+    def _is_undecided(self) -> bool:
+        """Whether a probe is between two tries; the engine is told nothing then."""
+        return not isinf(self._sends_at)
 
-    def wait(self, *, at_once: bool) -> None:
-        """Wait for replies, a name or the engine's next deadline, not at all if ``at_once``."""
-        now = self._prober.clock()
-        until = now if at_once else min(self._engine_wakes_at(), self._names_wait_until())
-        for reply in self._prober.receive(until):
-            self._engine.receive(reply)
-        for lookup in self._lookups:
-            lookup.acknowledge()
-        self._engine.advance(min(self._prober.clock(), max(until, now)))
+    def send(self) -> None:
+        """Send a burst, or go on with the one in which a probe is tried again, when its pause is over."""
+        if not self._is_undecided or self._sends_at <= self._prober.clock():
+            self._sends_at = next(self._sending)
 
-    def _insist(self, probe: Probe, result: float | SendFailure) -> float | SendFailure:
-        """Try again after short pauses: the system was only out of buffers."""
+    def _bursts(self) -> Iterator[float]:
+        """Send burst after burst; yields when to go on.
+
+        That is the end of a pause, minus infinity when there may be more to send at once, and infinity when
+        the engine wants nothing more before something happens.
+        """
+        while True:
+            now, left = self._prober.clock(), BURST
+            while left > 0:
+                probes = self._engine.next_probes(now, left)
+                for probe, result in self._prober.send_all(probes):
+                    if isinstance(result, float):
+                        self._tell_sent(probe, result)
+                    else:
+                        yield from self._hindered(probe, result, now)
+                if not probes:
+                    break
+                left -= len(probes)
+            yield inf if left > 0 else -inf
+
+    def _hindered(self, probe: Probe, failure: SendFailure, now: float) -> Iterator[float]:
+        """Try ``probe`` again if that may help, and tell the engine; yields the ends of the pauses."""
+        result: float | SendFailure = failure
         for pause in BUFFER_PAUSES:
-            sleep(pause)
-            result = self._prober.send(probe)
-            if isinstance(result, float) or result.errno not in OUT_OF_BUFFERS:
+            if isinstance(result, float) or result.kind is not FailureKind.TRANSIENT:
                 break
-        return result
+            yield self._prober.clock() + pause
+            result = self._prober.send(probe)
+        if isinstance(result, float):
+            self._tell_sent(probe, result)
+            return
+        if result.kind in ENDS_THE_RUN:
+            raise ENDS_THE_RUN[result.kind](result.reason)
+        self._failure = result
+        self._engine.failed(probe, now)
 
-    def _take(self) -> None:
-        events = self._engine.events()
-        if self._failure is not None and not self._has_sent and _has_row(events):
-            raise ProberError(self._failure.reason)
-        for lookup in self._lookups:
-            for event in events:
-                if isinstance(event, AddressSeen):
-                    lookup.ask(event.address)
-        self.held.extend(events)
+    def _tell_sent(self, probe: Probe, sent_at: float) -> None:
+        self._has_sent = True
+        self._engine.sent(probe, sent_at)
+
+    def wakes_at(self) -> float:
+        """When there is something to do though no descriptor tells."""
+        if self._sends_at == -inf or (self._arrived and not self._is_undecided):
+            return -inf
+        engine_wakes_at = inf
+        if not (self._is_undecided or self._engine.is_done):
+            engine_wakes_at = self._engine.wake_at()
+        return min(self._sends_at, engine_wakes_at, self._prober.wake_at(), self._names_wait_until())
+
+    def listen(self) -> None:
+        """Drain the prober and tell the engine what arrived, and the time until which that is everything."""
+        now = self._prober.clock()
+        self._arrived += self._prober.drain()
+        if self._is_undecided:
+            return
+        replies, self._arrived = self._arrived, []
+        for reply in replies:
+            self._engine.receive(reply)
+        self._engine.advance(now)
 
     def release(self) -> list[Event]:
         """What was decided and waits for no lookup any more, in order."""
-        self._take()
+        if not self._is_undecided:
+            self._take()
         if not self._lookups:
             ready = list(self.held)
             self.held.clear()
@@ -149,8 +254,15 @@ class _Loop:
             ready.append(self.held.popleft())
         return ready
 
-    def _engine_wakes_at(self) -> float:
-        return inf if self._engine.is_done else self._engine.wake_at()
+    def _take(self) -> None:
+        events = self._engine.events()
+        if self._failure is not None and not self._has_sent and _has_row(events):
+            raise ProberError(self._failure.reason)
+        for lookup in self._lookups:
+            for event in events:
+                if isinstance(event, AddressSeen):
+                    lookup.ask(event.address)
+        self.held.extend(events)
 
     def _names_wait_until(self) -> float:
         return self._waits_until(self.held[0]) if self.held else inf

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
     from tracetcp.names import Lookups
-    from tracetcp.probers.prober import Prober
+    from tracetcp.probers.prober import Prober, Tap
 
 SECRET_BYTES = 16
 WITHOUT_PRIVILEGE = (
@@ -201,16 +201,16 @@ def _keep_packets(path: str, prober: Prober, resources: ExitStack) -> None:
     """Write a pcap file beside the trace; opened while the process still has its privileges."""
     from pathlib import Path
 
-    from tracetcp.probers.raw.prober import RawProber
     from tracetcp.wire.pcap import PcapWriter
 
-    if not isinstance(prober, RawProber):
-        raise ProberError("--pcap needs raw sockets: this way of probing never sees the packets; use sudo")
-    try:
-        stream = resources.enter_context(Path(path).open("wb"))  # noqa: SIM115 - the stack closes it
-    except OSError as error:
-        raise ProberError(f"file {path!r} cannot be written: {error.strerror}") from error
-    prober.tap = PcapWriter(stream).write
+    def open_tap() -> Tap:
+        try:
+            stream = resources.enter_context(Path(path).open("wb"))  # noqa: SIM115 - the stack closes it
+        except OSError as error:
+            raise ProberError(f"file {path!r} cannot be written: {error.strerror}") from error
+        return PcapWriter(stream).write
+
+    prober.capture(open_tap)
 
 
 def _open_lookups(options: Options) -> Lookups:

@@ -40,7 +40,7 @@ def explained(scenario: Scenario, config: TraceConfig, family: int = 4) -> Virtu
         return open_engine(each, state, prober.capacity)
 
     engine = ExplainingEngine(config, prober.destination, opened, state.tokens)
-    for _ in run(engine, prober):
+    for _ in run(engine, prober, wait=prober.wait):
         pass
     return prober
 

@@ -31,7 +31,7 @@ class Report:
         self.config = config
         self.events: list[tuple[float, Event]] = []
         engine = open_engine(config, RunState(SECRET), prober.capacity)
-        for events in run(engine, prober):
+        for events in run(engine, prober, wait=prober.wait):
             self.events += [(prober.clock(), event) for event in spelled_out(events)]
         self.seconds = prober.clock()
         self.ports_done = engine.ports_done

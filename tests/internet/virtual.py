@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from internet.behaviour import ACK, SYN_ACK, IcmpError, Segment, Simulation, Syn, mss_option
+from internet.clock import VirtualClock
 from tracetcp.engine import UNBOUNDED
 from tracetcp.model import QUOTE_FIELDS, Probe, Quote, Reply, ReplyKind, TcpAnswer
 from tracetcp.probers.prober import Prober
@@ -44,11 +45,11 @@ class Sent(NamedTuple):
 
 
 class VirtualProber(Prober):
-    """Sends probes into a scenario's network; time passes only in ``receive``.
+    """Sends probes into a scenario's network; time passes only in ``wait``, which ``run`` is to be given.
 
     ``sent`` is every probe with its instant, ``counts`` what the network saw. ``failing`` tells which probes
     cannot be sent, and may be set later; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is
-    no time.
+    no time. Probers that run side by side share ``wait``, a clock with its own instants of these.
     """
 
     kind = "virtual"
@@ -62,6 +63,7 @@ class VirtualProber(Prober):
         starts_at: float = 0.0,
         failing: Callable[[Probe], SendFailure | None] = lambda _: None,
         interrupt_at: float = inf,
+        wait: VirtualClock | None = None,
     ) -> None:
         self.destination = scenario.destination.addresses[family]
         self.source = scenario.clients[family]
@@ -72,8 +74,8 @@ class VirtualProber(Prober):
         self._family = family
         self._ends = ip_address(self.source).packed, ip_address(self.destination).packed
         self._simulation = Simulation(scenario)
-        self._now = starts_at
-        self._interrupt_at = interrupt_at
+        self.wait = wait or VirtualClock(starts_at, interrupt_at)
+        self._is_closed = False
         self._injected: list[Reply] = []
 
     @property
@@ -83,7 +85,7 @@ class VirtualProber(Prober):
 
     def clock(self) -> float:
         """See ``Prober.clock``."""
-        return self._now
+        return self.wait.now
 
     def send(self, probe: Probe) -> float | SendFailure:
         """See ``Prober.send``."""
@@ -91,33 +93,27 @@ class VirtualProber(Prober):
         if failure is not None:
             return failure
         self._idle_turns = 0
-        self.sent.append(Sent(self._now, probe))
-        self._simulation.send(self._now, self._syn(probe))
-        return self._now
+        self.sent.append(Sent(self.wait.now, probe))
+        self._simulation.send(self.wait.now, self._syn(probe))
+        return self.wait.now
+
+    def descriptors(self) -> Sequence[int]:
+        """See ``Prober.descriptors``; there are none, for nothing outside wakes a virtual clock."""
+        return ()
+
+    def wake_at(self) -> float:
+        """See ``Prober.wake_at``: when the next packet arrives."""
+        return min(self._simulation.next_at, self._next_injected_at())
 
     def receive(self, until: float) -> Sequence[Reply]:
-        """Jump to the first arrival, or to ``until``. Waiting for ever fails the test, and so does asking
-        for the same instant again and again.
-        """
-        self._idle_turns += 1
-        assert self._idle_turns < MOST_IDLE_TURNS, "the engine goes round in circles: it sends nothing"
-        while True:
-            at = max(self._now, min(self._simulation.next_at, self._next_injected_at(), until))
-            assert at < inf, "the engine waits for ever: nothing is in flight and no instant was given"
-            if at >= self._interrupt_at:
-                self._now, self._interrupt_at = max(self._now, self._interrupt_at), inf
-                raise KeyboardInterrupt
-            self._now = at
-            if replies := self._arrived():
-                return replies
-            if at >= until and self._simulation.next_at > at:
-                return []
-
-    def wake_on(self, file_descriptor: int) -> None:
-        """See ``Prober.wake_on``; nothing outside wakes a virtual clock."""
+        """Jump to the first replies, or to ``until``: for tests without a runner."""
+        while not (replies := self.drain()) and self.clock() < until:
+            self.wait((), min(until, self.wake_at()))
+        return replies
 
     def close(self) -> None:
         """See ``Prober.close``."""
+        self._is_closed = True
 
     def inject(self, *replies: Reply) -> None:
         """Hand out ``replies`` of strangers, with whatever token, at their ``received_at``."""
@@ -126,12 +122,19 @@ class VirtualProber(Prober):
     def _next_injected_at(self) -> float:
         return self._injected[0].received_at if self._injected else inf
 
-    def _arrived(self) -> list[Reply]:
-        """The replies that are there by now, in order of arrival; the kernel refuses every SYN-ACK."""
-        replies = []
-        while self._next_injected_at() <= self._now:
+    def drain(self) -> Sequence[Reply]:
+        """See ``Prober.drain``; in order of arrival. The kernel refuses every SYN-ACK.
+
+        Draining again and again while nothing is sent fails the test.
+        """
+        self._idle_turns += 1
+        assert self._idle_turns < MOST_IDLE_TURNS, "the engine goes round in circles: it sends nothing"
+        replies: list[Reply] = []
+        if self._is_closed:
+            return replies
+        while self._next_injected_at() <= self.wait.now:
             replies.append(self._injected.pop(0))
-        for at, answer in self._simulation.due(self._now):
+        for at, answer in self._simulation.due(self.wait.now):
             if isinstance(answer, Segment) and answer.flags == SYN_ACK:
                 self._simulation.reset(at, answer.syn.flow, answer.acknowledgement)
             reply = reply_of(answer, at)

@@ -20,7 +20,7 @@ from tracetcp.model.events import (
     spelled_out,
 )
 from tracetcp.model.hop import OUTCOMES, Hop, Outcome, Ping, ProbeRecord, outcome_of
-from tracetcp.model.probe import FLOWS, Probe, ProbeKind, SendFailure
+from tracetcp.model.probe import FLOWS, FailureKind, Probe, ProbeKind, SendFailure
 from tracetcp.model.reply import QUOTE_FIELDS, MplsLabel, Quote, Reply, ReplyKind, TcpAnswer
 from tracetcp.model.texts import NO_TEXTS, AddressTexts
 
@@ -32,6 +32,7 @@ __all__ = [
     "AddressSeen",
     "AddressTexts",
     "Event",
+    "FailureKind",
     "Hop",
     "HopFinished",
     "MplsLabel",

@@ -30,12 +30,28 @@ class Probe(NamedTuple):
     kind: ProbeKind = ProbeKind.SYN
 
 
+class FailureKind(Enum):
+    """What a failure to send means for the probe and for the run."""
+
+    TRANSIENT = "transient"
+    """The system is out of buffers: the same probe may pass in some milliseconds."""
+    PROBE_LOST = "probe lost"
+    """This probe cannot be sent; the next one may pass."""
+    NO_ROUTE = "no route"
+    """The system knows no way to the target any more: the run cannot go on."""
+    PERMANENT = "permanent"
+    """Whatever it is will not go away: the run cannot go on."""
+
+
 class SendFailure(NamedTuple):
-    """A probe that could not be sent. ``errno`` is the system's; ``permanent`` means the run cannot go on."""
+    """A probe that could not be sent.
+
+    ``errno`` is the system's, 0 where it gave none; ``reason`` says it in words; ``kind`` is what it means.
+    """
 
     errno: int
     reason: str
-    permanent: bool = False
+    kind: FailureKind = FailureKind.PROBE_LOST
 
 
 FLOWS = 1024

@@ -10,12 +10,10 @@ from tracetcp.errors import NoPermission
 
 if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
-    from tracetcp.probers.capture import ScapyProber
-    from tracetcp.probers.connect.prober import ConnectProber
-    from tracetcp.probers.raw.prober import RawProber
+    from tracetcp.probers.prober import Prober
 
 
-def open_prober(config: TraceConfig, destination: str) -> RawProber | ConnectProber | ScapyProber:
+def open_prober(config: TraceConfig, destination: str) -> Prober:
     """The prober for ``destination`` (an address, perhaps with an IPv6 scope); ``kind`` names the one chosen.
 
     On Linux raw sockets where the system grants them; otherwise the prober that needs no privilege, unless

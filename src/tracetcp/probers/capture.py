@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 import time
 from random import SystemRandom
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.addresses import address
 from tracetcp.errors import FamilyMismatch, NoPermission, NoRoute, ProberError, UsageError
-from tracetcp.model import FLOWS, SendFailure
+from tracetcp.model import FLOWS
+from tracetcp.probers.failures import passing_failure
 from tracetcp.probers.prober import Prober
+from tracetcp.probers.stamps import received_at
 from tracetcp.wire.codec import open_codec
 from tracetcp.wire.templates import load_scapy
 
@@ -28,19 +31,21 @@ if TYPE_CHECKING:
     from scapy.supersocket import SuperSocket
 
     from tracetcp.config import TraceConfig
-    from tracetcp.model import Probe, Reply
+    from tracetcp.model import Probe, Reply, SendFailure
 
 SOURCE_PORTS = range(10_000, 49_152 - FLOWS)
 """Where the block of source ports may start: above those that servers like, below those that these systems
 give to programs (RFC 6335: 49152 and up)."""
 MTU = 1500
-WAKE_INTERVAL = 0.05
-"""Seconds between looks at what ``wake_on`` was given: no call waits for a capture and a pipe on Windows."""
+LOOK_INTERVAL = 0.05
+"""Seconds between looks, for where no descriptor tells: Npcap has none that Windows can wait for beside a
+socket, and scapy may hold frames that it read from BPF already.
+"""
 NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - scapy's words for no address
 
 
 class ScapyProber(Prober):
-    """A ``runner.Prober`` on scapy's layer 3 socket, for one destination.
+    """A ``Prober`` on scapy's layer 3 socket, for one destination.
 
     Raises ``NoPermission`` where the capture device is refused, ``ProberError`` where it is missing,
     ``NoRoute``, ``UsageError`` for an interface that is not there, and ``FamilyMismatch``.
@@ -58,16 +63,17 @@ class ScapyProber(Prober):
         _prepare_scapy(self._family)
         device, self.source = _find_way(config, bare, zone)
         self._socket = _open_socket(device, bare)
-        self._emptied_at = time.monotonic()
-        self._has_wakers = False
+        self._looked_at = time.monotonic()
+        # Windows waits for sockets alone, and for one at least: this pair never becomes readable.
+        self._silent: tuple[socket.socket, ...] = socket.socketpair() if sys.platform == "win32" else ()
         self._codec = open_codec(self.source, destination, SystemRandom().choice(SOURCE_PORTS), mtu=MTU)
 
     def clock(self) -> float:
-        """See ``runner.Prober``."""
+        """See ``Prober``."""
         return time.monotonic()
 
     def send(self, probe: Probe) -> float | SendFailure:
-        """See ``runner.Prober``. The first probe waits for the neighbour's link-layer address."""
+        """See ``Prober``. The first probe waits for the neighbour's link-layer address."""
         from scapy.layers import inet, inet6
 
         layer = inet6.IPv6 if self._family == 6 else inet.IP
@@ -77,45 +83,39 @@ class ScapyProber(Prober):
             self._socket.send(packet)
         except OSError as error:
             number = error.errno or 0
-            return SendFailure(number, os.strerror(number) if number else str(error))
+            return passing_failure(number, os.strerror(number) if number else str(error))
         return sent_at
 
-    def receive(self, until: float) -> Sequence[Reply]:
-        """See ``runner.Prober``. Also returns every ``WAKE_INTERVAL`` when there is something to wake on."""
+    def descriptors(self) -> Sequence[int]:
+        """See ``Prober``."""
+        if self._socket.closed:
+            return ()
+        readable = self._silent[0] if self._silent else self._socket
+        return (readable.fileno(),)
+
+    def drain(self) -> Sequence[Reply]:
+        """See ``Prober``."""
         replies: list[Reply] = []
-        if self._has_wakers:
-            until = min(until, time.monotonic() + WAKE_INTERVAL)
-        while True:
-            wait = max(0.0, until - time.monotonic())
-            self._socket.select([self._socket], wait)
-            self._drain(replies)
-            if replies or time.monotonic() >= until:
-                return replies
-
-    def wake_on(self, file_descriptor: int) -> None:  # noqa: ARG002 - looked at by its owner
-        """See ``runner.Prober``."""
-        self._has_wakers = True
-
-    def close(self) -> None:
-        """See ``runner.Prober``."""
-        self._socket.close()
-
-    def _drain(self, replies: list[Reply]) -> None:
-        """Add the replies among all that was captured."""
-        while self._socket.select([self._socket], 0):
+        while not self._socket.closed and self._socket.select([self._socket], 0):
             layer, data, stamp = self._socket.recv_raw()
             if layer is None or data is None:
                 break
-            reply = self._decode(layer(data), self._instant(stamp))
+            instant = received_at(None if stamp is None else float(stamp), self._looked_at, self.clock())
+            reply = self._decode(layer(data), instant)
             if reply is not None:
                 replies.append(reply)
-        self._emptied_at = time.monotonic()
+        self._looked_at = self.clock()
+        return replies
 
-    def _instant(self, stamp: float | None) -> float:
-        """``stamp`` (wall clock) on our clock; now, unless it lies between the last look and now."""
-        now = time.monotonic()
-        captured_at = now if stamp is None else float(stamp) - (time.time() - now)
-        return captured_at if self._emptied_at <= captured_at <= now else now
+    def wake_at(self) -> float:
+        """See ``Prober``: every ``LOOK_INTERVAL``."""
+        return self._looked_at + LOOK_INTERVAL
+
+    def close(self) -> None:
+        """See ``Prober``."""
+        for silent in self._silent:
+            silent.close()
+        self._socket.close()
 
     def _decode(self, frame: Packet, received_at: float) -> Reply | None:
         from scapy.layers import inet, inet6

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tracetcp.addresses import address
 from tracetcp.model import MplsLabel, ReplyKind
 from tracetcp.probers.routes import scoped
-from tracetcp.probers.stamps import SO_TIMESTAMPNS, TIMESPEC
+from tracetcp.probers.stamps import SO_TIMESTAMPNS, stamp_in
 from tracetcp.wire.protocols import ICMP_ERRORS, IN_TRANSIT
 from tracetcp.wire.quotes import ICMP_HEADER, split
 
@@ -32,14 +32,13 @@ FAMILIES = {2: 4, 3: 6}
 
 _EXTENDED_ERROR = struct.Struct("@IBBBBII")
 """struct sock_extended_err: errno, origin, type, code, padding, info, data; the sender's address follows."""
-_NO_STAMP = bytes(TIMESPEC.size)
 _INT = struct.Struct("@i")
 
 
 class QueuedError(NamedTuple):
     """One ICMP error. ``kind`` is None for one that answers no probe, ``sender`` is empty then.
 
-    ``stamp`` is the kernel's receive stamp in seconds of the wall clock, 0 where there is none.
+    ``stamp`` is the kernel's receive stamp in seconds of the wall clock, None where there is none.
     """
 
     kind: ReplyKind | None
@@ -47,7 +46,7 @@ class QueuedError(NamedTuple):
     icmp_type: int
     icmp_code: int
     reply_ttl: int | None
-    stamp: float
+    stamp: float | None
     labels: tuple[MplsLabel, ...]
 
 
@@ -100,9 +99,9 @@ def _ttl(data: dict[tuple[int, int], bytes]) -> int | None:
     return None if value is None else int(_INT.unpack(value)[0])
 
 
-def _stamp(data: dict[tuple[int, int], bytes]) -> float:
-    seconds, nanoseconds = TIMESPEC.unpack(data.get((socket.SOL_SOCKET, SO_TIMESTAMPNS), _NO_STAMP))
-    return float(seconds + nanoseconds * 1e-9)
+def _stamp(data: dict[tuple[int, int], bytes]) -> float | None:
+    value = data.get((socket.SOL_SOCKET, SO_TIMESTAMPNS))
+    return None if value is None else stamp_in(value)
 
 
 def _labels(tcp: bytes, ip_header: int) -> tuple[MplsLabel, ...]:

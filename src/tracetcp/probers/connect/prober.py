@@ -23,22 +23,24 @@ import select
 import socket
 import struct
 import time
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import ProberError
-from tracetcp.model import Reply, ReplyKind, SendFailure
+from tracetcp.model import Reply, ReplyKind
 from tracetcp.probers.connect.descriptors import room_for
 from tracetcp.probers.connect.errqueue import QueuedError, queue_errors, take_error
 from tracetcp.probers.connect.single_syn import ONE_SYN, find_silencer, is_still_here
+from tracetcp.probers.failures import CONNECT_REASONS, failure
 from tracetcp.probers.prober import Prober
 from tracetcp.probers.routes import SO_BINDTODEVICE, find_route
-from tracetcp.probers.stamps import SO_TIMESTAMPNS
+from tracetcp.probers.stamps import SO_TIMESTAMPNS, received_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tracetcp.config import TraceConfig
-    from tracetcp.model import Probe
+    from tracetcp.model import Probe, SendFailure
 
 LARGEST_CAPACITY = 4096
 """As many probes as a scan ever has in flight; each costs a descriptor and some 3 kB of the kernel's."""
@@ -49,16 +51,6 @@ TRIES = 8
 """Unanswered SYNs for which the kernel keeps a socket: two minutes, more than the longest timeout."""
 RESET = struct.pack("@ii", 1, 0)
 """SO_LINGER for no time at all: close() sends RST."""
-TRANSIENT = {
-    errno.EMFILE: "this process has no file descriptor left",
-    errno.ENFILE: "this machine has no file descriptor left",
-    errno.EADDRNOTAVAIL: "no source port is free, or the source address is gone",
-    errno.EAGAIN: "no source port is free",
-    errno.ENOBUFS: "the kernel is short of buffers",
-    errno.ENOMEM: "the kernel is short of memory",
-    errno.EPERM: "a local firewall refuses the connection",
-}
-"""Why one probe may fail while the next may pass; any other failure will not go away."""
 WAS_CONNECTED = (errno.ECONNRESET, errno.EPIPE)
 """A peer that answered SYN-ACK and sent RST before we looked."""
 
@@ -76,7 +68,7 @@ class _Flight(NamedTuple):
 
 
 class ConnectProber(Prober):
-    """A ``runner.Prober`` of connecting sockets, for one destination.
+    """A ``Prober`` of connecting sockets, for one destination.
 
     Raises ``ProberError`` for a gateway, and what ``find_route`` raises.
     """
@@ -102,23 +94,23 @@ class ConnectProber(Prober):
         self._stamping.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
     def clock(self) -> float:
-        """See ``runner.Prober``."""
+        """See ``Prober``."""
         return time.monotonic()
 
     def send(self, probe: Probe) -> float | SendFailure:
-        """See ``runner.Prober``. With ``capacity`` sockets open, the oldest is closed."""
+        """See ``Prober``. With ``capacity`` sockets open, the oldest is closed."""
         if len(self._flights) >= self.capacity:
             self._drop(next(iter(self._flights)))
         try:
             connecting = self._open(probe.ttl)
         except OSError as error:
-            return _failure(error.errno)
+            return failure(error.errno or 0, CONNECT_REASONS)
         host, _, *scope = self._route.destination_address
         sent_at = time.monotonic()
         result = connecting.connect_ex((host, probe.port, *scope))
         if result not in (0, errno.EINPROGRESS):
             connecting.close()
-            return _failure(result)
+            return failure(result, CONNECT_REASONS)
         if self._silencer is not None:
             self._silencer.silence(connecting)
         flight = _Flight(connecting, probe.token, sent_at, sent_at + self._lifetime)
@@ -146,30 +138,27 @@ class ConnectProber(Prober):
             raise
         return opened
 
-    def receive(self, until: float) -> Sequence[Reply]:
-        """See ``runner.Prober``."""
-        replies: list[Reply] = []
-        while True:
-            wait = min(until, self._closes_next_at()) - time.monotonic()
-            is_woken = False
-            for number, events in self._epoll.poll(max(0.0, wait)):
-                flight = self._flights.get(number)
-                if flight is None:
-                    is_woken = True
-                else:
-                    replies.extend(self._replies(flight, events))
-                    self._drop(number)
-            now = time.monotonic()
-            self._close_overdue(now)
-            if replies or is_woken or now >= until:
-                return replies
+    def descriptors(self) -> Sequence[int]:
+        """See ``Prober``: the epoll that watches every socket."""
+        return () if self._epoll.closed else (self._epoll.fileno(),)
 
-    def wake_on(self, file_descriptor: int) -> None:
-        """See ``runner.Prober``."""
-        self._epoll.register(file_descriptor, select.EPOLLIN)
+    def drain(self) -> Sequence[Reply]:
+        """See ``Prober``. Also closes the sockets that have waited long enough."""
+        replies: list[Reply] = []
+        if not self._flights:
+            return replies
+        for number, events in self._epoll.poll(0, len(self._flights)):
+            replies.extend(self._replies(self._flights[number], events))
+            self._drop(number)
+        self._close_overdue(time.monotonic())
+        return replies
+
+    def wake_at(self) -> float:
+        """See ``Prober``: when the first socket must be closed; they are open equally long."""
+        return next(iter(self._flights.values())).closes_at if self._flights else inf
 
     def close(self) -> None:
-        """See ``runner.Prober``. Connections are reset, pending ones forgotten."""
+        """See ``Prober``. Connections are reset, pending ones forgotten."""
         for number in list(self._flights):
             self._drop(number)
         self._stamping.close()
@@ -192,16 +181,12 @@ class ConnectProber(Prober):
             elif result in WAS_CONNECTED:
                 yield self._tcp_reply(flight, ReplyKind.SYN_ACK, now)
 
-    def _tcp_reply(self, flight: _Flight, kind: ReplyKind, received_at: float) -> Reply:
-        return Reply(flight.token, kind, self.destination, received_at)
-
-    def _closes_next_at(self) -> float:
-        """When the first socket must be closed: they are open equally long."""
-        return next(iter(self._flights.values())).closes_at if self._flights else float("inf")
+    def _tcp_reply(self, flight: _Flight, kind: ReplyKind, at: float) -> Reply:
+        return Reply(flight.token, kind, self.destination, at)
 
     def _close_overdue(self, now: float) -> None:
         """Close what has waited long enough; a SYN that never left is granted the whole timeout."""
-        while self._closes_next_at() <= now:
+        while self.wake_at() <= now:
             number, flight = next(iter(self._flights.items()))
             if now < flight.sent_at + self._timeout and is_still_here(flight.connecting):
                 del self._flights[number]
@@ -223,7 +208,7 @@ def _icmp_reply(flight: _Flight, error: QueuedError, kind: ReplyKind, now: float
         flight.token,
         kind,
         error.sender,
-        _instant(error.stamp, flight.sent_at, now),
+        received_at(error.stamp, flight.sent_at, now),
         error.reply_ttl,
         error.icmp_type,
         error.icmp_code,
@@ -231,20 +216,8 @@ def _icmp_reply(flight: _Flight, error: QueuedError, kind: ReplyKind, now: float
     )
 
 
-def _instant(stamp: float, sent_at: float, now: float) -> float:
-    """``stamp`` on our clock, ``now`` for one before the probe or yet to come: the wall clock was set."""
-    received_at = stamp - (time.time() - time.monotonic())
-    return received_at if sent_at <= received_at <= now else now
-
-
 def _answered_at(flight: _Flight, now: float) -> float:
     """When the SYN-ACK came, by the kernel's measurement of the handshake if there is one."""
     info = flight.connecting.getsockopt(socket.IPPROTO_TCP, TCP_INFO, _ROUND_TRIP.size)
     (microseconds,) = _ROUND_TRIP.unpack(info)
     return min(now, flight.sent_at + microseconds * 1e-6) if microseconds else now
-
-
-def _failure(number: int | None) -> SendFailure:
-    number = number or 0
-    reason = TRANSIENT.get(number)
-    return SendFailure(number, reason or os.strerror(number), permanent=reason is None)

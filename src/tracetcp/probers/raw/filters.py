@@ -27,7 +27,7 @@ WHOLE, NOTHING = 0xFFFF, 0
 SYN_ACK, RST, RST_ACK = 0x12, 0x04, 0x14
 
 
-class Test(NamedTuple):
+class Match(NamedTuple):
     """Load something, then go on if it is one of ``values`` (or in the ``span``), else drop the packet."""
 
     load: tuple[int, int]
@@ -40,19 +40,19 @@ def tcp_answers(destination: bytes, source_ports: range) -> bytes:
     is_ipv4 = len(destination) == 4
     words = struct.unpack(f"!{len(destination) // 4}I", destination)
     sender_at = NETWORK_HEADER + (12 if is_ipv4 else 8)
-    tests = [Test((LOAD_WORD, sender_at + 4 * i), (word,)) for i, word in enumerate(words)]
+    matches = [Match((LOAD_WORD, sender_at + 4 * i), (word,)) for i, word in enumerate(words)]
     half, byte = (LOAD_HALF_AT_X, LOAD_BYTE_AT_X) if is_ipv4 else (LOAD_HALF, LOAD_BYTE)
-    tests += [Test((half, 2), span=source_ports), Test((byte, 13), (SYN_ACK, RST, RST_ACK))]
-    return _program(tests, is_ipv4)
+    matches += [Match((half, 2), span=source_ports), Match((byte, 13), (SYN_ACK, RST, RST_ACK))]
+    return _program(matches, is_ipv4)
 
 
 def icmp_errors(family: int) -> bytes:
     """Passes ICMP (``family`` 4) or ICMPv6 (6) Time Exceeded and Unreachable that quote TCP."""
     if family == 4:
         return _program(
-            [Test((LOAD_BYTE_AT_X, 0), tuple(ICMP_ERRORS[4])), Test((LOAD_BYTE_AT_X, 8 + 9), (TCP,))], True
+            [Match((LOAD_BYTE_AT_X, 0), tuple(ICMP_ERRORS[4])), Match((LOAD_BYTE_AT_X, 8 + 9), (TCP,))], True
         )
-    return _program([Test((LOAD_BYTE, 0), tuple(ICMP_ERRORS[6])), Test((LOAD_BYTE, 8 + 6), (TCP,))], False)
+    return _program([Match((LOAD_BYTE, 0), tuple(ICMP_ERRORS[6])), Match((LOAD_BYTE, 8 + 6), (TCP,))], False)
 
 
 def attach(to: socket.socket, program: bytes) -> None:
@@ -63,17 +63,17 @@ def attach(to: socket.socket, program: bytes) -> None:
     )
 
 
-def _program(tests: list[Test], has_ip_header: bool) -> bytes:
-    """``tests`` in order, each dropping at once what fails it. Jumps count the instructions skipped."""
+def _program(matches: list[Match], has_ip_header: bool) -> bytes:
+    """``matches`` in order, each dropping at once what fails it. Jumps count the instructions skipped."""
     code = [_instruction(X_FROM_IP_HEADER_LENGTH, 0)] if has_ip_header else []
-    for test in tests:
-        code.append(_instruction(*test.load))
-        if test.span is not None:
-            code += [_instruction(JUMP_AT_LEAST, test.span.start, 0, 1)]
-            code += [_instruction(JUMP_GREATER, test.span.stop - 1, 0, 1)]
+    for match in matches:
+        code.append(_instruction(*match.load))
+        if match.span is not None:
+            code += [_instruction(JUMP_AT_LEAST, match.span.start, 0, 1)]
+            code += [_instruction(JUMP_GREATER, match.span.stop - 1, 0, 1)]
         else:
-            last = len(test.values) - 1
-            code += [_instruction(JUMP_EQUAL, v, last - i + 1) for i, v in enumerate(test.values)]
+            last = len(match.values) - 1
+            code += [_instruction(JUMP_EQUAL, v, last - i + 1) for i, v in enumerate(match.values)]
         code.append(_instruction(RETURN, NOTHING))
     return b"".join([*code, _instruction(RETURN, WHOLE)])
 

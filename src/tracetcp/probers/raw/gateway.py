@@ -12,15 +12,12 @@ from tracetcp.probers.raw import filters
 from tracetcp.wire.templates import load_scapy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from scapy.interfaces import NetworkInterface
     from scapy.packet import Packet
     from scapy.supersocket import SuperSocket
 
     from tracetcp.probers.routes import Route
 
-    Tap = Callable[[float, bytes], None]
 NEIGHBOUR_WAIT = 1.0
 """Seconds for each of ``NEIGHBOUR_TRIES`` questions after a gateway's link-layer address (RFC 4861: 1)."""
 NEIGHBOUR_TRIES = 3
