@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CLONE_NEWNET = 0x4000_0000
 NOBODY = 65534
-PATIENCE = 5.0
+REPLY_WAIT = 5.0
 """Seconds to wait for what must come."""
 STAMPS_BEGIN = 0.5
 """Seconds until the kernel stamps what it receives, at most; it begins after a socket asked for it."""
@@ -102,7 +102,7 @@ def probe(ttl: int, port: int = 80, flow: int = 0) -> Probe:
     return Probe(secrets.randbits(32), port, ttl, 1, flow)
 
 
-def ask(opened: Prober, *probes: Probe, patience: float = PATIENCE) -> list[Heard]:
+def ask(opened: Prober, *probes: Probe, patience: float = REPLY_WAIT) -> list[Heard]:
     """Send ``probes`` and wait for as many replies; in the order of ``probes``."""
     sent: dict[int, tuple[Probe, float]] = {}
     for asked in probes:

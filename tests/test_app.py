@@ -15,7 +15,7 @@ import pytest
 from tracetcp import __version__, app
 from tracetcp.cli.flags import USAGE
 from tracetcp.errors import NameNotFound, NoPermission, NoRoute
-from tracetcp.formatters.progress import ERASE
+from tracetcp.formatters.progress import ERASE_LINE
 from tracetcp.model import Probe, Reply, ReplyKind, SendFailure
 from tracetcp.probers.prober import Prober
 
@@ -246,6 +246,6 @@ def test_the_progress_line_is_for_a_terminal_that_shows_no_rows(
     monkeypatch.setattr("tracetcp.diagnosis.after_silence", lambda *_: [])
     assert app.main(["-n", "-m", "1", TARGET]) == 1
     written = stderr.getvalue()
-    assert (f"{ERASE}1 of 1 ports" in written) == rows_go_elsewhere
-    assert written.endswith(ERASE) == rows_go_elsewhere
+    assert (f"{ERASE_LINE}1 of 1 ports" in written) == rows_go_elsewhere
+    assert written.endswith(ERASE_LINE) == rows_go_elsewhere
     assert rows_go_elsewhere or not written

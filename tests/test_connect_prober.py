@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lab import DEAD, DEAD_6, SERVER, SERVER_6, Chain, near, program, rules, shape
-from prober_lab import PATIENCE, STAMPS_BEGIN, as_nobody, ask, inside, kinds, probe
+from prober_lab import REPLY_WAIT, STAMPS_BEGIN, as_nobody, ask, inside, kinds, probe
 from prober_lab import connect_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import FailureKind, MplsLabel, ReplyKind, SendFailure
@@ -50,7 +50,7 @@ def test_every_hop_of_the_chain_answers(lab: Chain, family: int, server: str) ->
         heard = ask(opened, *(probe(ttl) for ttl in range(1, 8)))
     assert kinds(heard) == [*((TE, near(n, family)) for n in range(1, 7)), (SYN_ACK, server)]
     assert [h.reply.reply_ttl for h in heard] == [*(65 - n for n in range(1, 7)), None]
-    assert all(0 < h.reply.received_at - h.sent_at < PATIENCE for h in heard)
+    assert all(0 < h.reply.received_at - h.sent_at < REPLY_WAIT for h in heard)
 
 
 @BOTH
@@ -150,7 +150,7 @@ def test_silence_is_no_reply_and_nothing_stays_open(lab: Chain, family: int, ser
     lab.ip("r2", f"route add blackhole {server}", f"route del blackhole {server}")
     with prober(lab.client, server, timeout=0.3) as opened:
         assert ask(opened, probe(64), probe(64, 81), patience=0.5) == []
-        assert opened._flights == {}
+        assert opened._pending == {}
         assert opened.wake_at() == inf
 
 
@@ -162,7 +162,7 @@ def test_sockets_are_closed_though_nothing_arrives(lab: Chain) -> None:
         assert opened.wake_at() == sent_at + 0.3
         time.sleep(0.4)
         assert opened.drain() == []
-        assert opened._flights == {}
+        assert opened._pending == {}
 
 
 @pytest.mark.parametrize("own", ["127.0.0.1", "::1", "10.0.1.2", "fd00:1::2"])
@@ -244,7 +244,7 @@ def test_a_host_that_accepts_and_resets_is_open(lab: Chain, family: int, server:
         asked = probe(64, LATE_SYN_ACK_RST)
         opened.send(asked)
         time.sleep(0.8)  # both have come when the prober looks
-        replies = first_replies(opened, opened.clock() + PATIENCE)
+        replies = first_replies(opened, opened.clock() + REPLY_WAIT)
     assert [(r.token, r.kind, r.sender) for r in replies] == [(asked.token, SYN_ACK, server)]
 
 
@@ -257,20 +257,20 @@ def test_a_reassembly_that_timed_out_is_no_answer(lab: Chain, family: int, serve
 
 def test_a_kernel_that_gives_up_is_no_answer(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does so three seconds after the SYN when it may try once more, had it been let."""
-    monkeypatch.setattr(connect, "TRIES", 1)
+    monkeypatch.setattr(connect, "SYN_RETRANSMISSIONS", 1)
     linear = "net.ipv4.tcp_syn_linear_timeouts"
     lab.sysctl("client", {linear: 0}, {linear: 4})
     lab.nft("r1", rules.forwarded(rules.drop(99)))
     with prober(lab.client, SERVER, timeout=20.0) as opened:
-        assert ask(opened, probe(64, 99), patience=PATIENCE) == []
-        assert opened._flights == {}
+        assert ask(opened, probe(64, 99), patience=REPLY_WAIT) == []
+        assert opened._pending == {}
 
 
 def test_where_nothing_silences_a_socket_it_is_closed_in_time(
     lab: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a kernel without segment routing headers."""
-    monkeypatch.setattr(single_syn, "SEGMENT_ROUTING", b"\0\1")
+    monkeypatch.setattr(single_syn, "SEGMENT_ROUTING_HEADER", b"\0\1")
     late_server(lab)
     with lab.capture(only="tcp") as capture, prober(lab.client, SERVER_6) as opened:
         assert ask(opened, probe(64, NEVER), patience=OVER_TWO_RETRANSMISSIONS) == []
@@ -283,7 +283,7 @@ def test_a_silent_neighbour_gets_one_syn(lab: Chain) -> None:
     lab.nft("r1", rules.arriving(rules.drop(99)))
     with lab.capture(only="tcp") as capture, prober(lab.client, near(1)) as opened:
         assert ask(opened, probe(64, 99), patience=OVER_TWO_RETRANSMISSIONS) == []
-        assert opened._flights == {}
+        assert opened._pending == {}
     assert len(capture.packets()) == 1
 
 
@@ -304,7 +304,7 @@ def test_stamps_are_the_kernels_and_on_our_clock(lab: Chain) -> None:
         asked = [probe(2), probe(64)]
         sent = {p.token: opened.send(p) for p in asked}
         time.sleep(0.5)  # the replies wait in their sockets; their stamps do not
-        replies = first_replies(opened, opened.clock() + PATIENCE)
+        replies = first_replies(opened, opened.clock() + REPLY_WAIT)
     for reply in replies:
         sent_at = sent[reply.token]
         assert isinstance(sent_at, float)
@@ -316,7 +316,7 @@ def test_a_wall_clock_that_is_set_does_not_bend_the_rtt(lab: Chain, monkeypatch:
     monkeypatch.setattr(time, "time", lambda: 0.0)
     with prober(lab.client, SERVER) as opened:
         (heard,) = ask(opened, probe(2))
-    assert 0 < heard.reply.received_at - heard.sent_at < PATIENCE
+    assert 0 < heard.reply.received_at - heard.sent_at < REPLY_WAIT
 
 
 def test_an_interface_name_chooses_the_way_out(lab: Chain) -> None:
@@ -412,7 +412,7 @@ def test_past_its_capacity_the_prober_closes_the_oldest(lab: Chain) -> None:
         probes = [probe(64, 99) for _ in range(3)]
         for asked in probes:
             opened.send(asked)
-        assert [f.token for f in opened._flights.values()] == [p.token for p in probes[1:]]
+        assert [f.token for f in opened._pending.values()] == [p.token for p in probes[1:]]
 
 
 @pytest.mark.parametrize(
@@ -433,9 +433,9 @@ def test_descriptors_are_raised_as_far_as_allowed(
     monkeypatch.setattr(descriptors, "_lowest_free", lambda: used)
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.append(new))
-    needed = used + descriptors.RESERVE + wanted
+    needed = used + descriptors.RESERVED_DESCRIPTORS + wanted
     assert descriptors.room_for(wanted) == (
-        200 - used - descriptors.RESERVE if isinstance(room, str) else room
+        200 - used - descriptors.RESERVED_DESCRIPTORS if isinstance(room, str) else room
     )
     assert limits[-1] == (needed if isinstance(new_soft, str) else new_soft, hard)
 

@@ -22,7 +22,7 @@ from tracetcp.model import (
     TraceStarted,
     spelled_out,
 )
-from tracetcp.model.icmp_words import WORDS, icmp_words
+from tracetcp.model.icmp_words import UNREACHABLE_WORDS, icmp_words
 
 TARGET = "198.51.100.7"
 
@@ -96,7 +96,9 @@ def test_an_unreachable_row_names_who_says_what() -> None:
 def test_codes_without_words_are_told_by_number() -> None:
     assert icmp_words(3, 99) == "Destination unreachable (code 99)"
     assert icmp_words(None, None) == "Destination unreachable"
-    assert len(set(WORDS.values())) >= len(WORDS) - 1  # only "Port unreachable" is said by both versions
+    assert (
+        len(set(UNREACHABLE_WORDS.values())) >= len(UNREACHABLE_WORDS) - 1
+    )  # only "Port unreachable" is said by both versions
 
 
 def test_an_ipv6_target_gets_brackets_in_condensed_output() -> None:

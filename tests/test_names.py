@@ -27,7 +27,7 @@ from tracetcp.addresses import usual_text
 from tracetcp.errors import FamilyMismatch, NameNotFound
 from tracetcp.names import hosts as hosts_file
 from tracetcp.names import lookups, resolving
-from tracetcp.names.escape import LONGEST, printable, printable_domain
+from tracetcp.names.escape import LONGEST_TEXT, printable, printable_domain
 from tracetcp.names.hosts import numeric_address, parse_hosts
 from tracetcp.names.lookups import ROW_WAIT, AddressLookup, ReverseNames
 from tracetcp.names.origins import OriginNames, best_origin, is_global, origin_question, parse_origin
@@ -53,7 +53,7 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hosts file of the test's own, empty at first."""
     path = tmp_path / "hosts"
     path.touch()
-    monkeypatch.setattr(hosts_file, "HOSTS", path)
+    monkeypatch.setattr(hosts_file, "HOSTS_FILE", path)
     return path
 
 
@@ -140,7 +140,7 @@ def test_numeric_hosts_and_the_hosts_file_need_no_dnspython(hosts: Path) -> None
     hosts.write_text(f"{V4} homely\n")
     program = (
         "import sys; from pathlib import Path; from tracetcp.names import hosts, resolving\n"
-        f"hosts.HOSTS = Path({str(hosts)!r})\n"
+        f"hosts.HOSTS_FILE = Path({str(hosts)!r})\n"
         f"print(resolving.resolve('homely'), resolving.resolve({V6!r}), 'dns' in sys.modules)"
     )
     run = [sys.executable, "-c", program]
@@ -183,7 +183,7 @@ def test_a_hosts_entry_of_the_other_family_is_named_where_dns_has_none(hosts: Pa
 def test_an_unreadable_hosts_file_is_an_empty_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: ServeZone
 ) -> None:
-    monkeypatch.setattr(hosts_file, "HOSTS", tmp_path / "none")
+    monkeypatch.setattr(hosts_file, "HOSTS_FILE", tmp_path / "none")
     assert resolve("host.example", 4, serve({("host.example", "A"): [V4]}).resolver) == V4
 
 
@@ -194,7 +194,7 @@ def test_an_unreadable_hosts_file_is_an_empty_one(
 def test_dns_is_asked_for_the_family_wanted_only(serve: ServeZone, family: int, address: str) -> None:
     server = serve({("host.example", "A"): [V4], ("host.example", "AAAA"): [V6]})
     assert resolve("host.example", family, server.resolver) == address
-    assert server.asked == [("host.example", resolving.RECORDS[family])]
+    assert server.asked == [("host.example", resolving.RECORD_TYPES[family])]
 
 
 @pytest.mark.parametrize(("reachable", "chosen"), [({V4, V6}, V6), ({V4}, V4), ({V6}, V6), (set(), V4)])
@@ -524,7 +524,7 @@ def test_asking_starts_one_thread_and_waits_for_nothing(monkeypatch: pytest.Monk
 
 
 def test_there_are_never_more_workers_than_allowed(serve: ServeZone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookups, "WORKERS", 2)
+    monkeypatch.setattr(lookups, "MOST_WORKERS", 2)
     addresses = [f"192.0.2.{n}" for n in range(1, 9)]
     lookup = ReverseNames(serve({}).resolver)
     for address in addresses:
@@ -660,7 +660,7 @@ def test_the_scope_of_a_link_local_address_is_no_part_of_the_question(serve: Ser
 def test_more_addresses_than_the_queue_holds_go_without_a_name(
     serve: ServeZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookups, "LONGEST_QUEUE", 2)
+    monkeypatch.setattr(lookups, "MOST_QUEUED", 2)
     lookup = ReverseNames(serve({}, is_silent=True).resolver)
     for n in range(4):
         lookup.ask(f"192.0.2.{n}")
@@ -672,7 +672,7 @@ def test_more_addresses_than_the_queue_holds_go_without_a_name(
 def test_after_closing_an_answer_disturbs_nobody_and_nothing_more_is_asked(
     serve: ServeZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookups, "WORKERS", 1)
+    monkeypatch.setattr(lookups, "MOST_WORKERS", 1)
     server = serve({(ROUTER_PTR, "PTR"): ["late.example."]}, delay=0.5)
     before = set(threading.enumerate())
     lookup = ReverseNames(server.resolver)
@@ -758,7 +758,7 @@ def test_the_origin_is_asked_once_a_prefix_and_never_for_a_private_address(serve
 def test_a_neighbour_that_queued_behind_the_answer_is_not_asked_for(
     serve: ServeZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookups, "WORKERS", 1)
+    monkeypatch.setattr(lookups, "MOST_WORKERS", 1)
     server = serve({(ROUTER_ORIGIN, "TXT"): ['"64500 | 192.0.2.0/24"']}, delay=0.2)
     lookup = origins(server)
     lookup.ask(ROUTER)
@@ -886,12 +886,13 @@ def test_whatever_the_network_says_is_printed_as_one_plain_word(raw: bytes) -> N
     assert shown.isascii()
     assert shown.isprintable()
     assert not set(shown) & set(" []")
-    assert len(shown) <= LONGEST
+    assert len(shown) <= LONGEST_TEXT
 
 
 @given(
     st.text(
-        st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="[]\\"), max_size=LONGEST
+        st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="[]\\"),
+        max_size=LONGEST_TEXT,
     )
 )
 def test_a_plain_word_is_printed_as_it_is(word: str) -> None:
@@ -904,8 +905,8 @@ def test_any_domain_name_becomes_one_plain_word_with_its_dots_where_labels_end(l
     assert shown.isascii()
     assert shown.isprintable()
     assert not set(shown) & set(" []")
-    assert len(shown) <= LONGEST
-    if len(shown) < LONGEST - 4:  # nothing was cut off
+    assert len(shown) <= LONGEST_TEXT
+    if len(shown) < LONGEST_TEXT - 4:  # nothing was cut off
         assert shown.count(".") == max(0, len(labels) - 1)
 
 

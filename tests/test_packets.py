@@ -19,7 +19,7 @@ from tracetcp.model.tcp_options import mss_of
 from tracetcp.wire.checksums import checksum_of, word_sum
 from tracetcp.wire.codec import Ipv4Codec, Ipv6Codec, open_codec
 from tracetcp.wire.kinds import RST, SEQUENCE, WIRE_KINDS, TcpReading, WireKind
-from tracetcp.wire.probe_table import REMEMBERED, ProbeTable, Sent
+from tracetcp.wire.probe_table import REMEMBERED_PROBES, ProbeTable, Sent
 from tracetcp.wire.protocols import ICMPV6, TCP
 from tracetcp.wire.quotes import split
 from tracetcp.wire.templates import RECEIVE_WINDOW, load_scapy
@@ -121,7 +121,7 @@ class TestEncode:
         codec = codec4()
         ids = [
             struct.unpack_from("!H", codec.encode(PROBE._replace(token=token)), 4)[0]
-            for token in range(REMEMBERED + 1)
+            for token in range(REMEMBERED_PROBES + 1)
         ]
         assert sorted(ids[:-1]) == list(range(1, 65_536))
         assert (ids[0], ids[-1]) == (FIRST_ID, FIRST_ID)
@@ -507,7 +507,7 @@ class TestRewrittenQuotes:
     def test_forgotten_probes_are_strangers(self) -> None:
         codec = codec4()
         quote = bytes(seen4(codec))
-        for token in range(REMEMBERED):
+        for token in range(REMEMBERED_PROBES):
             codec.encode(PROBE._replace(token=token, flow=5))
         assert codec.decode(error4(quote), AT) is None
 
@@ -712,7 +712,7 @@ class TestOptions:
 
 class TestProbeTable:
     def test_the_newest_of_like_probes_is_found_round_the_corner(self) -> None:
-        table = ProbeTable(REMEMBERED)
+        table = ProbeTable(REMEMBERED_PROBES)
         for token in (10, 11):
             table.add(token, BASE, 80, 5)
         assert table.newest(BASE, 80, 5) == Sent(1, 11, BASE, 80, 5, 0)
@@ -721,7 +721,7 @@ class TestProbeTable:
 
     def test_a_token_used_twice_outlives_its_first_slot(self) -> None:
         table = ProbeTable(1)
-        for token in (7, 7, *range(100, 100 + REMEMBERED - 1)):
+        for token in (7, 7, *range(100, 100 + REMEMBERED_PROBES - 1)):
             slot = table.add(token, BASE, 80, 5)
         assert slot == 1
         assert table.with_token(7) == Sent(2, 7, BASE, 80, 5, 0)

@@ -14,11 +14,11 @@ import pytest
 
 from internet import VirtualProber, network
 from lab import SERVER
-from prober_lab import PATIENCE, capture_prober, connect_prober, probe, raw_prober, readable
+from prober_lab import REPLY_WAIT, capture_prober, connect_prober, probe, raw_prober, readable
 from tracetcp.errors import ProberError
 from tracetcp.model import FailureKind, ReplyKind, SendFailure
 from tracetcp.probers import failures
-from tracetcp.runner import BURST, SelectorWait
+from tracetcp.runner import PROBES_PER_DRAIN, SelectorWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +56,7 @@ class Subject:
         """Wait as the runner does, once."""
         self._wait(self.prober.descriptors(), min(until, self.prober.wake_at()))
 
-    def replies(self, count: int = 1, patience: float = PATIENCE) -> list[Reply]:
+    def replies(self, count: int = 1, patience: float = REPLY_WAIT) -> list[Reply]:
         """As many replies as that, and more if they come with the last; fewer when ``patience`` ends."""
         until = self.prober.clock() + patience
         found = [*self.prober.drain()]
@@ -152,7 +152,7 @@ def test_a_descriptor_is_readable_as_long_as_a_reply_waits(subject: Opener) -> N
         assert len(on.prober.descriptors()) > 0
         assert readable(on.prober) == []
         on.send(probe(1))
-        until = on.prober.clock() + PATIENCE
+        until = on.prober.clock() + REPLY_WAIT
         while not readable(on.prober) and on.prober.clock() < until:
             on.pass_time(until)
         assert readable(on.prober) != []
@@ -165,7 +165,7 @@ def test_without_a_descriptor_the_instant_to_wake_at_tells_of_a_reply(subject: O
     with subject() as on:
         (sent_at,) = on.send(probe(1)).values()
         assert on.prober.wake_at() == pytest.approx(sent_at + 0.005)
-        on.pass_time(sent_at + PATIENCE)
+        on.pass_time(sent_at + REPLY_WAIT)
         assert len(on.prober.drain()) == 1
 
 
@@ -210,8 +210,8 @@ def test_as_many_probes_as_it_says_may_be_in_flight(subject: Opener) -> None:
     with subject() as on:
         asked = [probe(64, 1000 + number, number) for number in range(min(on.prober.capacity, IN_FLIGHT))]
         replies: list[Reply] = []
-        for start in range(0, len(asked), BURST):  # as the runner does
-            on.send(*asked[start : start + BURST])
+        for start in range(0, len(asked), PROBES_PER_DRAIN):  # as the runner does
+            on.send(*asked[start : start + PROBES_PER_DRAIN])
             replies += on.prober.drain()
         replies += on.replies(len(asked) - len(replies))
     assert len(asked) > 1
@@ -231,7 +231,7 @@ def test_replies_to_another_of_its_kind_are_not_its_own(subject: Opener) -> None
 def test_after_close_there_is_nothing_and_it_may_be_repeated(subject: Opener) -> None:
     with subject() as on:
         on.send(probe(1))
-        on.pass_time(on.prober.clock() + PATIENCE)
+        on.pass_time(on.prober.clock() + REPLY_WAIT)
         on.prober.close()
         assert (list(on.prober.drain()), list(on.prober.descriptors())) == ([], [])
         on.prober.close()

@@ -2,7 +2,13 @@
 
 import pytest
 
-from tracetcp.formatters.progress import ERASE, FIRST_AFTER, INTERVAL, ProgressLine, progress_text
+from tracetcp.formatters.progress import (
+    ERASE_LINE,
+    FIRST_LINE_AFTER,
+    LINE_INTERVAL,
+    ProgressLine,
+    progress_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,11 +25,11 @@ def test_it_tells_ports_rate_and_time_left(done: int, total: int, seconds: float
 
 def test_it_appears_after_a_second_not_too_often_and_erases_itself() -> None:
     line = ProgressLine(100, started_at=10.0)
-    assert line.update(5, 10.0 + FIRST_AFTER / 2) == ""
+    assert line.update(5, 10.0 + FIRST_LINE_AFTER / 2) == ""
     assert line.erase() == ""
-    assert line.update(20, 12.0) == f"{ERASE}20 of 100 ports, 10 a second, 8 s left"
-    assert line.update(21, 12.0 + INTERVAL / 2) == ""
-    assert line.erase() == ERASE
+    assert line.update(20, 12.0) == f"{ERASE_LINE}20 of 100 ports, 10 a second, 8 s left"
+    assert line.update(21, 12.0 + LINE_INTERVAL / 2) == ""
+    assert line.erase() == ERASE_LINE
     assert line.erase() == ""
 
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab import SERVER, SERVER_6, near, rules
-from prober_lab import PATIENCE, STAMPS_BEGIN, ask, inside, kinds, probe, readable
+from prober_lab import REPLY_WAIT, STAMPS_BEGIN, ask, inside, kinds, probe, readable
 from prober_lab import raw_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import FLOWS, FailureKind, ReplyKind, SendFailure
 from tracetcp.probers.raw import source_ports as ports
-from tracetcp.probers.raw.batches import MOST
+from tracetcp.probers.raw.batches import MOST_PACKETS
 from tracetcp.probers.routes import find_route
 from tracetcp.runner import first_replies
 
@@ -140,7 +140,7 @@ def test_what_is_sent_is_a_sound_syn(lab: Chain, server: str) -> None:
 
 
 def test_a_batch_leaves_in_the_background_and_is_told_before_its_answers(lab: Chain) -> None:
-    batch = [probe(64, 1000 + port) for port in range(MOST)]
+    batch = [probe(64, 1000 + port) for port in range(MOST_PACKETS)]
     with prober(lab.client, SERVER) as opened:
         began_at = opened.clock()
         assert list(opened.send_all(batch)) == []
@@ -162,7 +162,9 @@ def test_a_batch_leaves_in_the_background_and_is_told_before_its_answers(lab: Ch
 
 
 def test_the_next_batch_leaves_while_the_last_is_told(lab: Chain) -> None:
-    first, second = ([probe(64, 1000 + port) for port in range(start, start + MOST)] for start in (0, MOST))
+    first, second = (
+        [probe(64, 1000 + port) for port in range(start, start + MOST_PACKETS)] for start in (0, MOST_PACKETS)
+    )
     with prober(lab.client, SERVER) as opened:
         assert list(opened.send_all(first)) == []
         assert [asked for asked, _ in opened.send_all(second)] == first
@@ -173,11 +175,11 @@ def test_the_next_batch_leaves_while_the_last_is_told(lab: Chain) -> None:
 
 def test_what_hinders_one_probe_of_a_batch_is_told_of_that_one(lab: Chain) -> None:
     lab.nft("client", rules.leaving(rules.drop(1020)))
-    batch = [probe(64, 1000 + port) for port in range(MOST)]
+    batch = [probe(64, 1000 + port) for port in range(MOST_PACKETS)]
     with prober(lab.client, SERVER) as opened:
         assert list(opened.send_all(batch)) == []
         told = dict(opened.send_all(()))
-        heard = {reply.token for reply in first_replies(opened, opened.clock() + PATIENCE)}
+        heard = {reply.token for reply in first_replies(opened, opened.clock() + REPLY_WAIT)}
     failures = [asked.port for asked, result in told.items() if isinstance(result, SendFailure)]
     assert (list(told), failures) == (batch, [1020])
     assert heard < {asked.token for asked in batch}
@@ -186,7 +188,7 @@ def test_what_hinders_one_probe_of_a_batch_is_told_of_that_one(lab: Chain) -> No
 def test_closing_ends_the_thread_that_sends(lab: Chain) -> None:
     before = threading.active_count()
     with prober(lab.client, SERVER) as opened:
-        assert list(opened.send_all([probe(64, port) for port in range(1, MOST)])) == []
+        assert list(opened.send_all([probe(64, port) for port in range(1, MOST_PACKETS)])) == []
         assert threading.active_count() == before + 1
     assert threading.active_count() == before
 
@@ -205,7 +207,7 @@ def test_stamps_are_the_kernels_and_on_our_clock(lab: Chain) -> None:
         sent_at = opened.send(asked)
         assert isinstance(sent_at, float)
         time.sleep(0.5)  # the reply waits in the socket; its stamp does not
-        (reply,) = first_replies(opened, opened.clock() + PATIENCE)
+        (reply,) = first_replies(opened, opened.clock() + REPLY_WAIT)
     assert -0.001 < reply.received_at - sent_at < 0.4
 
 
@@ -357,7 +359,7 @@ def test_overflow_of_the_receive_buffer_is_counted(lab: Chain, monkeypatch: pyte
         for flow in range(100):
             opened.send(probe(64, 81, flow))
         time.sleep(QUIET)
-        received = len(first_replies(opened, opened.clock() + PATIENCE))
+        received = len(first_replies(opened, opened.clock() + REPLY_WAIT))
         received += len(ask(opened, probe(64, 80, 1000)))
         assert opened.overflows > 0
         assert received + opened.overflows == 101
@@ -372,7 +374,7 @@ def test_a_block_that_another_trace_holds_in_part_is_not_taken(lab: Chain) -> No
 
 
 def test_ports_of_connections_are_not_taken(lab: Chain) -> None:
-    with inside(lab.client), socket.create_connection((SERVER, 80), PATIENCE) as connection:
+    with inside(lab.client), socket.create_connection((SERVER, 80), REPLY_WAIT) as connection:
         assert connection.getsockname()[1] in ports._ports_in_use(ports.SOCKET_TABLES[4])
 
 
@@ -422,7 +424,7 @@ def test_a_wall_clock_that_is_set_does_not_bend_the_rtt(lab: Chain, monkeypatch:
     with prober(lab.client, SERVER) as opened:
         monkeypatch.setattr("tracetcp.probers.stamps.clocks_apart", lambda: 0.0)
         (heard,) = ask(opened, probe(64))
-    assert -0.001 < heard.reply.received_at - heard.sent_at < PATIENCE
+    assert -0.001 < heard.reply.received_at - heard.sent_at < REPLY_WAIT
 
 
 SCRIPT = """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Wait: TypeAlias = Callable[[Sequence[int], float], Collection[int]]
     """Lets time pass until one of some descriptors is readable, or an instant; returns those readable."""
 
-BURST = 64
+PROBES_PER_DRAIN = 64
 """Probes sent before the replies are drained: the default receive buffer holds about 150."""
 BUFFER_PAUSES = (0.002, 0.01, 0.05)
 """Seconds to pause before a probe is tried again that the system had no buffer for."""
@@ -187,7 +187,7 @@ class _Running:
         the engine wants nothing more before something happens.
         """
         while True:
-            now, left = self._prober.clock(), BURST
+            now, left = self._prober.clock(), PROBES_PER_DRAIN
             while left > 0:
                 probes = self._engine.next_probes(now, left)
                 for probe, result in self._prober.send_all(probes):

@@ -16,7 +16,7 @@ from tracetcp.config import TraceConfig
 from tracetcp.engine import open_engine
 from tracetcp.engine.run_state import RunState
 from tracetcp.model import Reply, ReplyKind
-from tracetcp.runner import BURST
+from tracetcp.runner import PROBES_PER_DRAIN
 
 if TYPE_CHECKING:
     from tracetcp.engine import Engine
@@ -69,7 +69,7 @@ def _run(engine: Engine) -> tuple[int, int]:
     waiting: list[tuple[float, int, Reply]] = []
     now, probes, replies = 0.0, 0, 0
     while not engine.is_done:
-        while batch := engine.next_probes(now, BURST):
+        while batch := engine.next_probes(now, PROBES_PER_DRAIN):
             for probe in batch:
                 engine.sent(probe, now)
                 probes += 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TCP = 6
 ICMP = {4: 1, 6: 58}
 HEADER = {4: 20, 6: 40}
-ORIGINAL_DATAGRAM = 128
+ORIGINAL_DATAGRAM_BYTES = 128
 """A quote before an extension is padded to this many bytes (RFC 4884 section 4)."""
 
 _IPV4 = struct.Struct("!BBHHHBBH4s4s")
@@ -89,8 +89,8 @@ def icmp_error(answer: IcmpError) -> bytes:
     body = quote(answer.quoted)[: HEADER[family] + answer.quote]
     length = 0
     if answer.labels:
-        body = body.ljust(ORIGINAL_DATAGRAM, b"\0") + extension(answer.labels)
-        length = 0 if answer.is_legacy else ORIGINAL_DATAGRAM // {4: 4, 6: 8}[family]
+        body = body.ljust(ORIGINAL_DATAGRAM_BYTES, b"\0") + extension(answer.labels)
+        length = 0 if answer.is_legacy else ORIGINAL_DATAGRAM_BYTES // {4: 4, 6: 8}[family]
     rest = struct.pack("!BBH", *((0, length, 0) if family == 4 else (length, 0, 0)))
     return icmp_message((packed(answer.sender), syn.source), answer.icmp_type, answer.code, rest + body)
 

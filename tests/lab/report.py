@@ -7,7 +7,7 @@ import re
 CELL = re.compile(r"(?<!\S)\d{1,4} ms {1,4}(?=\S)")
 """A round-trip time in its cell of eight columns, with the blanks that fill it."""
 CELL_WIDTH = 8
-REACHED = re.compile(r"(?<= in )\d+ ms(?=\. )")
+REACHED_TIME = re.compile(r"(?<= in )\d+ ms(?=\. )")
 
 
 def shape(output: str) -> str:
@@ -15,7 +15,7 @@ def shape(output: str) -> str:
 
     A cell keeps its place: only one that fills its eight columns exactly is replaced.
     """
-    return REACHED.sub("~ ms", CELL.sub(_shape_cell, output))
+    return REACHED_TIME.sub("~ ms", CELL.sub(_shape_cell, output))
 
 
 def _shape_cell(match: re.Match[str]) -> str:

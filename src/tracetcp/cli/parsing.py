@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracetcp.config import TraceConfig
-DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
+TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
 SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeout": 4000}
 
 
@@ -90,7 +90,7 @@ def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
         ports = tuple(options.compare)
         if ports[0] == ports[1]:
             raise UsageError(f"--compare names port {ports[0]} twice: give two different ports")
-    defaults = SCAN_DEFAULTS if options.scan else DEFAULTS
+    defaults = SCAN_DEFAULTS if options.scan else TRACE_DEFAULTS
     values = {
         name: default if getattr(options, name) is None else getattr(options, name)
         for name, default in defaults.items()

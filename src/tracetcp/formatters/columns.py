@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tracetcp.model import AddressTexts, Ping
 
 TAB_STOP = 8
-LOST = "*"
+LOST_CELL = "*"
 
 
 def columns(cells: Iterable[str], prefix: str = "") -> str:
@@ -29,7 +29,7 @@ def milliseconds(rtt: float, precision: int) -> str:
 
 def ping_cell(ping: Ping, precision: int) -> str:
     """The cell of one ping."""
-    return LOST if ping.rtt is None else milliseconds(ping.rtt, precision)
+    return LOST_CELL if ping.rtt is None else milliseconds(ping.rtt, precision)
 
 
 def address_cells(address: str, texts: AddressTexts) -> list[str]:

@@ -12,7 +12,7 @@ from tracetcp.model import NO_TEXTS, Event, HopFinished, Outcome, PortScanned, T
 if TYPE_CHECKING:
     from tracetcp.model import AddressTexts, Hop
 
-REACHED = {
+REACHED_SENTENCES = {
     Outcome.OPEN: "Dest. in {rtt}. Port OPEN on {address}",
     Outcome.CLOSED: "Dest. in {rtt}. Port CLOSED on {address}",
 }
@@ -47,14 +47,14 @@ class CondensedFormatter:
         number = "1" if self._is_scan else str(hop.ttl)
         prefix = f"[{self._address}:{port}]  "
         first = hop.pings[0]
-        if len(hop.pings) == 1 and hop.outcome in REACHED and first.reply and first.rtt is not None:
+        if len(hop.pings) == 1 and hop.outcome in REACHED_SENTENCES and first.reply and first.rtt is not None:
             rtt = milliseconds(first.rtt, self._precision)
             return prefix + _answered_at_once(len(prefix), number, hop.outcome, rtt, first.reply.sender)
-        return columns([number, *cells(hop, texts, self._precision, REACHED)], prefix)
+        return columns([number, *cells(hop, texts, self._precision, REACHED_SENTENCES)], prefix)
 
 
 @lru_cache(maxsize=1024)
 def _answered_at_once(width: int, number: str, outcome: Outcome, rtt: str, address: str) -> str:
     """What stands behind a prefix of ``width`` characters: of a scan's rows there are few kinds."""
-    sentence = REACHED[outcome].format(rtt=rtt, address=address)
+    sentence = REACHED_SENTENCES[outcome].format(rtt=rtt, address=address)
     return columns([number, sentence], " " * width)[width:]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tracetcp.model.evidence import Evidence, TracedPort
     from tracetcp.model.verdict import Verdict
 
-SCHEMA = 1
+SCHEMA_VERSION = 1
 """Version of the format: raised when a field changes its meaning or goes, not when one is added."""
 RTT_DECIMALS = 3
 """Microseconds: what the kernel's stamps are good for."""
@@ -60,7 +60,7 @@ class JsonFormatter:
         words = _Words(texts)
         shown = {hop.ttl for hop in evidence.hops}
         trace = {
-            "schema": SCHEMA,
+            "schema": SCHEMA_VERSION,
             "target": {"host": self._host, **words.of(evidence.destination)},
             "port": evidence.port,
             "config": self._config,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tracetcp.model.evidence import Evidence
     from tracetcp.model.verdict import Verdict
 
-COMMENT = "# "
+COMMENT_PREFIX = "# "
 """Starts what is no record in condensed output, so that scripts can skip it."""
 
 
@@ -38,7 +38,7 @@ class TextPresenter:
 
     def __init__(self, config: TraceConfig, display: Display, destination: str) -> None:
         self._display = display
-        self._prefix = COMMENT if display.condensed else ""
+        self._prefix = COMMENT_PREFIX if display.condensed else ""
         self._judged: list[tuple[Evidence, Verdict]] = []
         if display.condensed:
             from tracetcp.formatters.condensed import CondensedFormatter

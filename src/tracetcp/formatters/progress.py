@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from math import inf
 
-FIRST_AFTER = 1.0
+FIRST_LINE_AFTER = 1.0
 """Seconds of work before the line appears: short runs need none."""
-INTERVAL = 0.2
+LINE_INTERVAL = 0.2
 """Seconds between two lines, at least."""
-ERASE = "\r\x1b[K"
+ERASE_LINE = "\r\x1b[K"
 """Back to the start of the line, and clear it (ECMA-48: EL)."""
 
 
@@ -34,18 +34,18 @@ class ProgressLine:
     def __init__(self, total: int, started_at: float, *, is_watched: bool = True) -> None:
         self._total = total
         self._started_at = started_at
-        self._next_at = started_at + FIRST_AFTER if is_watched else inf
+        self._next_at = started_at + FIRST_LINE_AFTER if is_watched else inf
         self._is_shown = False
 
     def update(self, done: int, now: float) -> str:
         """The line to write now, empty when it is not time for one."""
         if now < self._next_at:
             return ""
-        self._next_at = now + INTERVAL
+        self._next_at = now + LINE_INTERVAL
         self._is_shown = True
-        return ERASE + progress_text(done, self._total, now - self._started_at)
+        return ERASE_LINE + progress_text(done, self._total, now - self._started_at)
 
     def erase(self) -> str:
         """What removes the line, empty if there is none."""
         was_shown, self._is_shown = self._is_shown, False
-        return ERASE if was_shown else ""
+        return ERASE_LINE if was_shown else ""

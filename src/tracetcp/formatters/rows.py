@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tracetcp.model import AddressTexts, Hop
 
-TIMED_OUT = "Request timed out."
+TIMED_OUT_SENTENCE = "Request timed out."
 
 
 def cells(hop: Hop, texts: AddressTexts, precision: int, reached: Mapping[Outcome, str]) -> list[str]:
@@ -32,7 +32,7 @@ def cells(hop: Hop, texts: AddressTexts, precision: int, reached: Mapping[Outcom
     if hop.outcome is Outcome.UNREACHABLE and final is not None:
         return [*row, f"{final.sender} reports: {icmp_words(final.icmp_type, final.icmp_code)}"]
     if not hop.senders:
-        return [*row, TIMED_OUT]
+        return [*row, TIMED_OUT_SENTENCE]
     for sender in hop.senders:
         row += address_cells(sender, texts)
     return row

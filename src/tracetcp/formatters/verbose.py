@@ -16,7 +16,7 @@ from tracetcp.model import (
     spelled_out,
 )
 
-REACHED = {
+REACHED_SENTENCES = {
     Outcome.OPEN: "Destination Reached in {rtt}. Connection established to {address}",
     Outcome.CLOSED: "Destination Reached in {rtt}. Port closed on {address}",
 }
@@ -37,7 +37,7 @@ class VerboseFormatter:
                 to = " ".join(address_cells(self._destination, texts))
                 return f"\nTracing route to {to} on port {port}\nOver a maximum of {self._max_hops} hops.\n"
             case HopFinished(_, hop):
-                return columns([str(hop.ttl), *cells(hop, texts, self._precision, REACHED)])
+                return columns([str(hop.ttl), *cells(hop, texts, self._precision, REACHED_SENTENCES)])
             case TraceFinished():
                 return "Trace Complete.\n"
             case PortScanned():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tracetcp.limits import LAST_PATH_TTL
 from tracetcp.model.hop import Outcome
 from tracetcp.model.reply import ReplyKind
-from tracetcp.model.texts import NOTHING
+from tracetcp.model.texts import NO_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -105,7 +105,7 @@ class Evidence(TracedPort):
     start_hop: int
     last_ttl: int
     controls: tuple[TracedPort, ...] = ()
-    names: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    names: Mapping[str, str] = field(default_factory=lambda: NO_ENTRIES)
 
     def place(self, ttl: int, address: str | None = None) -> str:
         """The words for a hop: its number and, where known, its address and name.

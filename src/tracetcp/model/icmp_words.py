@@ -5,7 +5,7 @@ from __future__ import annotations
 ICMP_UNREACHABLE = 3
 ICMPV6_UNREACHABLE = 1
 
-WORDS = {
+UNREACHABLE_WORDS = {
     # RFC 792
     (ICMP_UNREACHABLE, 0): "Network unreachable",
     (ICMP_UNREACHABLE, 1): "Host unreachable",
@@ -42,4 +42,4 @@ def icmp_words(icmp_type: int | None, icmp_code: int | None) -> str:
     """What an unreachable message says; a code no RFC names is told by its number."""
     if icmp_type is None or icmp_code is None:
         return "Destination unreachable"
-    return WORDS.get((icmp_type, icmp_code), f"Destination unreachable (code {icmp_code})")
+    return UNREACHABLE_WORDS.get((icmp_type, icmp_code), f"Destination unreachable (code {icmp_code})")

@@ -19,7 +19,7 @@ def option_kinds(options: bytes) -> tuple[int, ...]:
     return tuple(kinds)
 
 
-MSS = 2
+MSS_KIND = 2
 
 
 def mss_of(options: bytes) -> int | None:
@@ -32,7 +32,7 @@ def mss_of(options: bytes) -> int | None:
         length = options[at + 1] if at + 1 < len(options) else 0
         if length < 2 or at + length > len(options):
             return None
-        if options[at] == MSS and length == 4:
+        if options[at] == MSS_KIND and length == 4:
             return int.from_bytes(options[at + 2 : at + 4], "big")
         at += length
     return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_ENTRIES: Mapping[str, str] = MappingProxyType({})
 """No address has a text."""
 
 
@@ -18,8 +18,8 @@ class AddressTexts(NamedTuple):
     Both map addresses to text, and neither grows: what is found later stands in a later value.
     """
 
-    names: Mapping[str, str] = NOTHING
-    origins: Mapping[str, str] = NOTHING
+    names: Mapping[str, str] = NO_ENTRIES
+    origins: Mapping[str, str] = NO_ENTRIES
 
     def of(self, address: str) -> list[str]:
         """The texts of ``address``, in the order of a row."""

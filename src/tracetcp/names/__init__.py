@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracetcp.model import AddressTexts
-from tracetcp.model.texts import NOTHING
+from tracetcp.model.texts import NO_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +31,8 @@ class Lookups:
     def texts(self) -> AddressTexts:
         """What is known by now; costs next to nothing where that is no more than the last time."""
         return AddressTexts(
-            names=self._names.found if self._names else NOTHING,
-            origins=self._origins.found if self._origins else NOTHING,
+            names=self._names.found if self._names else NO_ENTRIES,
+            origins=self._origins.found if self._origins else NO_ENTRIES,
         )
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LONGEST = 255
+LONGEST_TEXT = 255
 """Characters of a text that is shown: the octets of a domain name (RFC 1035, section 2.3.4)."""
 _UNSAFE = frozenset(b"[]\\")
 
@@ -16,7 +16,7 @@ def printable(raw: bytes) -> str:
     r"""``raw`` as printable ASCII without blanks, brackets and backslashes; those become ``\DDD`` (RFC 1035).
 
     Control characters would drive the reader's terminal; blanks and brackets would break the columns.
-    The text is cut at ``LONGEST`` characters, never within an escape.
+    The text is cut at ``LONGEST_TEXT`` characters, never within an escape.
     """
     return _cut(_escaped(octet) for octet in raw)
 
@@ -40,7 +40,7 @@ def _escaped(octet: int) -> str:
 def _cut(pieces: Iterable[str]) -> str:
     text = ""
     for piece in pieces:
-        if len(text) + len(piece) > LONGEST:
+        if len(text) + len(piece) > LONGEST_TEXT:
             break
         text += piece
     return text

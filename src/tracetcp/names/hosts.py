@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WINDOWS = Path(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32", "drivers", "etc", "hosts")
-HOSTS = _WINDOWS if os.name == "nt" else Path("/etc/hosts")
+HOSTS_FILE = _WINDOWS if os.name == "nt" else Path("/etc/hosts")
 _OLD_NUMERIC = re.compile(r"[0-9][0-9a-fA-FxX.]*")
 
 
@@ -72,6 +72,6 @@ def parse_hosts(text: str) -> Iterator[tuple[str, list[str]]]:
 
 def _read() -> str:
     try:
-        return HOSTS.read_text(encoding="utf-8", errors="surrogateescape")
+        return HOSTS_FILE.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""

@@ -28,9 +28,9 @@ LOOKUP_TIME = 3.0
 """Seconds for a look-up in the background; later rows may still use what comes late."""
 ROW_WAIT = 1.0
 """Seconds, from the query's start, for which a row waits for its name."""
-WORKERS = 16
+MOST_WORKERS = 16
 """Look-ups under way at once: the hops of most paths; the connect prober leaves that many descriptors."""
-LONGEST_QUEUE = 4096
+MOST_QUEUED = 4096
 """Addresses that may wait for a worker; any more go without a name."""
 
 
@@ -60,7 +60,7 @@ class AddressLookup:
 
     def ask(self, address: str) -> None:
         """Start looking ``address`` up; never blocks, and does nothing when it was asked before."""
-        if address in self._asked_at or len(self._asked_at) - len(self._settled) >= LONGEST_QUEUE:
+        if address in self._asked_at or len(self._asked_at) - len(self._settled) >= MOST_QUEUED:
             return
         self._asked_at[address] = time.monotonic()
         known = self._known_at_once(address)
@@ -109,7 +109,7 @@ class AddressLookup:
     def _hire(self) -> None:
         """Start one more worker, unless there are enough or the system allows no more threads."""
         with self._lock:
-            if self._is_closed or self._workers >= WORKERS:
+            if self._is_closed or self._workers >= MOST_WORKERS:
                 return
             with suppress(RuntimeError):
                 threading.Thread(target=self._work, name="tracetcp-dns", daemon=True).start()

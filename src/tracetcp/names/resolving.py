@@ -30,8 +30,8 @@ RESOLVE_TIME = 5.0
 """Seconds for finding the target's address, all servers and retries together."""
 OTHER_FAMILY_WAIT = 1.0
 """Seconds that an address of one family waits for the other's: some servers drop AAAA queries."""
-RECORDS = {4: "A", 6: "AAAA"}
-UNIQUE_LOCAL = IPv6Network("fc00::/7")
+RECORD_TYPES = {4: "A", 6: "AAAA"}
+UNIQUE_LOCAL_NETWORK = IPv6Network("fc00::/7")
 _HOST_NAME = re.compile(r"[A-Za-z0-9._\-\u0080-\U0010ffff]+")
 
 
@@ -83,7 +83,7 @@ def _is_usable(address: str) -> bool:
 
 def _is_local_ipv6(address: str) -> bool:
     plain = without_scope(address)
-    return isinstance(plain, IPv6Address) and (plain in UNIQUE_LOCAL or plain.is_link_local)
+    return isinstance(plain, IPv6Address) and (plain in UNIQUE_LOCAL_NETWORK or plain.is_link_local)
 
 
 _Found: TypeAlias = "dict[int, list[str] | Exception]"
@@ -181,7 +181,7 @@ def _ask_family(
     import dns.name
 
     def ask(*, search: bool) -> list[str]:
-        answer = resolver.resolve(host, RECORDS[family], search=search, lifetime=lifetime)
+        answer = resolver.resolve(host, RECORD_TYPES[family], search=search, lifetime=lifetime)
         return [record.to_text() for record in answer]
 
     try:

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 SOURCE_PORTS = range(10_000, 49_152 - FLOWS)
 """Where the block of source ports may start: above those that servers like, below those that these systems
 give to programs (RFC 6335: 49152 and up)."""
-MTU = 1500
+ETHERNET_MTU = 1500
 LOOK_INTERVAL = 0.05
 """Seconds between looks, for where no descriptor tells: Npcap has none that Windows can wait for beside a
 socket, and scapy may hold frames that it read from BPF already.
 """
-NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - scapy's words for no address
+NO_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - scapy's words for no address
 
 
 class ScapyProber(Prober):
@@ -66,7 +66,9 @@ class ScapyProber(Prober):
         self._looked_at = time.monotonic()
         # Windows waits for sockets alone, and for one at least: this pair never becomes readable.
         self._silent: tuple[socket.socket, ...] = socket.socketpair() if sys.platform == "win32" else ()
-        self._codec = open_codec(self.source, destination, SystemRandom().choice(SOURCE_PORTS), mtu=MTU)
+        self._codec = open_codec(
+            self.source, destination, SystemRandom().choice(SOURCE_PORTS), mtu=ETHERNET_MTU
+        )
 
     def clock(self) -> float:
         """See ``Prober``."""
@@ -169,7 +171,7 @@ def _find_way(config: TraceConfig, destination: str, zone: str) -> _Way:
     next_hop = (config.gateway or destination).partition("%")[0]
     table = conf.route6 if family == 6 else conf.route
     device, source, via = table.route(next_hop, dev=chosen.device or zone or None, verbose=0)
-    if source in NOWHERE:
+    if source in NO_ADDRESSES:
         raise NoRoute(f"no route to {next_hop}: check the interface, its addresses and the routing table")
     if config.gateway or config.interface or zone:
         _pin(destination, device, config.gateway or via)

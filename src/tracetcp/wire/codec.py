@@ -15,7 +15,7 @@ from tracetcp.model import FLOWS
 from tracetcp.wire.ipv4 import Ipv4Codec
 from tracetcp.wire.ipv6 import Ipv6Codec
 from tracetcp.wire.kinds import WIRE_KINDS
-from tracetcp.wire.probe_table import REMEMBERED
+from tracetcp.wire.probe_table import REMEMBERED_PROBES
 from tracetcp.wire.templates import ipv4_template, ipv6_template
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def open_codec(
     Flow f has source port ``source_port_base`` + f. ``mtu`` (bytes) of the route gives the MSS option.
     ``randomness`` yields n unguessable bytes, for identifications and flow labels.
     """
-    first = int.from_bytes(randomness(4), "big") % REMEMBERED + 1
+    first = int.from_bytes(randomness(4), "big") % REMEMBERED_PROBES + 1
     build = ipv6_template if ":" in destination else ipv4_template
     templates = {
         kind: build(source, destination, mtu, wire_kind.segment) for kind, wire_kind in WIRE_KINDS.items()

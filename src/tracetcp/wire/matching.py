@@ -33,8 +33,8 @@ from tracetcp.model import QUOTE_FIELDS, ProbeKind, Quote, Reply, ReplyKind, Tcp
 from tracetcp.model.tcp_options import mss_of
 from tracetcp.wire.checksums import word_sum
 from tracetcp.wire.kinds import WIRE_KINDS, readings
-from tracetcp.wire.probe_table import KIND, ProbeTable, Sent
-from tracetcp.wire.protocols import ICMP_ERRORS, IN_TRANSIT, TCP
+from tracetcp.wire.probe_table import KIND_STEP, ProbeTable, Sent
+from tracetcp.wire.protocols import ICMP_ERRORS, IN_TRANSIT_CODE, TCP
 from tracetcp.wire.quotes import (
     ICMP_HEADER,
     SHORTEST_QUOTE,
@@ -83,7 +83,7 @@ class PacketCodec(ABC, Generic[_Template]):
         options = [packet[self._header_length + TCP_HEADER :] for packet in templates.values()]
         self._options = [(each, mss_of(each)) for each in options]
         self._readings = {
-            flags: tuple([(number * KIND, *reading) for number, reading in ways])
+            flags: tuple([(number * KIND_STEP, *reading) for number, reading in ways])
             for flags, ways in readings(templates).items()
         }
         self._pseudo_sum = word_sum(self._source) + word_sum(self._destination) + TCP
@@ -91,7 +91,7 @@ class PacketCodec(ABC, Generic[_Template]):
         self._probes = ProbeTable(first)
         self._templates = {
             kind: self._template(
-                number * KIND + source_port_base, packet, echoes_token=WIRE_KINDS[kind].echoes_token
+                number * KIND_STEP + source_port_base, packet, echoes_token=WIRE_KINDS[kind].echoes_token
             )
             for number, (kind, packet) in enumerate(templates.items())
         }
@@ -140,7 +140,7 @@ class PacketCodec(ABC, Generic[_Template]):
             return None
         icmp_type, code = message[0], message[1]
         kind = ICMP_ERRORS[self.family].get(icmp_type)
-        if kind is None or (kind is ReplyKind.TIME_EXCEEDED and code != IN_TRANSIT):  # R5
+        if kind is None or (kind is ReplyKind.TIME_EXCEEDED and code != IN_TRANSIT_CODE):  # R5
             return None
         body, labels = split(message, *self._length_field)
         quoted = self._read_quote(body)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 MICROSECONDS_MAGIC = 0xA1B2C3D4
-VERSION = (2, 4)
+FORMAT_VERSION = (2, 4)
 LINKTYPE_RAW = 101
 """Raw IP: each packet's first four bits say whether it is IPv4 or IPv6."""
 SNAPSHOT_LENGTH = 65_535
@@ -30,7 +30,7 @@ class PcapWriter:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        stream.write(_HEADER.pack(MICROSECONDS_MAGIC, *VERSION, 0, 0, SNAPSHOT_LENGTH, LINKTYPE_RAW))
+        stream.write(_HEADER.pack(MICROSECONDS_MAGIC, *FORMAT_VERSION, 0, 0, SNAPSHOT_LENGTH, LINKTYPE_RAW))
 
     def write(self, instant: float, packet: bytes) -> None:
         """Add ``packet``, sent or received at ``instant`` (seconds since 1970, UTC)."""

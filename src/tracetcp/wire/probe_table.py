@@ -1,6 +1,6 @@
 """The probes that were sent, found by whatever a reply returns of them.
 
-Bounded memory: the last ``REMEMBERED`` probes. Pure values; knows no packet format.
+Bounded memory: the last ``REMEMBERED_PROBES`` probes. Pure values; knows no packet format.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REMEMBERED = 65_535
+REMEMBERED_PROBES = 65_535
 """One probe for each IPv4 identification but 0: the identification is the slot."""
-KIND = 1 << 16
+KIND_STEP = 1 << 16
 """A *source* is one number: the number of the probe's kind times this, and the source port."""
 
 
@@ -37,16 +37,16 @@ class ProbeTable:
 
     def __init__(self, first_slot: int) -> None:
         self._next = first_slot
-        self._tokens = array("I", bytes(4 * (REMEMBERED + 1)))
-        self._sources = array("I", bytes(4 * (REMEMBERED + 1)))
-        self._destination_ports = array("I", bytes(4 * (REMEMBERED + 1)))
-        self._ttls = bytearray(REMEMBERED + 1)
+        self._tokens = array("I", bytes(4 * (REMEMBERED_PROBES + 1)))
+        self._sources = array("I", bytes(4 * (REMEMBERED_PROBES + 1)))
+        self._destination_ports = array("I", bytes(4 * (REMEMBERED_PROBES + 1)))
+        self._ttls = bytearray(REMEMBERED_PROBES + 1)
         self._slots: dict[int, int] = {}
 
     def add(self, token: int, source: int, destination_port: int, ttl: int) -> int:
         """Remember a probe, forget the oldest if need be, and return the slot."""
         slot = self._next
-        self._next = slot % REMEMBERED + 1
+        self._next = slot % REMEMBERED_PROBES + 1
         forgotten = self._tokens[slot]
         if self._slots.get(forgotten) == slot:
             del self._slots[forgotten]
@@ -89,13 +89,13 @@ class ProbeTable:
         return self._at(max(slots, key=self._age_rank)) if slots and ttl else None
 
     def _at(self, slot: int) -> Sent:
-        kind, source_port = divmod(self._sources[slot], KIND)
+        kind, source_port = divmod(self._sources[slot], KIND_STEP)
         return Sent(
             slot, self._tokens[slot], source_port, self._destination_ports[slot], self._ttls[slot], kind
         )
 
     def _age_rank(self, slot: int) -> int:
-        return (slot - self._next) % REMEMBERED
+        return (slot - self._next) % REMEMBERED_PROBES
 
     def _slots_to(self, destination_port: int) -> Iterator[int]:
         slot = 0

@@ -11,5 +11,5 @@ ICMP_ERRORS = {
     6: {1: ReplyKind.UNREACHABLE, 3: ReplyKind.TIME_EXCEEDED},
 }
 """By family: the types of the ICMP errors that answer a probe (RFC 792, RFC 4443)."""
-IN_TRANSIT = 0
+IN_TRANSIT_CODE = 0
 """The code of a Time Exceeded on the way; code 1 is about reassembly (RFC 792, RFC 4443)."""

@@ -20,10 +20,10 @@ ICMP_HEADER = 8
 TCP_HEADER = 20
 SHORTEST_QUOTE = 8
 """An error quotes at least 8 bytes of TCP (RFC 792): the ports and the sequence number."""
-ORIGINAL_DATAGRAM = 128
+ORIGINAL_DATAGRAM_BYTES = 128
 """Length of the quote before an extension where the length field is unused (RFC 4884 section 5.5)."""
 EXTENSION_VERSION = 2
-MPLS_STACK = (1, 1)
+MPLS_STACK_OBJECT = (1, 1)
 """Class and type of the object that holds the incoming MPLS label stack (RFC 4950 section 3)."""
 
 _IPV4 = struct.Struct("!BBHHHBBH4s4s")
@@ -112,8 +112,8 @@ def split(message: bytes, length_at: int, length_unit: int) -> tuple[bytes, tupl
     written = message[length_at] * length_unit
     if written:
         return body[:written], tuple(_labels(body[written:]))
-    labels = tuple(_labels(body[ORIGINAL_DATAGRAM:]))
-    return (body[:ORIGINAL_DATAGRAM] if labels else body), labels
+    labels = tuple(_labels(body[ORIGINAL_DATAGRAM_BYTES:]))
+    return (body[:ORIGINAL_DATAGRAM_BYTES] if labels else body), labels
 
 
 def _labels(extension: bytes) -> Iterator[MplsLabel]:
@@ -127,7 +127,7 @@ def _labels(extension: bytes) -> Iterator[MplsLabel]:
         length = int.from_bytes(rest[:2], "big")
         if length < 4 or length > len(rest):
             return
-        if (rest[2], rest[3]) == MPLS_STACK and length % 4 == 0:
+        if (rest[2], rest[3]) == MPLS_STACK_OBJECT and length % 4 == 0:
             for (entry,) in struct.iter_unpack("!I", rest[4:length]):
                 yield MplsLabel(entry >> 12, entry >> 9 & 7, bool(entry >> 8 & 1), entry & 0xFF)
         rest = rest[length:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-RESERVE = 48
+RESERVED_DESCRIPTORS = 48
 """Descriptors left to the rest of the program: the resolver's sockets, files being imported."""
 
 
@@ -16,12 +16,12 @@ def room_for(wanted: int) -> int:
     import resource
 
     used = _lowest_free()
-    needed = used + RESERVE + wanted
+    needed = used + RESERVED_DESCRIPTORS + wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    room = wanted if soft == resource.RLIM_INFINITY else soft - used - RESERVE
+    room = wanted if soft == resource.RLIM_INFINITY else soft - used - RESERVED_DESCRIPTORS
     return max(1, min(wanted, room))
 
 

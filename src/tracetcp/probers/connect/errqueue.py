@@ -14,7 +14,7 @@ from tracetcp.addresses import address
 from tracetcp.model import MplsLabel, ReplyKind
 from tracetcp.probers.routes import scoped
 from tracetcp.probers.stamps import SO_TIMESTAMPNS, stamp_in
-from tracetcp.wire.protocols import ICMP_ERRORS, IN_TRANSIT
+from tracetcp.wire.protocols import ICMP_ERRORS, IN_TRANSIT_CODE
 from tracetcp.wire.quotes import ICMP_HEADER, split
 
 IP_TTL = 2
@@ -24,10 +24,10 @@ IPV6_RECVERR = 25
 IPV6_RECVHOPLIMIT = 51
 IPV6_HOPLIMIT = 52
 MSG_ERRQUEUE = 0x2000
-LONGEST_QUOTE = 2048
-ANCILLARY = 256
+QUOTE_BYTES = 2048
+ANCILLARY_BYTES = 256
 
-FAMILIES = {2: 4, 3: 6}
+ORIGIN_FAMILIES = {2: 4, 3: 6}
 """The family whose ICMP an error came by, for each SO_EE_ORIGIN of ICMP and ICMPv6; others are local."""
 
 _EXTENDED_ERROR = struct.Struct("@IBBBBII")
@@ -64,15 +64,15 @@ def queue_errors(of: socket.socket) -> None:
 def take_error(of: socket.socket) -> QueuedError | None:
     """Take the first error off the queue of ``of``, None if the queue is empty."""
     try:
-        tcp, ancillary, _, _ = of.recvmsg(LONGEST_QUOTE, ANCILLARY, MSG_ERRQUEUE)
+        tcp, ancillary, _, _ = of.recvmsg(QUOTE_BYTES, ANCILLARY_BYTES, MSG_ERRQUEUE)
     except BlockingIOError:
         return None
     data = {(level, kind): value for level, kind, value in ancillary}
     is_ipv6 = of.family == socket.AF_INET6
     error = data[(socket.IPPROTO_IPV6, IPV6_RECVERR) if is_ipv6 else (socket.IPPROTO_IP, IP_RECVERR)]
     _, origin, icmp_type, code, *_ = _EXTENDED_ERROR.unpack_from(error)
-    kind = ICMP_ERRORS[FAMILIES[origin]].get(icmp_type) if origin in FAMILIES else None
-    if kind is ReplyKind.TIME_EXCEEDED and code != IN_TRANSIT:
+    kind = ICMP_ERRORS[ORIGIN_FAMILIES[origin]].get(icmp_type) if origin in ORIGIN_FAMILIES else None
+    if kind is ReplyKind.TIME_EXCEEDED and code != IN_TRANSIT_CODE:
         kind = None
     return QueuedError(
         kind,

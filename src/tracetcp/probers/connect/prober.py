@@ -30,7 +30,7 @@ from tracetcp.errors import ProberError
 from tracetcp.model import Reply, ReplyKind
 from tracetcp.probers.connect.descriptors import room_for
 from tracetcp.probers.connect.errqueue import QueuedError, queue_errors, take_error
-from tracetcp.probers.connect.single_syn import ONE_SYN, find_silencer, is_still_here
+from tracetcp.probers.connect.single_syn import ONE_SYN_SECONDS, find_silencer, is_still_here
 from tracetcp.probers.failures import CONNECT_REASONS, failure
 from tracetcp.probers.prober import Prober
 from tracetcp.probers.routes import SO_BINDTODEVICE, find_route
@@ -47,9 +47,9 @@ LARGEST_CAPACITY = 4096
 IP_BIND_ADDRESS_NO_PORT = 24
 TCP_SYNCNT = 7
 TCP_INFO = 11
-TRIES = 8
+SYN_RETRANSMISSIONS = 8
 """Unanswered SYNs for which the kernel keeps a socket: two minutes, more than the longest timeout."""
-RESET = struct.pack("@ii", 1, 0)
+RESET_ON_CLOSE = struct.pack("@ii", 1, 0)
 """SO_LINGER for no time at all: close() sends RST."""
 WAS_CONNECTED = (errno.ECONNRESET, errno.EPIPE)
 """A peer that answered SYN-ACK and sent RST before we looked."""
@@ -58,7 +58,7 @@ _ROUND_TRIP = struct.Struct("@68xI")
 """struct tcp_info as far as tcpi_rtt, in microseconds; 0 where the kernel did not measure."""
 
 
-class _Flight(NamedTuple):
+class _PendingSyn(NamedTuple):
     """A socket that waits for the answer to its SYN."""
 
     connecting: socket.socket
@@ -85,9 +85,9 @@ class ConnectProber(Prober):
         self.destination, self.source = self._route.destination, self._route.source
         self._silencer = find_silencer(self._route)
         self._timeout = config.timeout
-        self._lifetime = config.timeout if self._silencer else min(config.timeout, ONE_SYN)
+        self._lifetime = config.timeout if self._silencer else min(config.timeout, ONE_SYN_SECONDS)
         self.capacity = room_for(LARGEST_CAPACITY)
-        self._flights: dict[int, _Flight] = {}
+        self._pending: dict[int, _PendingSyn] = {}
         self._epoll = select.epoll()
         # Stamping is switched on for the machine with the first socket that asks, a moment later: ask now.
         self._stamping = socket.socket(self._route.socket_family, socket.SOCK_DGRAM)
@@ -99,8 +99,8 @@ class ConnectProber(Prober):
 
     def send(self, probe: Probe) -> float | SendFailure:
         """See ``Prober``. With ``capacity`` sockets open, the oldest is closed."""
-        if len(self._flights) >= self.capacity:
-            self._drop(next(iter(self._flights)))
+        if len(self._pending) >= self.capacity:
+            self._drop(next(iter(self._pending)))
         try:
             connecting = self._open(probe.ttl)
         except OSError as error:
@@ -113,8 +113,8 @@ class ConnectProber(Prober):
             return failure(result, CONNECT_REASONS)
         if self._silencer is not None:
             self._silencer.silence(connecting)
-        flight = _Flight(connecting, probe.token, sent_at, sent_at + self._lifetime)
-        self._flights[connecting.fileno()] = flight
+        pending = _PendingSyn(connecting, probe.token, sent_at, sent_at + self._lifetime)
+        self._pending[connecting.fileno()] = pending
         self._epoll.register(connecting, select.EPOLLIN | select.EPOLLOUT)
         return sent_at
 
@@ -128,7 +128,7 @@ class ConnectProber(Prober):
             else:
                 opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
             queue_errors(opened)
-            opened.setsockopt(socket.IPPROTO_TCP, TCP_SYNCNT, TRIES)
+            opened.setsockopt(socket.IPPROTO_TCP, TCP_SYNCNT, SYN_RETRANSMISSIONS)
             if route.device is not None:
                 opened.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(route.device) + b"\0")
             opened.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
@@ -145,70 +145,70 @@ class ConnectProber(Prober):
     def drain(self) -> Sequence[Reply]:
         """See ``Prober``. Also closes the sockets that have waited long enough."""
         replies: list[Reply] = []
-        if not self._flights:
+        if not self._pending:
             return replies
-        for number, events in self._epoll.poll(0, len(self._flights)):
-            replies.extend(self._replies(self._flights[number], events))
+        for number, events in self._epoll.poll(0, len(self._pending)):
+            replies.extend(self._replies(self._pending[number], events))
             self._drop(number)
         self._close_overdue(time.monotonic())
         return replies
 
     def wake_at(self) -> float:
         """See ``Prober``: when the first socket must be closed; they are open equally long."""
-        return next(iter(self._flights.values())).closes_at if self._flights else inf
+        return next(iter(self._pending.values())).closes_at if self._pending else inf
 
     def close(self) -> None:
         """See ``Prober``. Connections are reset, pending ones forgotten."""
-        for number in list(self._flights):
+        for number in list(self._pending):
             self._drop(number)
         self._stamping.close()
         self._epoll.close()
 
-    def _replies(self, flight: _Flight, events: int) -> Iterator[Reply]:
+    def _replies(self, pending: _PendingSyn, events: int) -> Iterator[Reply]:
         """What the network answered. Errors first: some of their codes also refuse the connection."""
         now = time.monotonic()
         has_error = False
-        while (error := take_error(flight.connecting)) is not None:
+        while (error := take_error(pending.connecting)) is not None:
             has_error = True
             if error.kind is not None:
-                yield _icmp_reply(flight, error, error.kind, now)
+                yield _icmp_reply(pending, error, error.kind, now)
         if events & select.EPOLLOUT and not events & select.EPOLLHUP:
-            yield self._tcp_reply(flight, ReplyKind.SYN_ACK, _answered_at(flight, now))
+            yield self._tcp_reply(pending, ReplyKind.SYN_ACK, _answered_at(pending, now))
         elif not has_error:
-            result = flight.connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            result = pending.connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if result == errno.ECONNREFUSED:
-                yield self._tcp_reply(flight, ReplyKind.RST, now)
+                yield self._tcp_reply(pending, ReplyKind.RST, now)
             elif result in WAS_CONNECTED:
-                yield self._tcp_reply(flight, ReplyKind.SYN_ACK, now)
+                yield self._tcp_reply(pending, ReplyKind.SYN_ACK, now)
 
-    def _tcp_reply(self, flight: _Flight, kind: ReplyKind, at: float) -> Reply:
-        return Reply(flight.token, kind, self.destination, at)
+    def _tcp_reply(self, pending: _PendingSyn, kind: ReplyKind, at: float) -> Reply:
+        return Reply(pending.token, kind, self.destination, at)
 
     def _close_overdue(self, now: float) -> None:
         """Close what has waited long enough; a SYN that never left is granted the whole timeout."""
         while self.wake_at() <= now:
-            number, flight = next(iter(self._flights.items()))
-            if now < flight.sent_at + self._timeout and is_still_here(flight.connecting):
-                del self._flights[number]
-                self._flights[number] = flight._replace(closes_at=now + self._lifetime)
+            number, pending = next(iter(self._pending.items()))
+            if now < pending.sent_at + self._timeout and is_still_here(pending.connecting):
+                del self._pending[number]
+                self._pending[number] = pending._replace(closes_at=now + self._lifetime)
             else:
                 self._drop(number)
 
     def _drop(self, number: int) -> None:
         """Close a socket; with a connection, the peer gets a RST."""
-        connecting = self._flights.pop(number).connecting
+        connecting = self._pending.pop(number).connecting
         if self._silencer is not None:
             self._silencer.unsilence(connecting)
-        connecting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        connecting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         connecting.close()
 
 
-def _icmp_reply(flight: _Flight, error: QueuedError, kind: ReplyKind, now: float) -> Reply:
+def _icmp_reply(pending: _PendingSyn, error: QueuedError, kind: ReplyKind, now: float) -> Reply:
     return Reply(
-        flight.token,
+        pending.token,
         kind,
         error.sender,
-        received_at(error.stamp, flight.sent_at, now),
+        received_at(error.stamp, pending.sent_at, now),
         error.reply_ttl,
         error.icmp_type,
         error.icmp_code,
@@ -216,8 +216,8 @@ def _icmp_reply(flight: _Flight, error: QueuedError, kind: ReplyKind, now: float
     )
 
 
-def _answered_at(flight: _Flight, now: float) -> float:
+def _answered_at(pending: _PendingSyn, now: float) -> float:
     """When the SYN-ACK came, by the kernel's measurement of the handshake if there is one."""
-    info = flight.connecting.getsockopt(socket.IPPROTO_TCP, TCP_INFO, _ROUND_TRIP.size)
+    info = pending.connecting.getsockopt(socket.IPPROTO_TCP, TCP_INFO, _ROUND_TRIP.size)
     (microseconds,) = _ROUND_TRIP.unpack(info)
-    return min(now, flight.sent_at + microseconds * 1e-6) if microseconds else now
+    return min(now, pending.sent_at + microseconds * 1e-6) if microseconds else now

@@ -14,7 +14,7 @@ The handshake's last packet is held back like a retransmission. So an open port 
 option being taken back before the RST, and no application is told of a connection that is given up.
 
 For IPv4 destinations without a router between (the local link, tunnels, this machine) there is no such
-option. A socket to them must be closed within ``ONE_SYN`` seconds, unless the SYN still waits in this
+option. A socket to them must be closed within ``ONE_SYN_SECONDS`` seconds, unless the SYN still waits in this
 machine for the neighbour's link-layer address.
 """
 
@@ -30,14 +30,14 @@ from tracetcp.probers.routes import SO_BINDTODEVICE
 if TYPE_CHECKING:
     from tracetcp.probers.routes import Route
 
-ONE_SYN = 0.9
+ONE_SYN_SECONDS = 0.9
 """Seconds after which a socket would be about to send its SYN again."""
 SO_DONTROUTE = 5
 SO_MEMINFO = 55
 IPV6_RTHDR = 57
 _MEMINFO = struct.Struct("@9I")
-_WRITE_MEMORY = 2
-SEGMENT_ROUTING = struct.pack("!BBBBBBH", 0, 4, 4, 1, 1, 0, 0) + bytes(16) + bytes(15) + b"\1"
+_WRITE_MEMORY_INDEX = 2
+SEGMENT_ROUTING_HEADER = struct.pack("!BBBBBBH", 0, 4, 4, 1, 1, 0, 0) + bytes(16) + bytes(15) + b"\1"
 """Two segments, the last first: the destination, filled in by the kernel, and ::1, to be visited now."""
 
 
@@ -61,7 +61,7 @@ class Silencer(NamedTuple):
 def find_silencer(route: Route) -> Silencer | None:
     """What silences sockets to ``route``'s destination, None where nothing does. Sends no packet."""
     if route.family == 6:
-        silencer = Silencer(socket.IPPROTO_IPV6, IPV6_RTHDR, SEGMENT_ROUTING, b"")
+        silencer = Silencer(socket.IPPROTO_IPV6, IPV6_RTHDR, SEGMENT_ROUTING_HEADER, b"")
     else:
         silencer = Silencer(socket.SOL_SOCKET, SO_DONTROUTE, 1, 0)
     with socket.socket(route.socket_family, socket.SOCK_DGRAM) as asker:
@@ -78,4 +78,4 @@ def find_silencer(route: Route) -> Silencer | None:
 def is_still_here(connecting: socket.socket) -> bool:
     """Whether the SYN has not left this machine: its buffer is still the socket's."""
     memory = connecting.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size)
-    return bool(_MEMINFO.unpack(memory)[_WRITE_MEMORY])
+    return bool(_MEMINFO.unpack(memory)[_WRITE_MEMORY_INDEX])

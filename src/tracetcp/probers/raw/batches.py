@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     _Buffer: TypeAlias = ctypes.Array[ctypes.c_char]
 
-MOST = 64
+MOST_PACKETS = 64
 """Packets in one call."""
-LONGEST_PACKET = 2048
+PACKET_BYTES = 2048
 """ICMP errors are at most 576 bytes long (RFC 1812 section 4.3.2.3), ICMPv6's 1280 (RFC 4443)."""
-LONGEST_NAME = 28
+SOCKET_ADDRESS_BYTES = 28
 """A ``struct sockaddr_in6``."""
-LONGEST_CONTROL = 256
+CONTROL_BYTES = 256
 
 
 class _Vector(ctypes.Structure):
@@ -58,8 +58,8 @@ class _Header(ctypes.Structure):
     _fields_ = (("message", _Message), ("length", ctypes.c_uint32))
 
 
-_Headers = _Header * MOST
-_Vectors = _Vector * MOST
+_Headers = _Header * MOST_PACKETS
+_Vectors = _Vector * MOST_PACKETS
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -74,14 +74,14 @@ class BatchSender:
     def __init__(self, sender: socket.socket, length: int) -> None:
         self._number = sender.fileno()
         self._length = length
-        self._packets = (ctypes.c_char * (MOST * length))()
+        self._packets = (ctypes.c_char * (MOST_PACKETS * length))()
         self._view = memoryview(self._packets).cast("B")
         self._headers, self._vectors = _Headers(), _Vectors()
         _aim(self._headers, self._vectors, self._packets, length)
         self._thread: Executor | None = None
 
     def start(self, packets: Sequence[bytes]) -> Future[list[float]]:
-        """Begin to send ``packets``, up to ``MOST``, once those before have left.
+        """Begin to send ``packets``, up to ``MOST_PACKETS``, once those before have left.
 
         The result will be the instants at which packets left, up to the first hindered one. What hindered
         that one shows when it is sent alone.
@@ -115,35 +115,36 @@ class BatchReceiver:
     def __init__(self, receiver: socket.socket) -> None:
         self._number = receiver.fileno()
         self._packets, self._controls, self._names = (
-            (ctypes.c_char * (MOST * size))() for size in (LONGEST_PACKET, LONGEST_CONTROL, LONGEST_NAME)
+            (ctypes.c_char * (MOST_PACKETS * size))()
+            for size in (PACKET_BYTES, CONTROL_BYTES, SOCKET_ADDRESS_BYTES)
         )
         self._headers, self._vectors = _Headers(), _Vectors()
-        _aim(self._headers, self._vectors, self._packets, LONGEST_PACKET)
+        _aim(self._headers, self._vectors, self._packets, PACKET_BYTES)
         for index, header in enumerate(self._headers):
             message = header.message
-            message.control = ctypes.addressof(self._controls) + index * LONGEST_CONTROL
-            message.control_length = LONGEST_CONTROL
-            message.name = ctypes.addressof(self._names) + index * LONGEST_NAME
-            message.name_length = LONGEST_NAME
+            message.control = ctypes.addressof(self._controls) + index * CONTROL_BYTES
+            message.control_length = CONTROL_BYTES
+            message.name = ctypes.addressof(self._names) + index * SOCKET_ADDRESS_BYTES
+            message.name_length = SOCKET_ADDRESS_BYTES
         self._as_made = bytes(self._headers)
         self._lengths = _fields(self._headers, _Header.length.offset, "I")
         self._control_lengths = _fields(self._headers, _Message.control_length.offset, "L")
 
     def receive(self) -> list[tuple[bytes, bytes, bytes]]:
-        """Up to ``MOST`` packets, none if none waits; raises ``OSError``.
+        """Up to ``MOST_PACKETS`` packets, none if none waits; raises ``OSError``.
 
         With each, the control messages that came with it and its sender's ``struct sockaddr``.
         """
         ctypes.memmove(self._headers, self._as_made, len(self._as_made))
-        count: int = _LIBC.recvmmsg(self._number, self._headers, MOST, 0, None)
+        count: int = _LIBC.recvmmsg(self._number, self._headers, MOST_PACKETS, 0, None)
         if count < 0:
             number = ctypes.get_errno()
             if number in (errno.EAGAIN, errno.EINTR):
                 return []
             raise OSError(number, os.strerror(number))
-        packets = _parts(self._packets, LONGEST_PACKET, self._lengths[:count].tolist())
-        controls = _parts(self._controls, LONGEST_CONTROL, self._control_lengths[:count].tolist())
-        names = _parts(self._names, LONGEST_NAME, repeat(LONGEST_NAME, count))
+        packets = _parts(self._packets, PACKET_BYTES, self._lengths[:count].tolist())
+        controls = _parts(self._controls, CONTROL_BYTES, self._control_lengths[:count].tolist())
+        names = _parts(self._names, SOCKET_ADDRESS_BYTES, repeat(SOCKET_ADDRESS_BYTES, count))
         return list(zip(packets, controls, names, strict=True))
 
 

@@ -22,7 +22,7 @@ JUMP_EQUAL, JUMP_GREATER, JUMP_AT_LEAST = 0x15, 0x25, 0x35
 RETURN = 0x06
 NETWORK_HEADER = 0xFFF00000
 """Offsets from here count from the IP header (SKF_NET_OFF), also where the socket does not show it."""
-WHOLE, NOTHING = 0xFFFF, 0
+WHOLE_PACKET, NO_BYTES = 0xFFFF, 0
 
 SYN_ACK, RST, RST_ACK = 0x12, 0x04, 0x14
 
@@ -74,12 +74,12 @@ def _program(matches: list[Match], has_ip_header: bool) -> bytes:
         else:
             last = len(match.values) - 1
             code += [_instruction(JUMP_EQUAL, v, last - i + 1) for i, v in enumerate(match.values)]
-        code.append(_instruction(RETURN, NOTHING))
-    return b"".join([*code, _instruction(RETURN, WHOLE)])
+        code.append(_instruction(RETURN, NO_BYTES))
+    return b"".join([*code, _instruction(RETURN, WHOLE_PACKET)])
 
 
 def _instruction(operation: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("@HBBI", operation, if_true, if_false, operand)
 
 
-NOTHING_PASSES = _instruction(RETURN, NOTHING)
+NOTHING_PASSES = _instruction(RETURN, NO_BYTES)

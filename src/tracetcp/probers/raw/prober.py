@@ -22,7 +22,7 @@ from tracetcp.model import FLOWS
 from tracetcp.probers.failures import RAW_REASONS, failure
 from tracetcp.probers.prober import Prober
 from tracetcp.probers.raw import filters
-from tracetcp.probers.raw.batches import MOST, BatchSender
+from tracetcp.probers.raw.batches import MOST_PACKETS, BatchSender
 from tracetcp.probers.raw.gateway import GatewayLink
 from tracetcp.probers.raw.receiver import Receiver, prepare, sender_of
 from tracetcp.probers.raw.source_ports import take_block
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tracetcp.model import Probe, Reply, SendFailure
     from tracetcp.probers.prober import Tap
 
-WORTH_A_BATCH = 16
+MINIMUM_BATCH = 16
 """Probes for which it pays to wake another thread."""
 _IPV6 = struct.Struct("!IHBB32s")
 
@@ -140,8 +140,8 @@ class RawProber(Prober):
 
     def send_all(self, probes: Sequence[Probe]) -> Iterator[tuple[Probe, float | SendFailure]]:
         """See ``Prober``. Only scans send as many at once as are worth a batch in the background."""
-        if len(probes) >= WORTH_A_BATCH and self._batches is not None and self._tap is None:
-            packets = [self.codec.encode(probe) for probe in probes[:MOST]]
+        if len(probes) >= MINIMUM_BATCH and self._batches is not None and self._tap is None:
+            packets = [self.codec.encode(probe) for probe in probes[:MOST_PACKETS]]
             self._leaving.append((probes, self._batches.start(packets)))
             yield from self._departed(but=1)
         elif probes:

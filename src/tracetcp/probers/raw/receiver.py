@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from tracetcp.addresses import address
-from tracetcp.probers.raw.batches import MOST, BatchReceiver
+from tracetcp.probers.raw.batches import MOST_PACKETS, BatchReceiver
 from tracetcp.probers.routes import scoped
 from tracetcp.probers.stamps import SO_TIMESTAMPNS, stamp_in
 
@@ -50,7 +50,7 @@ class Receiver:
         is_more = True
         while is_more:
             batch = self._batches.receive()
-            is_more = len(batch) == MOST
+            is_more = len(batch) == MOST_PACKETS
             for packet, control, name in batch:
                 stamp, hop_limit = self._read_control(control)
                 yield packet, name, stamp, hop_limit

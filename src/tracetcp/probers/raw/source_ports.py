@@ -21,15 +21,15 @@ SOCKET_TABLES = {4: Path("/proc/net/tcp"), 6: Path("/proc/net/tcp6")}
 """The sockets of each family. One is read: each costs 5 ms. A listener on ``[::]`` answers our ports too, but
 only with the RST that closes what a SYN-ACK offers.
 """
-LOWEST = 10_000
+LOWEST_PORT = 10_000
 """Below are the ports that servers like."""
-HELD = 16
+HELD_PORTS = 16
 """The first ports of a block, those of a default trace and its retries, are held with bound sockets.
 
 So is every 16th port behind them: the block of another trace cannot overlap ours, which no table of
 /proc would show. More would use up the file descriptors of a process.
 """
-TRIES = 50
+BLOCK_TRIES = 50
 
 
 def take_block(route: Route, count: int) -> tuple[int, list[socket.socket]]:
@@ -41,7 +41,7 @@ def take_block(route: Route, count: int) -> tuple[int, list[socket.socket]]:
     """
     used = _ports_in_use(SOCKET_TABLES[route.family])
     starts = _starts(_ephemeral_range(), count)
-    for _ in range(TRIES):
+    for _ in range(BLOCK_TRIES):
         first = SystemRandom().choice(starts)
         if used.isdisjoint(range(first, first + count)) and (held := _hold(route, first, count)):
             return first, held
@@ -51,15 +51,18 @@ def take_block(route: Route, count: int) -> tuple[int, list[socket.socket]]:
 def _starts(ephemeral: range, count: int) -> list[int]:
     """Where a block may start: clear of ``ephemeral``, anywhere if that leaves no room."""
     last = 65_536 - count
-    below = range(LOWEST, min(ephemeral.start - count, last) + 1)
-    above = range(max(ephemeral.stop, LOWEST), last + 1)
-    return [*below, *above] or list(range(LOWEST, last + 1))
+    below = range(LOWEST_PORT, min(ephemeral.start - count, last) + 1)
+    above = range(max(ephemeral.stop, LOWEST_PORT), last + 1)
+    return [*below, *above] or list(range(LOWEST_PORT, last + 1))
 
 
 def _hold(route: Route, first: int, count: int) -> list[socket.socket]:
     """Sockets bound to ports of the block from ``first`` on, none if one of those is taken."""
     held: list[socket.socket] = []
-    for port in (*range(first, first + HELD), *range(first + 2 * HELD - 1, first + count, HELD)):
+    for port in (
+        *range(first, first + HELD_PORTS),
+        *range(first + 2 * HELD_PORTS - 1, first + count, HELD_PORTS),
+    ):
         holder = socket.socket(route.socket_family, socket.SOCK_STREAM)
         held.append(holder)
         try:
