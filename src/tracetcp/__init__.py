@@ -1,8 +1,8 @@
 """TCP traceroute: shows where TCP packets to a port really go.
 
-``trace(TraceConfig(...))`` yields what is decided, event by event; ``open_session`` is what it stands on.
-docs/library.md has examples. Names are imported when they are first used (PEP 562): the program's ``--help``
-imports this file too.
+``trace(TraceConfig(...))`` yields events as they are decided; it is built on ``open_session``.
+docs/library.md has examples. Names are imported when they are first used (PEP 562), because the program's
+``--help`` imports this file too.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ __all__ = [
     "trace",
 ]
 _HOMES = ("config", "errors", "model", "model.evidence", "model.verdict", "session")
-"""The modules that the names above come from."""
+"""The modules that define the names above."""
 
 
 if not TYPE_CHECKING:  # a type checker sees the imports above instead
@@ -93,7 +93,7 @@ if not TYPE_CHECKING:  # a type checker sees the imports above instead
 
         homes = (import_module(f"{__name__}.{home}") for home in _HOMES)
         found: object = next(getattr(home, name) for home in homes if hasattr(home, name))
-        globals()[name] = found  # the next use comes without this call
+        globals()[name] = found  # so that the next use does not come here
         return found
 
 

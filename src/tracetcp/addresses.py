@@ -1,4 +1,4 @@
-"""Text and bytes of IPv4 and IPv6 addresses, scopes included. Pure; looks nothing up."""
+"""Converts IPv4 and IPv6 addresses between text and bytes, scopes included. Pure; looks up nothing."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def address(packed: bytes) -> str:
 
 
 def packed(text: str) -> bytes:
-    """The 4 or 16 bytes of an address; a scope is left out."""
+    """The 4 or 16 bytes of the address ``text``, without its scope."""
     bare = text.partition("%")[0]
     return inet_pton(AF_INET6 if ":" in bare else AF_INET, bare)
 
 
 def usual_text(address: str) -> str | None:
-    """``address`` in its usual text, its scope kept; None if it is no dotted quad and no IPv6 address."""
+    """``address`` in its usual text (RFC 5952) with its scope; None if it is no dotted quad and no IPv6."""
     bare, percent, scope = address.partition("%")
     with suppress(OSError, ValueError):
         if ":" not in bare:
@@ -36,10 +36,10 @@ def usual_text(address: str) -> str | None:
 
 
 def family_of(address: str) -> int:
-    """4 or 6."""
+    """The family of ``address``: 4 or 6."""
     return 6 if ":" in address else 4
 
 
 def without_scope(address: str) -> IPv4Address | IPv6Address:
-    """``address`` for arithmetic; raises ``ValueError`` for what is none."""
+    """``address`` without its scope, as an object; raises ``ValueError`` if it is no address."""
     return ip_address(address.partition("%")[0])

@@ -1,7 +1,4 @@
-"""``TraceConfig``: what to trace, validated on construction.
-
-Knows nothing of argv, sockets or output.
-"""
+"""``TraceConfig``: what to trace, validated on construction. Knows nothing of argv, sockets or output."""
 
 from __future__ import annotations
 
@@ -19,9 +16,9 @@ if TYPE_CHECKING:
 class TraceConfig:
     """One run: a host, its ports, and how to probe.
 
-    ``timeout`` is in seconds. ``family`` is 4, 6 or None for the first address the resolver returns.
-    ``ports`` may be a ``range``: a scan of every port costs no memory here.
-    Raises ``UsageError`` for any value outside its range.
+    ``timeout`` is in seconds. ``family`` is 4, 6 or None for the first address that the resolver returns.
+    ``ports`` may be a ``range``, so that a scan of every port costs no memory here.
+    Raises ``UsageError`` for a value outside its range.
     """
 
     host: str
@@ -52,10 +49,10 @@ class TraceConfig:
 
     @property
     def last_ttl(self) -> int:
-        """The largest TTL a row may have: ``max_hops`` counts from the start hop, cut at 255."""
+        """The largest TTL that a row may have: ``max_hops`` counts from the start hop, limited to 255."""
         return min(self.start_hop + self.max_hops - 1, LAST_TTL)
 
     @property
     def is_scan(self) -> bool:
-        """Whether this is the documented port scan: one TTL, beyond any path."""
+        """Whether this is the documented port scan: a single TTL beyond any path."""
         return self.start_hop > LAST_PATH_TTL and self.start_hop == self.last_ttl

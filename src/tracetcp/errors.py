@@ -1,29 +1,29 @@
-"""What can stop a run, one class a cause.
+"""The errors that end a run: one class for each cause. Imports nothing.
 
-Each class writes its own sentence: what happened, with the value, and what to do about it.
-Only ``app`` turns them into messages and exit statuses.
+``str(error)`` is a sentence: what happened, with the value, and what to do about it.
+Only ``app`` turns errors into messages and exit statuses.
 """
 
 from __future__ import annotations
 
 
 class TracetcpError(Exception):
-    """Anything that ends a run with a sentence instead of an answer.
+    """Base of all errors that end a run.
 
-    ``str(error)`` is that sentence, remedy included; ``exit_status`` is the process's.
+    ``str(error)`` is a sentence that includes the remedy; ``exit_status`` is that of the process.
     """
 
     exit_status = 3
 
 
 class UsageError(TracetcpError):
-    """The command line (or a ``TraceConfig``) asks for something that cannot be."""
+    """The command line (or a ``TraceConfig``) asks for something impossible."""
 
     exit_status = 2
 
 
 class MissingHost(UsageError):
-    """The command line names no host; worth showing the usage line."""
+    """The command line names no host; ``app`` also shows the usage line."""
 
 
 class NameNotFound(TracetcpError):
@@ -31,7 +31,7 @@ class NameNotFound(TracetcpError):
 
 
 class FamilyMismatch(UsageError):
-    """The target or the interface has no address of the family asked for."""
+    """The target, the gateway or the interface has no address of the requested family."""
 
 
 class NoPermission(TracetcpError):
@@ -39,8 +39,8 @@ class NoPermission(TracetcpError):
 
 
 class NoRoute(TracetcpError):
-    """The system knows no way to the target."""
+    """The system has no route to the target."""
 
 
 class ProberError(TracetcpError):
-    """Probing failed for good on this machine: socket, interface, gateway or driver."""
+    """Probing failed permanently on this machine: socket, interface, gateway or driver."""

@@ -1,9 +1,9 @@
 """``run()``: the only loop, and the only wait.
 
 The engine decides, the prober acts; this file carries values from one to the other. It knows no error number
-and reads no clock but the probers'. One rule is its own: a probe for which the system had no buffer is sent
-again after each of ``BUFFER_PAUSES``. The wait for that is the loop's, like any other: replies are drained
-meanwhile, and told to the engine once it knows what came of that probe.
+and reads no clock but the probers'. It has one rule of its own: a probe for which the system had no buffer is
+tried again after each of ``BUFFER_PAUSES``. These pauses are part of the one wait: replies are drained
+meanwhile, but the engine gets them only after it was told whether that probe was sent.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from tracetcp.probers.prober import Prober
 
     Wait: TypeAlias = Callable[[Sequence[int], float], Collection[int]]
-    """Lets time pass until one of some descriptors is readable, or an instant; returns those readable."""
+    """Waits until one of the descriptors is readable or the instant has come; returns the readable ones."""
 
 PROBES_PER_DRAIN = 64
 """Probes sent before the replies are drained: the default receive buffer holds about 150."""
 BUFFER_PAUSES = (0.002, 0.01, 0.05)
-"""Seconds to pause before a probe is tried again that the system had no buffer for."""
+"""Seconds to pause before each new try to send a probe for which the system had no buffer."""
 ENDS_THE_RUN = {FailureKind.NO_ROUTE: NoRoute, FailureKind.PERMANENT: ProberError}
 
 
@@ -39,20 +39,20 @@ class Lookup(Protocol):
     """Finds texts for addresses (names, origins) in the background."""
 
     def ask(self, address: str) -> None:
-        """Start looking ``address`` up; never blocks, and does nothing when it was asked before."""
+        """Start to look up ``address``. Never blocks; a repeated call does nothing."""
 
     def waits_until(self, address: str) -> float:
-        """The instant until which a row should wait for ``address``; minus infinity once that is settled."""
+        """The instant until which a row should wait for ``address``; minus infinity once it is settled."""
 
     def fileno(self) -> int:
-        """A descriptor that becomes readable when an answer came."""
+        """A descriptor that becomes readable when an answer has come."""
 
     def acknowledge(self) -> None:
         """Make the descriptor unreadable until the next answer."""
 
 
 class Pair(NamedTuple):
-    """An engine and the prober that acts for it; each has its own."""
+    """An engine and the prober that sends its probes; no two engines share one."""
 
     engine: Engine
     prober: Prober
@@ -61,12 +61,12 @@ class Pair(NamedTuple):
 def run(
     engine: Engine, prober: Prober, lookups: Sequence[Lookup] = (), wait: Wait | None = None
 ) -> Iterator[list[Event]]:
-    """Drive ``engine`` with ``prober`` until it is done, yielding events in batches as they are decided.
+    """Drive ``engine`` with ``prober`` until it is done; yield events in batches as they are decided.
 
-    Events are held back, in order, while ``lookups`` still look for a text that belongs to them. When the
-    run is interrupted, what was decided is yielded before ``KeyboardInterrupt`` goes on. ``wait`` is a
-    ``SelectorWait``, unless the prober's clock is not this machine's.
-    Raises ``TracetcpError`` when the run cannot go on, also when not one probe could be sent.
+    Events are held back, in order, while ``lookups`` still look for a text that belongs to them. On Ctrl-C
+    the events decided so far are yielded before ``KeyboardInterrupt`` is raised. ``wait`` defaults to a
+    ``SelectorWait``; a prober whose clock is not this machine's needs a wait of its own.
+    Raises ``TracetcpError`` when the run cannot go on, also when no probe at all could be sent.
     """
     for _, events in run_pairs([Pair(engine, prober)], lookups, wait):
         yield events
@@ -75,9 +75,9 @@ def run(
 def run_pairs(
     pairs: Sequence[Pair], lookups: Sequence[Lookup] = (), wait: Wait | None = None
 ) -> Iterator[tuple[Pair, list[Event]]]:
-    """As ``run`` for several pairs side by side: yields each batch of events with the pair that decided it.
+    """Like ``run``, for several pairs side by side: yields each batch of events with its pair.
 
-    The probers share one clock. What ends the run of one pair ends all of them.
+    The probers share one clock. An error that ends the run of one pair ends all of them.
     """
     with ExitStack() as stack:
         if wait is None:
@@ -99,7 +99,7 @@ def run_pairs(
 
 
 def first_replies(prober: Prober, until: float) -> Sequence[Reply]:
-    """Wait, with no engine, for the replies that come first; none if none comes before ``until``."""
+    """Wait without an engine for the first replies; returns none if none comes before ``until``."""
     with closing(SelectorWait(prober.clock)) as wait:
         while not (replies := prober.drain()) and prober.clock() < until:
             wait(prober.descriptors(), min(until, prober.wake_at()))
@@ -107,7 +107,7 @@ def first_replies(prober: Prober, until: float) -> Sequence[Reply]:
 
 
 class SelectorWait:
-    """Waits as this system does it best (epoll on Linux); descriptors stay registered from call to call."""
+    """Waits with this system's best selector (epoll on Linux); descriptors stay registered between calls."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -115,7 +115,7 @@ class SelectorWait:
         self._watched: list[int] = []
 
     def __call__(self, descriptors: Sequence[int], until: float) -> set[int]:
-        """Wait until one of ``descriptors`` is readable, or ``until`` on the clock, which may be infinity."""
+        """Wait until one of ``descriptors`` is readable, or until ``until`` (seconds or infinity)."""
         assert descriptors, "nothing can end this wait: a clock that is not real needs a wait of its own"
         if (wanted := list(descriptors)) != self._watched:
             self._watch(wanted)
@@ -123,7 +123,7 @@ class SelectorWait:
         return {key.fd for key, _ in self._selector.select(timeout)}
 
     def close(self) -> None:
-        """Give back the selector's descriptor."""
+        """Close the selector's descriptor."""
         self._selector.close()
 
     def _watch(self, descriptors: list[int]) -> None:
@@ -135,7 +135,7 @@ class SelectorWait:
 
 
 def _let_time_pass(running: Sequence[_Running], lookups: Sequence[Lookup], wait: Wait) -> None:
-    """Wait for the first thing to do, not at all if there is one already; then tell what arrived."""
+    """Wait until there is something to do, not at all if there is already; then pass on what arrived."""
     until = min((each.wakes_at() for each in running), default=-inf)
     if until > -inf:
         descriptors = [lookup.fileno() for lookup in lookups]
@@ -150,7 +150,7 @@ def _let_time_pass(running: Sequence[_Running], lookups: Sequence[Lookup], wait:
 
 
 class _Running:
-    """One pair under way: how far its sending got, and what was decided and is held back for a name."""
+    """One pair in progress: the state of its sending, and the decided events that wait for a name."""
 
     def __init__(self, pair: Pair, lookups: Sequence[Lookup]) -> None:
         self.pair = pair
@@ -167,24 +167,24 @@ class _Running:
 
     @property
     def is_over(self) -> bool:
-        """Whether everything is decided and was let out."""
+        """Whether everything is decided and released."""
         return not self._is_undecided and self._engine.is_done and not self.held
 
     @property
     def _is_undecided(self) -> bool:
-        """Whether a probe is between two tries; the engine is told nothing then."""
+        """Whether a probe waits for its next try; until then the engine is told nothing."""
         return not isinf(self._sends_at)
 
     def send(self) -> None:
-        """Send a burst, or go on with the one in which a probe is tried again, when its pause is over."""
+        """Send a burst; if a probe of the last one waits for its next try, continue there once it is due."""
         if not self._is_undecided or self._sends_at <= self._prober.clock():
             self._sends_at = next(self._sending)
 
     def _bursts(self) -> Iterator[float]:
-        """Send burst after burst; yields when to go on.
+        """Send burst after burst; yields the instant at which to continue.
 
-        That is the end of a pause, minus infinity when there may be more to send at once, and infinity when
-        the engine wants nothing more before something happens.
+        That is the end of a pause, minus infinity if there may be more to send at once, or infinity if the
+        engine wants nothing more until something happens.
         """
         while True:
             now, left = self._prober.clock(), PROBES_PER_DRAIN
@@ -201,7 +201,7 @@ class _Running:
             yield inf if left > 0 else -inf
 
     def _hindered(self, probe: Probe, failure: SendFailure, now: float) -> Iterator[float]:
-        """Try ``probe`` again if that may help, and tell the engine; yields the ends of the pauses."""
+        """Try ``probe`` again where that may help, then tell the engine; yields the end of each pause."""
         result: float | SendFailure = failure
         for pause in BUFFER_PAUSES:
             if isinstance(result, float) or result.kind is not FailureKind.TRANSIENT:
@@ -221,7 +221,7 @@ class _Running:
         self._engine.sent(probe, sent_at)
 
     def wakes_at(self) -> float:
-        """When there is something to do though no descriptor tells."""
+        """The instant at which there is something to do even if no descriptor becomes readable."""
         if self._sends_at == -inf or (self._arrived and not self._is_undecided):
             return -inf
         engine_wakes_at = inf
@@ -230,7 +230,7 @@ class _Running:
         return min(self._sends_at, engine_wakes_at, self._prober.wake_at(), self._names_wait_until())
 
     def listen(self) -> None:
-        """Drain the prober and tell the engine what arrived, and the time until which that is everything."""
+        """Drain the prober; tell the engine what arrived, and the instant up to which that is everything."""
         now = self._prober.clock()
         self._arrived += self._prober.drain()
         if self._is_undecided:
@@ -241,7 +241,7 @@ class _Running:
         self._engine.advance(now)
 
     def release(self) -> list[Event]:
-        """What was decided and waits for no lookup any more, in order."""
+        """The decided events that no longer wait for a lookup, in order."""
         if not self._is_undecided:
             self._take()
         if not self._lookups:

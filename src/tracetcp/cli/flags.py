@@ -1,4 +1,4 @@
-"""The one argparse declaration of every flag, with its help. Nothing is parsed into values of ours here.
+"""The argparse declaration of every flag, with its help. ``parsing`` turns the result into a configuration.
 
 Imports neither scapy nor dnspython nor the model: help and usage errors must be instant.
 """
@@ -40,7 +40,7 @@ PRECISIONS = range(4)
 
 
 class _Help(argparse.Action):
-    """Ends parsing with a text, as ``help`` and ``version`` of argparse do by printing it."""
+    """Ends parsing by raising the text that argparse's ``help`` and ``version`` would print."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         raise _MessageAsked(parser.format_help() if self.dest == "help" else f"tracetcp {__version__}\n")
@@ -53,7 +53,7 @@ class _MessageAsked(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse that raises sentences instead of printing and exiting."""
+    """An ``ArgumentParser`` that raises ``UsageError`` instead of printing and exiting."""
 
     def error(self, message: str) -> NoReturn:
         if ignored := re.search(r"ignored explicit argument '(.*)'", message):
@@ -65,7 +65,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def number(allowed: range, what: str) -> Callable[[str], int]:
-    """An argparse type: a whole number in ``allowed``, called ``what`` in the message."""
+    """An argparse type: a whole number in ``allowed``; error messages call it ``what``."""
 
     def convert(text: str) -> int:
         value = whole_number(text)
@@ -81,7 +81,7 @@ def number(allowed: range, what: str) -> Callable[[str], int]:
 
 
 def gateway(text: str) -> str:
-    """An argparse type: an address as it stands."""
+    """An argparse type: an IPv4 or IPv6 address, returned unchanged."""
     from tracetcp.addresses import usual_text
 
     if usual_text(text) is None:
@@ -90,7 +90,7 @@ def gateway(text: str) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The one declaration of every flag."""
+    """The parser that declares every flag."""
     parser = _Parser(
         prog="tracetcp",
         usage=USAGE,

@@ -1,4 +1,4 @@
-"""The command line: argv to a ``TraceConfig`` and how to show it. One argparse declaration, nothing sent.
+"""The command line: turns argv into a ``TraceConfig`` and a ``Display``. Opens and sends nothing.
 
 Imports neither scapy nor dnspython, and dataclasses only for a trace: help and usage errors must be instant.
 """
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracetcp.config import TraceConfig
+
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
 SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeout": 4000}
 
 
 class Invocation(NamedTuple):
-    """One command line, understood."""
+    """A command line that asks for a trace: what to trace, and how to show it."""
 
     config: TraceConfig
     display: Display
@@ -35,14 +36,14 @@ class Message(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A command line that asks whether this machine can trace, towards ``host`` if one is given."""
+    """A command line that asks whether this machine can trace, to ``host`` if one is given."""
 
     host: str | None
     family: int | None = None
 
 
 def parse(argv: Sequence[str]) -> Invocation | Message | Check:
-    """Understand a command line; raises ``UsageError`` with a sentence for whatever is wrong with it."""
+    """Parse a command line; raises ``UsageError`` if anything in it is wrong."""
     parser = build_parser()
     try:
         options, rest = parser.parse_known_args(list(argv))

@@ -1,4 +1,4 @@
-"""The target as typed: ``host``, ``host:ports``, ``[v6]:ports`` or a URL. Looks up no host."""
+"""Parses the target: ``host``, ``host:ports``, ``[v6]:ports`` or a URL. Looks up service names, no host."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PORT_FORMS = "use numbers from 0 to 65535, ranges like 8000-8010, or service na
 
 
 class Target(NamedTuple):
-    """A host and the ports written behind it, in the order written, each once."""
+    """A host and the ports written after it, in the order written, each once."""
 
     host: str
     ports: Sequence[int]
 
 
 def parse_target(text: str) -> Target:
-    """Take a target apart; raises ``UsageError`` for anything that is none."""
+    """Parse a target; raises ``UsageError`` if ``text`` is none."""
     if "://" in text:
         return _parse_url(text)
     if text.startswith("["):
@@ -41,7 +41,7 @@ def parse_target(text: str) -> Target:
 
 
 def parse_ports(text: str) -> Sequence[int]:
-    """``22,80,8000-8010,https`` as ports; a lone range stays a ``range``, so that a scan costs no memory."""
+    """The ports in ``22,80,8000-8010,https``; a lone range stays a ``range``, so a scan needs no memory."""
     items = [_parse_item(item) for item in text.split(",")]
     if len(items) == 1:
         return items[0]

@@ -1,4 +1,4 @@
-"""Formatters turn events into text: one file a format, pure. ``open_presenter`` picks one."""
+"""Formatters turn events into text. One file for each format, all pure; ``open_presenter`` picks one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def open_presenter(config: TraceConfig, display: Display, destination: str, clock_to_utc: float) -> Presenter:
-    """What words a run to ``destination`` (an address) as ``display`` asks.
+    """The presenter for a run to ``destination`` (an address), as ``display`` requests.
 
-    ``clock_to_utc`` added to an instant of the run gives seconds since 1970.
+    An instant of the run plus ``clock_to_utc`` is in seconds since 1970.
     """
     from tracetcp.formatters.presenter import JsonPresenter, TextPresenter
 

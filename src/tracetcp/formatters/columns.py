@@ -1,4 +1,4 @@
-"""Cells at tab stops, written as spaces: the same text as the original's tabs after ``expand``."""
+"""Puts cells at tab stops, with spaces: the same text as the original's tabs after ``expand``. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOST_CELL = "*"
 
 
 def columns(cells: Iterable[str], prefix: str = "") -> str:
-    """``prefix``, then each cell at the next tab stop of the line; nothing trails the last cell."""
+    """A line: ``prefix``, then ``cells``, each after the first at the next tab stop; no trailing spaces."""
     rest = iter(cells)
     line = prefix + next(rest, "")
     for cell in rest:
@@ -28,10 +28,10 @@ def milliseconds(rtt: float, precision: int) -> str:
 
 
 def ping_cell(ping: Ping, precision: int) -> str:
-    """The cell of one ping."""
+    """The cell of one ping: its RTT, or a star if it was lost."""
     return LOST_CELL if ping.rtt is None else milliseconds(ping.rtt, precision)
 
 
 def address_cells(address: str, texts: AddressTexts) -> list[str]:
-    """``address`` and its ``texts`` in brackets."""
+    """The cells of ``address``: itself, then each of its texts in brackets."""
     return [address, *(f"[{text}]" for text in texts.of(address))]

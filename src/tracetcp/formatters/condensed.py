@@ -1,4 +1,4 @@
-"""The condensed output: every non-empty line is a record. Remembers only what separates two ports."""
+"""The condensed output: every non-empty line is a record. Turns events into text; opens nothing."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ REACHED_SENTENCES = {
 
 
 class CondensedFormatter:
-    """Words the traces to ``destination`` (an address).
+    """Turns the events of the traces to ``destination`` (an address) into text.
 
-    ``is_scan`` numbers every row 1: the TTL of a port scan is no place on a path. An empty line separates
-    a port of several rows from the next.
+    With ``is_scan`` every row is numbered 1, because the TTL of a port scan is no place on a path. An empty
+    line separates a port with several rows from the next port.
     """
 
     def __init__(self, destination: str, *, is_scan: bool = False, precision: int = 0) -> None:
@@ -32,7 +32,7 @@ class CondensedFormatter:
         self._rows = 0
 
     def render(self, event: Event, texts: AddressTexts = NO_TEXTS) -> str:
-        """The text of ``event`` with the names and origins in ``texts``, empty if it shows nothing."""
+        """The text of ``event`` with the names and origins in ``texts``; empty if it is not shown."""
         if isinstance(event, PortScanned):
             return self._row(event.port, event.hop, texts)
         if isinstance(event, HopFinished):
@@ -55,6 +55,6 @@ class CondensedFormatter:
 
 @lru_cache(maxsize=1024)
 def _answered_at_once(width: int, number: str, outcome: Outcome, rtt: str, address: str) -> str:
-    """What stands behind a prefix of ``width`` characters: of a scan's rows there are few kinds."""
+    """The row after a prefix of ``width`` characters. Cached: most rows of a scan are alike."""
     sentence = REACHED_SENTENCES[outcome].format(rtt=rtt, address=address)
     return columns([number, sentence], " " * width)[width:]

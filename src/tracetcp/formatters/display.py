@@ -1,4 +1,4 @@
-"""What the command line says of how to show a run. A frozen value; imports nothing, for start-up time."""
+"""How the command line wants a run shown. A frozen value; imports next to nothing, for start-up time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Display(NamedTuple):
-    """How the traces are shown. ``precision`` is the number of decimals of an RTT in milliseconds."""
+    """How traces are shown. ``precision`` is the number of decimals of an RTT in milliseconds."""
 
     condensed: bool = False
     numeric: bool = False

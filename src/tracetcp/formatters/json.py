@@ -1,4 +1,4 @@
-"""The JSON output: one object a trace, one line an object. Pure; docs/json.md and schema.json describe it."""
+"""The JSON output: one object for each trace, on one line. Pure; docs/json.md and schema.json describe it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tracetcp.model.verdict import Verdict
 
 SCHEMA_VERSION = 1
-"""Version of the format: raised when a field changes its meaning or goes, not when one is added."""
+"""Version of the format: raised when a field changes its meaning or is removed, not when one is added."""
 RTT_DECIMALS = 3
-"""Microseconds: what the kernel's stamps are good for."""
+"""Decimals of a millisecond: microseconds, the precision of the kernel's stamps."""
 
 NO_REPLY: dict[str, object] = {
     "kind": None,
@@ -34,11 +34,11 @@ NO_REPLY: dict[str, object] = {
     "changed": [],
     "mpls": [],
 }
-"""The fields of a reply that never came."""
+"""The reply fields of a lost probe."""
 
 
 class JsonFormatter:
-    """Words the traces of one run to ``host`` under ``config``."""
+    """Turns the traces of one run to ``host`` under ``config`` into JSON."""
 
     def __init__(self, host: str, config: TraceConfig) -> None:
         self._host = host
@@ -55,7 +55,7 @@ class JsonFormatter:
     ) -> str:
         """The line of one finished trace, with the names and origins in ``texts``.
 
-        ``started_at`` and ``ended_at`` know their time zone.
+        ``started_at`` and ``ended_at`` must have a time zone.
         """
         words = _Words(texts)
         shown = {hop.ttl for hop in evidence.hops}
@@ -82,7 +82,7 @@ class JsonFormatter:
 
 
 class _Words:
-    """The objects of the format, with what is known of each address."""
+    """Builds the objects of the format, with the texts known for each address."""
 
     def __init__(self, texts: AddressTexts) -> None:
         self._names, self._origins = texts.names, texts.origins
@@ -112,7 +112,7 @@ class _Words:
         return [self._probe(record) for record in records]
 
     def _probe(self, record: ProbeRecord) -> dict[str, object]:
-        """A probe with its foremost reply: where there are several, the router's, as in a row."""
+        """A probe with its main reply: among several the router's, as in a row."""
         probe = record.probe
         replies = sorted(record.replies, key=lambda reply: reply.kind is not ReplyKind.TIME_EXCEEDED)
         first, *more = [self._reply(reply, record.sent_at) for reply in replies] or [NO_REPLY]
@@ -142,7 +142,7 @@ class _Words:
 
 
 def verdict_as_json(verdict: Verdict) -> dict[str, object]:
-    """The verdict as the ``verdict`` objects of docs/json.md."""
+    """``verdict`` as a verdict object of docs/json.md."""
     return {
         "kind": verdict.kind.value,
         "sentence": verdict.sentence,

@@ -1,7 +1,7 @@
-"""Picks the formatter that was asked for and adds verdicts, matrix and comparison.
+"""Picks the requested formatter and adds verdicts, the table of several ports, and the comparison.
 
-Turns events into text, which the app writes; pure but for the evidence that it remembers. A name that comes
-in after a verdict is in no sentence of it, but in the table of several ports.
+Turns events into text, which ``app`` writes. Its only state is the evidence that it remembers. A name that
+arrives after a verdict is not in the verdict's sentences, but it is in the table of several ports.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from tracetcp.model.verdict import Verdict
 
 COMMENT_PREFIX = "# "
-"""Starts what is no record in condensed output, so that scripts can skip it."""
+"""Begins each line of condensed output that is no record, so that scripts can skip it."""
 
 
 class Presenter(Protocol):
-    """Words one run."""
+    """Turns the events of one run into text."""
 
     def render(self, event: Event, texts: AddressTexts) -> str:
         """The text of ``event``, with the names and origins in ``texts``."""
 
     def closing(self, texts: AddressTexts) -> str:
-        """The text behind the last trace, the same."""
+        """The text after the last trace, with the names and origins in ``texts``."""
 
 
 class TextPresenter:
-    """Verbose or condensed rows, with verdicts where they were asked for."""
+    """Verbose or condensed rows, with verdicts where they were requested."""
 
     def __init__(self, config: TraceConfig, display: Display, destination: str) -> None:
         self._display = display
@@ -60,7 +60,7 @@ class TextPresenter:
         return render_verdicts(event.verdicts, self._prefix)
 
     def closing(self, texts: AddressTexts) -> str:
-        """The matrix of several explained ports, and their paths side by side where that was asked for."""
+        """The table of several explained ports, and their paths side by side where that was requested."""
         if len(self._judged) < 2:
             return ""
         from tracetcp.formatters.conclusions import compare, render_matrix, summarise
@@ -74,7 +74,7 @@ class TextPresenter:
 
 
 class JsonPresenter:
-    """One JSON object a trace. ``clock_to_utc`` added to the prober's clock gives seconds since 1970."""
+    """One JSON object for each trace. The prober's clock plus ``clock_to_utc`` is in seconds since 1970."""
 
     def __init__(self, config: TraceConfig, display: Display, clock_to_utc: float) -> None:
         from tracetcp.formatters.json import JsonFormatter
@@ -94,7 +94,7 @@ class JsonPresenter:
         return self._formatter.render(event.evidence, texts, started_at, ended_at, verdicts)
 
     def closing(self, texts: AddressTexts) -> str:  # noqa: ARG002 - see Presenter
-        """Nothing: every line is an object of its own."""
+        """Empty: nothing follows the last object."""
         return ""
 
     def _utc(self, instant: float) -> datetime:

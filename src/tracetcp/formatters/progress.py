@@ -1,6 +1,6 @@
-"""The progress line: ports done, rate, time left. Makes text from numbers; the app decides where it goes.
+"""The progress line: ports done, rate, time left; shown after a second of work.
 
-Shown after a second of work.
+Turns numbers into text; ``app`` decides where it goes.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from math import inf
 
 FIRST_LINE_AFTER = 1.0
-"""Seconds of work before the line appears: short runs need none."""
+"""Seconds of work before the line appears; a short run needs none."""
 LINE_INTERVAL = 0.2
-"""Seconds between two lines, at least."""
+"""The least number of seconds between two updates."""
 ERASE_LINE = "\r\x1b[K"
-"""Back to the start of the line, and clear it (ECMA-48: EL)."""
+"""Returns to the start of the line and clears it (ECMA-48: EL)."""
 
 
 def progress_text(done: int, total: int, seconds: float) -> str:
-    """How far ``done`` of ``total`` ports after ``seconds`` are, and how long the rest will take."""
+    """The progress after ``seconds``: ``done`` of ``total`` ports, the rate, and the time left."""
     rate = done / seconds
     if not done:
         return f"0 of {total} ports"
@@ -26,9 +26,9 @@ def progress_text(done: int, total: int, seconds: float) -> str:
 
 
 class ProgressLine:
-    """Says what to write at each moment of a run that began at ``started_at`` (seconds).
+    """The text to write at each moment of a run that began at ``started_at`` (seconds).
 
-    That is nothing unless ``is_watched``.
+    Without ``is_watched`` it is always empty.
     """
 
     def __init__(self, total: int, started_at: float, *, is_watched: bool = True) -> None:
@@ -38,7 +38,7 @@ class ProgressLine:
         self._is_shown = False
 
     def update(self, done: int, now: float) -> str:
-        """The line to write now, empty when it is not time for one."""
+        """The text to write at ``now``; empty if it is not yet time for an update."""
         if now < self._next_at:
             return ""
         self._next_at = now + LINE_INTERVAL
@@ -46,6 +46,6 @@ class ProgressLine:
         return ERASE_LINE + progress_text(done, self._total, now - self._started_at)
 
     def erase(self) -> str:
-        """What removes the line, empty if there is none."""
+        """The text that removes the line; empty if no line is shown."""
         was_shown, self._is_shown = self._is_shown, False
         return ERASE_LINE if was_shown else ""

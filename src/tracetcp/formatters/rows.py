@@ -1,4 +1,4 @@
-"""What verbose and condensed rows have in common: the cells of a hop. Pure."""
+"""The cells of a hop, which verbose and condensed rows share. Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ TIMED_OUT_SENTENCE = "Request timed out."
 
 
 def cells(hop: Hop, texts: AddressTexts, precision: int, reached: Mapping[Outcome, str]) -> list[str]:
-    """The cells after the hop's number.
+    """The cells after the number of the hop.
 
-    ``reached`` holds the sentence for an open and a closed destination, with ``{rtt}`` and ``{address}``.
+    ``reached`` has the sentences for an open and a closed destination, with ``{rtt}`` and ``{address}``.
     """
     if hop.outcome is not None and hop.outcome in reached:
         *lost, answer = hop.pings

@@ -1,4 +1,4 @@
-"""The default output: a header, a row a hop, a closing line. Pure: ``render(event)`` returns text."""
+"""The default output: a header, a row for each hop, a closing line. Pure: ``render(event)`` returns text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REACHED_SENTENCES = {
 
 
 class VerboseFormatter:
-    """Words the traces to ``destination`` (an address) over ``max_hops`` hops."""
+    """Turns the events of the traces to ``destination`` (an address) over ``max_hops`` hops into text."""
 
     def __init__(self, destination: str, max_hops: int, precision: int = 0) -> None:
         self._destination = destination
@@ -31,7 +31,7 @@ class VerboseFormatter:
         self._precision = precision
 
     def render(self, event: Event, texts: AddressTexts = NO_TEXTS) -> str:
-        """The text of ``event`` with the names and origins in ``texts``, empty if it shows nothing."""
+        """The text of ``event`` with the names and origins in ``texts``; empty if it is not shown."""
         match event:
             case TraceStarted(port):
                 to = " ".join(address_cells(self._destination, texts))

@@ -1,8 +1,8 @@
-"""The vocabulary that every layer speaks: probes, replies, hops, events.
+"""The vocabulary of all layers: probes, replies, hops, events.
 
-Frozen values only; this package knows no socket, no clock and no output format. Instants are seconds on the
-prober's clock and end in ``_at``; durations are seconds. ``evidence``, ``verdict``, ``icmp_words`` and
-``tcp_options`` are imported by their own names, since a plain trace needs none of them.
+Frozen values only; this package knows no socket, no clock and no output format. An instant is in seconds on
+the prober's clock, and its name ends in ``_at``; a duration is in seconds. Import ``evidence``, ``verdict``,
+``icmp_words`` and ``tcp_options`` from their own modules: a plain trace needs none of them.
 """
 
 from __future__ import annotations

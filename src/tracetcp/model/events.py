@@ -1,4 +1,4 @@
-"""What an engine tells: events, in display order. Frozen values."""
+"""The events that an engine emits, in display order. Frozen values."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class TraceStarted(NamedTuple):
 
 
 class AddressSeen(NamedTuple):
-    """``address`` answered for the first time: told at once, ahead of display order, for name look-ups."""
+    """``address`` answered for the first time: emitted at once, before display order, for name look-ups."""
 
     address: str
 
 
 class NameFound(NamedTuple):
-    """The name of ``address`` is known: told ahead of the rows that waited for it, or late, without them."""
+    """The name of ``address`` is known: emitted before the rows that waited for it; if late, after them."""
 
     address: str
     name: str
 
 
 class OriginFound(NamedTuple):
-    """The origin AS of ``address`` is known (``AS64500``): told as ``NameFound`` is."""
+    """The origin AS of ``address`` is known (``AS64500``); emitted like ``NameFound``."""
 
     address: str
     origin: str
@@ -58,7 +58,7 @@ class TraceFinished(NamedTuple):
 
 
 class PortScanned(NamedTuple):
-    """The one row of a port of a scan is decided: all three events of a trace in one, for speed."""
+    """The only row of a port of a scan is decided: the three events of a trace in one, for speed."""
 
     port: int
     hop: Hop
@@ -66,12 +66,12 @@ class PortScanned(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """As ``TraceFinished`` has it."""
+        """The outcome as in ``TraceFinished``."""
         return self.hop.outcome or Outcome.NOT_REACHED
 
 
 class VerdictReached(NamedTuple):
-    """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for."""
+    """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were requested."""
 
     port: int
     evidence: Evidence
@@ -91,7 +91,7 @@ Event: TypeAlias = (
 
 
 def spelled_out(events: Iterable[Event]) -> Iterator[Event]:
-    """``events`` with each ``PortScanned`` as the three events of a trace."""
+    """``events``, with each ``PortScanned`` replaced by the three events of a trace."""
     for event in events:
         if isinstance(event, PortScanned):
             yield TraceStarted(event.port)

@@ -1,4 +1,4 @@
-"""A row: one numbered place on the path, its cells, and the raw record behind each. Frozen values."""
+"""A row: one numbered place on the path, its cells, and the record of each probe. Frozen values."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tracetcp.model.reply import Reply, ReplyKind
 
 
 class Outcome(Enum):
-    """How the trace of one port ended, the strongest first.
+    """How the trace of one port ended, strongest first.
 
-    Where answers contradict each other, the one of the lowest ``rank`` counts: a SYN-ACK outranks a RST,
-    either outranks a router.
+    Where answers contradict each other, the one with the lowest ``rank`` counts: a SYN-ACK outranks a RST,
+    and either outranks a router's report.
     """
 
     OPEN = "open"
@@ -21,7 +21,7 @@ class Outcome(Enum):
     UNREACHABLE = "unreachable"
     NOT_REACHED = "not reached"
 
-    __hash__ = object.__hash__  # in C: that of Enum is Python, and scans ask for it thousands of times
+    __hash__ = object.__hash__  # in C; Enum's is in Python, and scans need it thousands of times
 
     def __init__(self, _words: str) -> None:
         self.rank = len(type(self).__members__)
@@ -36,10 +36,10 @@ class Ping(NamedTuple):
 
 
 class ProbeRecord(NamedTuple):
-    """Everything known of one probe that was sent: the raw evidence behind rows and verdicts.
+    """Everything known about one probe that was sent: the raw evidence for rows and verdicts.
 
-    ``is_control`` marks probes that never show as a cell. ``replies`` are in order of arrival; more than
-    one means duplicates or a forger.
+    ``is_control`` marks probes that are never shown as a cell. ``replies`` are in order of arrival; more than
+    one means duplicates or a forgery.
     """
 
     probe: Probe
@@ -51,9 +51,9 @@ class ProbeRecord(NamedTuple):
 class Hop(NamedTuple):
     """One numbered place on the path: a row.
 
-    ``outcome`` is None for a router and names the end of the trace on the last row of a path that ended:
-    OPEN and CLOSED rows are the destination, UNREACHABLE ones a router that said so. ``pings`` are in
-    attempt order; on a destination row only the lost ones before the answer and the answer itself.
+    ``outcome`` is None for a router. On the last row of a path that ended it says how: OPEN and CLOSED rows
+    are the destination, an UNREACHABLE row is the router that reported it. ``pings`` are in attempt order; a
+    destination row has only the pings lost before the answer, and the answer itself.
     """
 
     ttl: int
@@ -82,9 +82,9 @@ OUTCOMES: dict[ProbeKind, dict[ReplyKind, Outcome]] = {
         ReplyKind.UNREACHABLE: Outcome.UNREACHABLE,
     },
 }
-"""By the kind of probe: the answers that are terminal, and what each says of the port."""
+"""For each kind of probe: the terminal answers, and what each says about the port."""
 
 
 def outcome_of(probe: Probe, reply: Reply) -> Outcome | None:
-    """What ``reply`` to ``probe`` says of the port; None if it is not terminal: the trace goes on."""
+    """What ``reply`` to ``probe`` says about the port; None if it is not terminal, so the trace goes on."""
     return OUTCOMES[probe.kind].get(reply.kind)

@@ -1,4 +1,4 @@
-"""The words of the RFCs for the codes of ICMP Destination Unreachable messages. A table, nothing else."""
+"""The words of the RFCs for the codes of ICMP Destination Unreachable messages. A table. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ UNREACHABLE_WORDS = {
 
 
 def icmp_words(icmp_type: int | None, icmp_code: int | None) -> str:
-    """What an unreachable message says; a code no RFC names is told by its number."""
+    """The words for an unreachable message; with the number of the code if no RFC names it."""
     if icmp_type is None or icmp_code is None:
         return "Destination unreachable"
     return UNREACHABLE_WORDS.get((icmp_type, icmp_code), f"Destination unreachable (code {icmp_code})")

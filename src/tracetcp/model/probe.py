@@ -1,4 +1,4 @@
-"""A probe as the engine orders it, and why it could not be sent. Frozen values."""
+"""A probe as the engine requests it, and the failure to send one. Frozen values."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 
 class ProbeKind(Enum):
-    """What a probe is. Its packet and its answers are looked up by it (``OUTCOMES``, ``wire.kinds``)."""
+    """The kind of a probe: the key to its packet (``wire.kinds``) and its terminal answers (``OUTCOMES``)."""
 
     SYN = "syn"
 
-    __hash__ = object.__hash__  # in C: that of Enum is Python, and every probe is looked up by its kind
+    __hash__ = object.__hash__  # in C; Enum's is in Python, and every probe needs a look-up by kind
 
 
 class Probe(NamedTuple):
@@ -19,7 +19,7 @@ class Probe(NamedTuple):
 
     ``token`` is the 32-bit identity that the probe carries as its sequence number. ``flow`` is a small
     number that a prober maps to a source port: probes with equal ``port`` and ``flow`` share a 5-tuple.
-    ``attempt`` counts the probes of one hop from 1; extra looks at a hop go on counting.
+    ``attempt`` counts the probes of one hop from 1; extra probes of the hop continue the count.
     """
 
     token: int
@@ -34,19 +34,20 @@ class FailureKind(Enum):
     """What a failure to send means for the probe and for the run."""
 
     TRANSIENT = "transient"
-    """The system is out of buffers: the same probe may pass in some milliseconds."""
+    """The system is out of buffers: the same probe may succeed a few milliseconds later."""
     PROBE_LOST = "probe lost"
-    """This probe cannot be sent; the next one may pass."""
+    """This probe cannot be sent; the next one may succeed."""
     NO_ROUTE = "no route"
-    """The system knows no way to the target any more: the run cannot go on."""
+    """The system no longer has a route to the target: the run cannot go on."""
     PERMANENT = "permanent"
-    """Whatever it is will not go away: the run cannot go on."""
+    """The cause will not go away: the run cannot go on."""
 
 
 class SendFailure(NamedTuple):
     """A probe that could not be sent.
 
-    ``errno`` is the system's, 0 where it gave none; ``reason`` says it in words; ``kind`` is what it means.
+    ``errno`` is the system's error number, 0 if it gave none; ``reason`` is the same in words; ``kind`` says
+    what it means for the run.
     """
 
     errno: int
@@ -55,4 +56,4 @@ class SendFailure(NamedTuple):
 
 
 FLOWS = 1024
-"""Flows a prober can tell apart; fresh ones are used again after that many."""
+"""The number of flows that a prober can tell apart; after that many, the flow numbers are reused."""

@@ -1,4 +1,4 @@
-"""What the network answered to one probe, matched and taken apart. Frozen values."""
+"""The network's answer to one probe, matched and parsed. Frozen values."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 
 class ReplyKind(Enum):
-    """What a network answered to one probe."""
+    """The kind of answer to a probe."""
 
     TIME_EXCEEDED = "time exceeded"
     UNREACHABLE = "unreachable"
     SYN_ACK = "syn-ack"
     RST = "rst"
 
-    __hash__ = object.__hash__  # in C: that of Enum is Python, and every reply is looked up by its kind
+    __hash__ = object.__hash__  # in C; Enum's is in Python, and every reply needs a look-up by kind
 
 
 class MplsLabel(NamedTuple):
@@ -29,9 +29,9 @@ class MplsLabel(NamedTuple):
 class Quote(NamedTuple):
     """Our probe as the sender of an ICMP error saw it, as far as the quote reaches.
 
-    ``tcp_length`` is the number of TCP bytes quoted (8 at least). Fields past the end of the quote are
+    ``tcp_length`` is the number of TCP bytes quoted (at least 8). Fields beyond the end of the quote are
     None. ``changed`` names the fields that differ from what was sent, in the words of
-    ``QUOTE_FIELDS``; the TTL is not among them, since every router changes it.
+    ``QUOTE_FIELDS``; the TTL is never among them, because every router changes it.
     """
 
     source: str
@@ -62,7 +62,7 @@ QUOTE_FIELDS = (
 
 
 class TcpAnswer(NamedTuple):
-    """The traits of a SYN-ACK or RST that tell one TCP stack from another."""
+    """The properties of a SYN-ACK or RST that distinguish one TCP stack from another."""
 
     window: int
     mss: int | None
@@ -73,7 +73,7 @@ class Reply(NamedTuple):
     """One answer of the network, already matched to the probe that carried ``token``.
 
     ``received_at`` is the kernel's receive stamp on the prober's clock. ``reply_ttl`` is the TTL (hop
-    limit) with which the answer arrived, None where the platform does not tell. ICMP answers have
+    limit) with which the answer arrived; None where the platform does not report it. ICMP answers have
     ``icmp_type``, ``icmp_code`` and ``quote``; TCP answers have ``answer``.
     """
 

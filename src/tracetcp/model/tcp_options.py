@@ -1,10 +1,10 @@
-"""Reads TCP options (RFC 9293 section 3.2). Pure functions from bytes; any bytes are accepted."""
+"""Reads TCP options (RFC 9293 section 3.2). Pure functions of bytes; any bytes are accepted."""
 
 from __future__ import annotations
 
 
 def option_kinds(options: bytes) -> tuple[int, ...]:
-    """The kinds among TCP ``options`` in their order, padding left out (RFC 9293 section 3.1)."""
+    """The kinds of the TCP ``options`` in their order, without padding (RFC 9293 section 3.1)."""
     kinds = []
     at = 0
     while at < len(options) and options[at] != 0:
@@ -23,7 +23,7 @@ MSS_KIND = 2
 
 
 def mss_of(options: bytes) -> int | None:
-    """The maximum segment size among TCP ``options`` (RFC 9293 section 3.2), None without a whole one."""
+    """The MSS in TCP ``options`` (RFC 9293 section 3.2); None if there is no complete MSS option."""
     at = 0
     while at < len(options) and options[at] != 0:
         if options[at] == 1:

@@ -1,4 +1,4 @@
-"""What is known of addresses beyond the addresses: their names and their origins. Frozen values."""
+"""What is known about addresses: their names and their origins. Frozen values."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NO_ENTRIES: Mapping[str, str] = MappingProxyType({})
-"""No address has a text."""
+"""The mapping in which no address has a text."""
 
 
 class AddressTexts(NamedTuple):
-    """What stands in brackets behind an address: its name, and its origin AS (``AS64500``).
+    """The texts shown in brackets after an address: its name, and its origin AS (``AS64500``).
 
-    Both map addresses to text, and neither grows: what is found later stands in a later value.
+    Both fields map addresses to text. Neither ever grows; a text found later is in a later value.
     """
 
     names: Mapping[str, str] = NO_ENTRIES
     origins: Mapping[str, str] = NO_ENTRIES
 
     def of(self, address: str) -> list[str]:
-        """The texts of ``address``, in the order of a row."""
+        """The texts of ``address``, in the order in which a row shows them."""
         return [known[address] for known in (self.names, self.origins) if address in known]
 
 

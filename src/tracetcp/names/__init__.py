@@ -1,7 +1,7 @@
 """Names and origins of addresses, and addresses of names: the hosts file, then DNS.
 
-The only package that knows DNS. ``open_lookups`` opens what looks addresses up in the background,
-``resolving`` finds the address of a host.
+The only package that knows DNS. ``open_lookups`` starts look-ups in the background; ``resolving`` finds the
+address of a host.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Lookups:
-    """The look-ups of one run, by what they look for; iterates over those that there are."""
+    """The look-ups of one run, for names and for origins; iterates over those in use."""
 
     def __init__(self, names: AddressLookup | None = None, origins: AddressLookup | None = None) -> None:
         self._names = names
@@ -29,20 +29,20 @@ class Lookups:
 
     @property
     def texts(self) -> AddressTexts:
-        """What is known by now; costs next to nothing where that is no more than the last time."""
+        """The names and origins known by now; cheap if nothing was found since the last call."""
         return AddressTexts(
             names=self._names.found if self._names else NO_ENTRIES,
             origins=self._origins.found if self._origins else NO_ENTRIES,
         )
 
     def close(self) -> None:
-        """Ask nothing more and give the descriptors back; may be repeated."""
+        """Stop asking and close the descriptors; safe to call twice."""
         for lookup in self:
             lookup.close()
 
 
 def open_lookups(*, names: bool = True, origins: bool = False) -> Lookups:
-    """Look-ups of names (PTR records) and of origin ASes, as far as they are wanted; nothing is asked yet."""
+    """The look-ups of ``names`` (PTR records) and of ``origins`` (ASes), as requested; sends no query yet."""
     return Lookups(_open_names() if names else None, _open_origins() if origins else None)
 
 

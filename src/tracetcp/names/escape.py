@@ -1,4 +1,4 @@
-"""Text from the network, made safe for a terminal and for awk. Pure."""
+"""Makes text from the network safe for a terminal and for awk. Pure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LONGEST_TEXT = 255
-"""Characters of a text that is shown: the octets of a domain name (RFC 1035, section 2.3.4)."""
+"""The most characters shown of a text: the octets of a domain name (RFC 1035 section 2.3.4)."""
 _UNSAFE = frozenset(b"[]\\")
 
 
 def printable(raw: bytes) -> str:
-    r"""``raw`` as printable ASCII without blanks, brackets and backslashes; those become ``\DDD`` (RFC 1035).
+    r"""``raw`` as printable ASCII without blanks, brackets and backslashes: these become ``\DDD`` (RFC 1035).
 
-    Control characters would drive the reader's terminal; blanks and brackets would break the columns.
+    Control characters would control the reader's terminal; blanks and brackets would break the columns.
     The text is cut at ``LONGEST_TEXT`` characters, never within an escape.
     """
     return _cut(_escaped(octet) for octet in raw)
 
 
 def printable_domain(labels: Iterable[bytes]) -> str:
-    r"""A domain name's ``labels`` as ``printable`` shows them, joined by dots, without the root's.
+    r"""The ``labels`` of a domain name, each as ``printable`` shows it, joined by dots, without the root's.
 
     A dot within a label becomes ``\046``, so that a dot always ends a label.
     """

@@ -1,4 +1,4 @@
-"""The hosts file and numeric addresses: what is known of names without asking anybody.
+"""The hosts file and numeric addresses: names that need no query.
 
 Reads one file; knows no DNS and sends nothing. Addresses are compared in their usual text (RFC 5952).
 """
@@ -24,14 +24,14 @@ _OLD_NUMERIC = re.compile(r"[0-9][0-9a-fA-FxX.]*")
 
 
 def numeric_address(host: str) -> str | None:
-    """The address that ``host`` is already, in its usual text; None if it is a name.
+    """``host`` in its usual text if it is an address; None if it is a name.
 
-    Also takes the old ways to write IPv4, ``127.1`` or ``0x7f.1``, for what they mean to ``getaddrinfo`` and
-    so to traceroute; the dotted quad in the output shows what was understood. Sends nothing.
+    The old ways to write IPv4, such as ``127.1`` or ``0x7f.1``, mean what they mean to ``getaddrinfo`` and
+    therefore to traceroute; the dotted quad in the output shows how they were read. Sends nothing.
     """
     if (text := usual_text(host)) is not None:
         return text
-    with suppress(OSError, UnicodeError):  # an empty label, as in '0..', is an error of the codec
+    with suppress(OSError, UnicodeError):  # the codec raises for an empty label, as in '0..'
         if _OLD_NUMERIC.fullmatch(host):
             found = socket.getaddrinfo(host, None, socket.AF_INET, flags=socket.AI_NUMERICHOST)
             return str(found[0][4][0])
@@ -39,7 +39,7 @@ def numeric_address(host: str) -> str | None:
 
 
 def resolve_numeric(host: str, family: int | None) -> str | None:
-    """As ``numeric_address``; raises ``FamilyMismatch`` for an address that is not of ``family`` (4 or 6)."""
+    """Like ``numeric_address``; raises ``FamilyMismatch`` if the address is not of ``family`` (4 or 6)."""
     address = numeric_address(host)
     if address is not None and family not in (None, 6 if ":" in address else 4):
         raise FamilyMismatch(f"{host} is an IPv{10 - (family or 0)} address: leave out -{family}")
@@ -47,14 +47,14 @@ def resolve_numeric(host: str, family: int | None) -> str | None:
 
 
 def addresses_of(host: str) -> list[str]:
-    """The addresses that the hosts file gives ``host``, of both families, in its order."""
+    """The addresses of ``host`` in the hosts file, of both families, in the file's order."""
     wanted = host.removesuffix(".").lower()
     lines = parse_hosts(_read())
     return [address for address, names in lines if wanted in (name.lower() for name in names)]
 
 
 def names_of_addresses() -> dict[str, str]:
-    """The first name that the hosts file gives each of its addresses."""
+    """The first name of each address in the hosts file."""
     names: dict[str, str] = {}
     for address, aliases in parse_hosts(_read()):
         names.setdefault(address, aliases[0])
@@ -62,7 +62,7 @@ def names_of_addresses() -> dict[str, str]:
 
 
 def parse_hosts(text: str) -> Iterator[tuple[str, list[str]]]:
-    """The address and the names of each line; lines without either are passed over, as the system does."""
+    """The address and the names of each line; skips a line without both, as the system does."""
     for line in text.split("\n"):
         first, *names = line.partition("#")[0].split() or [""]
         address = usual_text(first)

@@ -1,7 +1,7 @@
 """Address to name, in the background: the hosts file first, then DNS through dnspython.
 
-dnspython is imported by the worker that asks, so that probing never waits for it. Text from the network
-leaves this package escaped.
+The worker thread imports dnspython, so that probing never waits for it. Text from the network leaves this
+package escaped.
 """
 
 from __future__ import annotations
@@ -24,24 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dns.resolver import Resolver
+
 LOOKUP_TIME = 3.0
-"""Seconds for a look-up in the background; later rows may still use what comes late."""
+"""Seconds for a look-up in the background. Later rows can still use a text that comes late."""
 ROW_WAIT = 1.0
-"""Seconds, from the query's start, for which a row waits for its name."""
+"""Seconds, from the start of the query, for which a row waits for its name."""
 MOST_WORKERS = 16
-"""Look-ups under way at once: the hops of most paths; the connect prober leaves that many descriptors."""
+"""Look-ups in progress at once: the hops of most paths; the connect prober leaves that many descriptors."""
 MOST_QUEUED = 4096
-"""Addresses that may wait for a worker; any more go without a name."""
-
-
-# Address to text, in the background ------------------------------------------------------------------------
+"""Addresses that may wait for a worker; further ones get no name."""
 
 
 class AddressLookup:
-    """Looks addresses up in worker threads.
+    """Looks up addresses in worker threads.
 
-    The caller never waits: ``waits_until`` says how long a row should, and ``fileno`` becomes readable
-    when something was found or given up. Workers are daemons: they never keep the process alive.
+    The caller never waits: ``waits_until`` says how long a row should wait, and ``fileno`` becomes readable
+    when a text was found or given up. Workers are daemon threads: they never keep the process alive.
     """
 
     def __init__(self, open_resolver: Callable[[float], Resolver] = system_resolver) -> None:
@@ -59,7 +57,7 @@ class AddressLookup:
         self._is_closed = False
 
     def ask(self, address: str) -> None:
-        """Start looking ``address`` up; never blocks, and does nothing when it was asked before."""
+        """Start to look up ``address``. Never blocks; a repeated call does nothing."""
         if address in self._asked_at or len(self._asked_at) - len(self._settled) >= MOST_QUEUED:
             return
         self._asked_at[address] = time.monotonic()
@@ -75,19 +73,19 @@ class AddressLookup:
 
     @property
     def found(self) -> Mapping[str, str]:
-        """The addresses that have a text, with it: a snapshot, taken anew once more were found."""
-        if len(self._snapshot) != len(self._found):  # a text, once found, stays
+        """The text of each address that has one: a snapshot, replaced when more are found."""
+        if len(self._snapshot) != len(self._found):  # a text never changes once found
             self._snapshot = MappingProxyType(self._found.copy())
         return self._snapshot
 
     def waits_until(self, address: str) -> float:
-        """When a row stops waiting for ``address``; minus infinity once it is settled."""
+        """The instant until which a row should wait for ``address``; minus infinity once it is settled."""
         if address in self._settled or address not in self._asked_at:
             return -inf
         return self._asked_at[address] + ROW_WAIT
 
     def fileno(self) -> int:
-        """A descriptor that becomes readable when an address was settled."""
+        """A descriptor that becomes readable when an address is settled."""
         return self._reader.fileno()
 
     def acknowledge(self) -> None:
@@ -97,7 +95,7 @@ class AddressLookup:
                 self._reader.recv(4096)
 
     def close(self) -> None:
-        """Ask nothing more and give the descriptors back; a query under way ends alone. May be repeated."""
+        """Stop asking and close the descriptors; a query in progress ends by itself. Safe to call twice."""
         with self._lock:
             if self._is_closed:
                 return
@@ -107,7 +105,7 @@ class AddressLookup:
         self._queue.put(None)
 
     def _hire(self) -> None:
-        """Start one more worker, unless there are enough or the system allows no more threads."""
+        """Start another worker, unless there are enough or the system allows no more threads."""
         with self._lock:
             if self._is_closed or self._workers >= MOST_WORKERS:
                 return
@@ -116,23 +114,23 @@ class AddressLookup:
                 self._workers += 1
 
     def _work(self) -> None:
-        """Answer the queue's addresses.
+        """Look up the addresses in the queue.
 
-        The first worker imports dnspython, before there are any others that would do so at the same time.
-        Each hires its successor, so that the caller never pays for more than the start of one thread.
+        The first worker imports dnspython before any other worker exists that would do so at the same time.
+        Each worker starts the next, so that the caller never pays for more than the start of one thread.
         """
-        with suppress(ImportError):  # every look-up will fail the same way, and say nothing
+        with suppress(ImportError):  # every look-up will fail in the same way, silently
             import dns.resolver
-            import dns.reversename  # noqa: F401 - for its cost only
+            import dns.reversename  # noqa: F401 - imported early because it is slow
         while (address := self._queue.get()) is not None and not self._is_closed:
             self._hire()
             self._settle(address, self._text(address))
-        self._queue.put(None)  # for the next one to end
+        self._queue.put(None)  # ends the next worker
 
     def _text(self, address: str) -> str | None:
         try:
             return self._look_up(self._open_resolver(LOOKUP_TIME), address)
-        except Exception:  # noqa: BLE001 - whatever the network sent: no name, and no traceback of a thread
+        except Exception:  # noqa: BLE001 - whatever the network sent, the result is no name and no traceback
             return None
 
     def _settle(self, address: str, text: str | None) -> None:
@@ -141,14 +139,14 @@ class AddressLookup:
         self._settled.add(address)
         with self._lock:
             if not self._is_closed:
-                with suppress(BlockingIOError):  # a full buffer is readable already
+                with suppress(BlockingIOError):  # a full buffer is already readable
                     self._writer.send(b"!")
 
     def _known_at_once(self, address: str) -> str | None:
-        """The text of ``address`` if it takes no query."""
+        """The text of ``address`` if it is known without a query."""
         raise NotImplementedError
 
-    def _is_worth_asking(self, address: str) -> bool:  # noqa: ARG002 - for those that must not ask for all
+    def _is_worth_asking(self, address: str) -> bool:  # noqa: ARG002 - subclasses use it
         return True
 
     def _look_up(self, resolver: Resolver, address: str) -> str | None:

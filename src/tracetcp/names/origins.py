@@ -1,4 +1,4 @@
-"""Address to origin AS, in the background, from Team Cymru's DNS zones."""
+"""Address to origin AS, in the background, from Team Cymru's DNS zones; never for private addresses."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
 
     from dns.resolver import Resolver
+
 ORIGIN_ZONES = {4: "origin.asn.cymru.com", 6: "origin6.asn.cymru.com"}
 MOST_ORIGINS = 4
-"""Origin ASes shown for one address; more is a mistake or a prank."""
+"""Origin ASes shown for one address; more are a mistake or a prank."""
 LAST_AS_NUMBER = 2**32 - 1
 SHORTEST_PREFIXES = {4: 8, 6: 16}
-"""Nobody announces more in one route: a shorter prefix says nothing about any other address."""
+"""The shortest prefixes that anybody announces; a shorter one says nothing about other addresses."""
 
 
 class OriginNames(AddressLookup):
-    """The AS that announces an address (``AS64500``), from Team Cymru's DNS, asked once a prefix.
+    """The AS that announces an address (``AS64500``), from Team Cymru's DNS, asked once for each prefix.
 
-    An address inside a known prefix is taken to be of the same origin: a part of the prefix that another AS
-    announces on its own is not told apart. ``is_public`` decides which addresses may be asked for at all.
+    An address inside a known prefix is assumed to have the same origin. That is wrong where another AS
+    announces a part of the prefix. ``is_public`` decides which addresses may be asked about at all.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class OriginNames(AddressLookup):
         return self._is_public(address)
 
     def _look_up(self, resolver: Resolver, address: str) -> str | None:
-        known = self._known_at_once(address)  # a neighbour's answer may have come while this one queued
+        known = self._known_at_once(address)  # the prefix may have become known while this address queued
         if known is not None:
             return known
         records = [b"".join(record.strings) for record in resolver.resolve(origin_question(address), "TXT")]
@@ -69,16 +70,16 @@ class Origin(NamedTuple):
 
 
 def is_global(address: str) -> bool:
-    """Whether ``address`` is one host's in the public Internet: no other is ever asked for its origin.
+    """Whether ``address`` is a public unicast address; the origin of any other is never asked for.
 
-    Private, shared, link-local, loopback, documentation and reserved addresses are not (RFC 6890).
+    Private, shared, link-local, loopback, documentation and reserved addresses are not public (RFC 6890).
     """
     plain = without_scope(address)
     return plain.is_global and not plain.is_multicast
 
 
 def origin_question(address: str) -> str:
-    """The name whose TXT record holds the origin of ``address``."""
+    """The domain name whose TXT record holds the origin of ``address``."""
     plain = without_scope(address)
     return plain.reverse_pointer.rsplit(".", 2)[0] + "." + ORIGIN_ZONES[plain.version]
 
@@ -98,9 +99,9 @@ def parse_origin(text: bytes) -> Origin | None:
 
 
 def best_origin(records: Iterable[bytes], address: str) -> Origin | None:
-    """The origin of the longest prefix in ``records`` that holds ``address``.
+    """The origin of the longest prefix in ``records`` that contains ``address``.
 
-    Records of one prefix are taken together; ``MOST_ORIGINS`` numbers are kept.
+    Records of the same prefix are merged; at most ``MOST_ORIGINS`` numbers are kept.
     """
     plain = without_scope(address)
     origins = [origin for record in records if (origin := parse_origin(record)) and plain in origin.prefix]

@@ -1,4 +1,4 @@
-"""dnspython's resolver as this system configures it; imported late."""
+"""dnspython's resolver with this system's configuration. Imports dnspython late; reads /etc/resolv.conf."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def system_resolver(lifetime: float) -> Resolver:
-    """A resolver as /etc/resolv.conf says, that answers or fails within ``lifetime`` seconds."""
+    """A resolver configured by /etc/resolv.conf that answers or fails within ``lifetime`` seconds."""
     import dns.resolver
 
     resolver = dns.resolver.Resolver()

@@ -1,7 +1,6 @@
-"""Host to address, address to name, address to origin AS: the hosts file first, then DNS through dnspython.
+"""Host to address: numeric addresses and the hosts file first, then DNS through dnspython.
 
-The only file that knows DNS. dnspython is imported when a query needs it, for look-ups in the background
-by the worker that asks, so that probing never waits for it. Text from the network leaves this file escaped.
+dnspython is imported only when a query needs it. Text from the network leaves this file escaped.
 """
 
 from __future__ import annotations
@@ -27,15 +26,12 @@ if TYPE_CHECKING:
     from dns.resolver import NoNameservers, Resolver
 
 RESOLVE_TIME = 5.0
-"""Seconds for finding the target's address, all servers and retries together."""
+"""Seconds for finding the target's address, including all servers and retries."""
 OTHER_FAMILY_WAIT = 1.0
-"""Seconds that an address of one family waits for the other's: some servers drop AAAA queries."""
+"""Seconds to wait for the other family once one has answered: some servers drop AAAA queries."""
 RECORD_TYPES = {4: "A", 6: "AAAA"}
 UNIQUE_LOCAL_NETWORK = IPv6Network("fc00::/7")
 _HOST_NAME = re.compile(r"[A-Za-z0-9._\-\u0080-\U0010ffff]+")
-
-
-# Host to address ----------------------------------------------------------------------------------------
 
 
 def resolve(
@@ -45,11 +41,11 @@ def resolve(
 ) -> str:
     """The address of ``host``: of ``family`` (4 or 6), else the first one that the system would use.
 
-    Addresses come back in their usual text, with their scope. Names are looked for in the hosts file, then in
-    DNS, with the search list of resolv.conf. Without a ``family`` both are asked at once and IPv6 comes first
-    where this machine has a route and a fitting source address for it (RFC 6724, rules 1, 2 and 5).
-    International names go out as dnspython encodes them: IDNA 2003, or IDNA 2008 where ``idna`` is installed.
-    Ends within ``RESOLVE_TIME`` seconds. Raises ``NameNotFound`` and ``FamilyMismatch``.
+    The address is in its usual text, with its scope. Names are looked up in the hosts file, then in DNS, with
+    the search list of resolv.conf. Without ``family`` both families are asked at once, and IPv6 is preferred
+    where this machine has a route and a suitable source address for it (RFC 6724, rules 1, 2 and 5).
+    dnspython encodes international names: as IDNA 2003, or as IDNA 2008 where ``idna`` is installed.
+    Takes at most ``RESOLVE_TIME`` seconds. Raises ``NameNotFound`` and ``FamilyMismatch``.
     """
     numeric = hosts.resolve_numeric(host, family)
     if numeric is not None:
@@ -64,13 +60,13 @@ def _of_family(addresses: Iterable[str], family: int | None) -> list[str]:
 
 
 def _first_choice(addresses: list[str]) -> str:
-    """The first usable address, IPv6 ahead of IPv4; where none is, IPv4, which more networks have."""
+    """The first usable address, IPv6 before IPv4; if none is usable, IPv4, which more networks have."""
     usable = filter(_is_usable, sorted(addresses, key=family_of, reverse=True))
     return next(usable, min(addresses, key=family_of))
 
 
 def _is_usable(address: str) -> bool:
-    """Whether the kernel has a route to ``address`` and a source that fits it; sends nothing."""
+    """Whether the kernel has a route to ``address`` and a suitable source address; sends nothing."""
     with suppress(OSError):
         found = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
         family, *_, destination = found[0]
@@ -87,13 +83,13 @@ def _is_local_ipv6(address: str) -> bool:
 
 
 _Found: TypeAlias = "dict[int, list[str] | Exception]"
-"""What came of asking: by family, the addresses or the reason why there are none."""
+"""The result of the queries: for each family, the addresses or the reason why there are none."""
 
 
 def _ask_dns(
     host: str, family: int | None, listed: list[str], open_resolver: Callable[[float], Resolver]
 ) -> list[str]:
-    """The addresses that DNS gives ``host``; ``listed`` ones are only good to be named in a mismatch."""
+    """The addresses of ``host`` in DNS. ``listed`` ones, of the other family, only serve an error message."""
     _check_host_name(host)
     resolver = _opened(host, open_resolver)
     ends_at = time.monotonic() + RESOLVE_TIME
@@ -113,7 +109,7 @@ def _ask_dns(
 
 
 def _check_host_name(host: str) -> None:
-    """Refuse what no server could answer, before anything is sent (RFC 1123, section 2.1)."""
+    """Refuse a name that no server could answer, before anything is sent (RFC 1123 section 2.1)."""
     if re.fullmatch(r"[0-9][0-9.]*|.*:.*", host, re.DOTALL):
         raise NameNotFound(
             f"{_shown(host)} is no address: write it like 192.0.2.1, 2001:db8::1 or fe80::1%eth0"
@@ -123,7 +119,7 @@ def _check_host_name(host: str) -> None:
 
 
 def _flaw(host: str) -> str | None:
-    """What keeps ``host`` from being a host name, None if nothing does."""
+    """Why ``host`` is no host name; None if it is one."""
     import dns.exception
     import dns.name
 
@@ -155,7 +151,7 @@ def _opened(host: str, open_resolver: Callable[[float], Resolver]) -> Resolver:
 
 
 def _ask_families(host: str, families: Iterable[int], resolver: Resolver, ends_at: float) -> _Found:
-    """Ask for ``families`` at once, in threads: the caller can be interrupted, the threads are daemons."""
+    """Ask for all ``families`` at once, in daemon threads, so that the caller can be interrupted."""
     wanted = tuple(families)
     answers: SimpleQueue[tuple[int, list[str] | Exception]] = SimpleQueue()
     for family in wanted:
@@ -187,9 +183,9 @@ def _ask_family(
     try:
         try:
             answers.put((family, ask(search=True)))
-        except dns.name.NameTooLong:  # only with a suffix of the search list: the host itself was checked
+        except dns.name.NameTooLong:  # with a suffix of the search list; the host itself was checked
             answers.put((family, ask(search=False)))
-    except Exception as error:  # noqa: BLE001 - a thread must tell whatever it was, not print it
+    except Exception as error:  # noqa: BLE001 - a thread must report any error, not print it
         answers.put((family, error))
 
 
@@ -198,7 +194,7 @@ def _addresses(found: _Found) -> list[str]:
 
 
 def _says_that_there_is_none(found: _Found) -> bool:
-    """Whether DNS answered, and denied; of a name that does exist some servers deny one type as NXDOMAIN."""
+    """Whether DNS answered that there is none. Some servers deny one type of an existing name as NXDOMAIN."""
     import dns.resolver
 
     denials = (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN)
@@ -206,7 +202,7 @@ def _says_that_there_is_none(found: _Found) -> bool:
 
 
 def _most_telling(host: str, found: _Found) -> NameNotFound:
-    """The error for a name without address: a failure before a denial, which may be half the truth."""
+    """The error for a name without address: a failure before a denial, which may hold for one family only."""
     import dns.resolver
 
     def first(kind: type[Exception]) -> Exception | None:
@@ -226,7 +222,7 @@ def _most_telling(host: str, found: _Found) -> NameNotFound:
 
 
 def _servers_failed(name: str, failure: NoNameservers) -> NameNotFound:
-    """The sentence for servers that were tried in vain, each given up for a reason of its own."""
+    """The error when all servers failed, each with its own reason."""
     reasons = [error for _, _, _, error, _ in failure.kwargs["errors"]]
     if reasons and all(isinstance(reason, OSError) for reason in reasons):
         return NameNotFound(
