@@ -1,4 +1,4 @@
-"""Probers put SYNs on the wire and match what comes back."""
+"""Probers send SYNs and match the replies. ``open_prober`` picks the one that this machine can use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def open_prober(config: TraceConfig, destination: str) -> Prober:
     """The prober for ``destination`` (an address, perhaps with an IPv6 scope); ``kind`` names the one chosen.
 
-    On Linux raw sockets where the system grants them; otherwise the prober that needs no privilege, unless
-    the configuration insists on raw sockets (``raw_only``, or a ``gateway``, which takes them). Elsewhere
-    scapy's own sockets. Raises ``NoPermission`` where the system refuses those, and ``NoRoute``,
-    ``UsageError`` or ``ProberError`` for what else is in the way.
+    On Linux it uses raw sockets where the system grants them, else the prober that needs no privilege, unless
+    ``config`` requires raw sockets (``raw_only``, or a ``gateway``, which needs them). On other systems it
+    uses scapy's own sockets. Raises ``NoPermission`` where the system refuses the sockets, and ``NoRoute``,
+    ``UsageError`` or ``ProberError`` for other obstacles.
     """
     if sys.platform != "linux":
         from tracetcp.probers.capture import ScapyProber
@@ -40,7 +40,7 @@ def open_prober(config: TraceConfig, destination: str) -> Prober:
 
 
 def _remedies() -> str:
-    """What is missing and how to grant it, on one line."""
+    """The missing permission and how to grant it, in one line."""
     script = Path(sys.argv[0]).resolve()
     program = f"{sys.executable} -m tracetcp" if script.name == "__main__.py" else str(script)
     return (

@@ -1,8 +1,8 @@
 """The prober for systems other than Linux: frames through scapy's own sockets (BPF; Npcap on Windows).
 
 scapy knows the interfaces, routes and neighbours of each system and how to open its capture device; the
-packets are ``packets``' own. What comes back is read as a capture reads it, so that this machine's
-firewall has no say, and the kernel answers a SYN-ACK with the RST that closes it.
+packets come from ``wire``. Replies are captured before this machine's firewall can drop them, and the kernel
+answers a SYN-ACK with the RST that closes the half-open connection.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from tracetcp.model import Probe, Reply, SendFailure
 
 SOURCE_PORTS = range(10_000, 49_152 - FLOWS)
-"""Where the block of source ports may start: above those that servers like, below those that these systems
-give to programs (RFC 6335: 49152 and up)."""
+"""Where the block of source ports may start: above the ports that servers often use, below those that these
+systems assign to programs (RFC 6335: 49152 and up)."""
 ETHERNET_MTU = 1500
 LOOK_INTERVAL = 0.05
-"""Seconds between looks, for where no descriptor tells: Npcap has none that Windows can wait for beside a
-socket, and scapy may hold frames that it read from BPF already.
+"""Seconds between two looks for replies that no descriptor announces. Npcap has no descriptor that Windows
+can wait for together with a socket, and scapy may hold frames that it has already read from BPF.
 """
 NO_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - scapy's words for no address
 
@@ -48,12 +48,12 @@ class ScapyProber(Prober):
     """A ``Prober`` on scapy's layer 3 socket, for one destination.
 
     Raises ``NoPermission`` where the capture device is refused, ``ProberError`` where it is missing,
-    ``NoRoute``, ``UsageError`` for an interface that is not there, and ``FamilyMismatch``.
+    ``NoRoute``, ``UsageError`` for an interface that does not exist, and ``FamilyMismatch``.
     """
 
     kind = "scapy"
     capacity = 256
-    """Answers that fit in a BPF buffer of 32 kB."""
+    """The answers that fit in a BPF buffer of 32 kB."""
 
     def __init__(self, config: TraceConfig, destination: str) -> None:
         bare, _, zone = destination.partition("%")
@@ -64,7 +64,7 @@ class ScapyProber(Prober):
         device, self.source = _find_way(config, bare, zone)
         self._socket = _open_socket(device, bare)
         self._looked_at = time.monotonic()
-        # Windows waits for sockets alone, and for one at least: this pair never becomes readable.
+        # Windows can wait only for sockets, and for at least one: this pair never becomes readable.
         self._silent: tuple[socket.socket, ...] = socket.socketpair() if sys.platform == "win32" else ()
         self._codec = open_codec(
             self.source, destination, SystemRandom().choice(SOURCE_PORTS), mtu=ETHERNET_MTU
@@ -136,14 +136,14 @@ class ScapyProber(Prober):
 
 
 class _Way(NamedTuple):
-    """The scapy name of the interface that probes leave by, and their source address."""
+    """scapy's name of the interface that sends the probes, and their source address."""
 
     device: str
     source: str
 
 
 def _prepare_scapy(family: int) -> None:
-    """Import scapy and have it look at this machine's interfaces and routes."""
+    """Import scapy and make it read this machine's interfaces and routes."""
     load_scapy(family)
     import scapy.layers.inet6
     import scapy.layers.l2  # noqa: F401 - the frames of captures
@@ -159,7 +159,7 @@ def _prepare_scapy(family: int) -> None:
 
 
 def _find_way(config: TraceConfig, destination: str, zone: str) -> _Way:
-    """The way to ``destination``; what ``-g``, ``-i`` or a scope say goes into scapy's own routing table."""
+    """The route to ``destination``. ``-g``, ``-i`` and a scope are entered in scapy's own routing table."""
     from scapy.config import conf
 
     family = 6 if ":" in destination else 4
@@ -179,7 +179,7 @@ def _find_way(config: TraceConfig, destination: str, zone: str) -> _Way:
 
 
 def _chosen_interface(wanted: str | None, family: int) -> _Way:
-    """The interface that ``-i`` names, or the one that has its address; empty words for what is left open."""
+    """The interface that ``-i`` gives, by name or by address; an empty string for what it leaves open."""
     from scapy.config import conf
 
     if wanted is None:
@@ -206,7 +206,7 @@ def _chosen_interface(wanted: str | None, family: int) -> _Way:
 
 
 def _pin(destination: str, device: str, gateway: str) -> None:
-    """Have scapy send to ``destination`` by ``device`` through ``gateway``, which may be nowhere."""
+    """Make scapy send to ``destination`` on ``device``, through ``gateway`` unless that is 0.0.0.0 or ::."""
     from scapy.config import conf
 
     via = gateway.partition("%")[0]
@@ -217,13 +217,13 @@ def _pin(destination: str, device: str, gateway: str) -> None:
 
 
 def _open_socket(device: str, destination: str) -> SuperSocket:
-    """A layer 3 socket of scapy's on ``device``, never promiscuous, for possible answers only."""
+    """Open scapy's layer 3 socket on ``device``: never promiscuous, filtered to possible answers."""
     from scapy.config import conf
     from scapy.error import Scapy_Exception
 
     answers = "icmp6" if ":" in destination else "icmp"
     try:
-        # Refused, the layer 3 socket of libpcap writes a traceback; that of layer 2 fails quietly.
+        # When refused, libpcap's layer 3 socket writes a traceback; its layer 2 socket fails quietly.
         conf.L2socket(iface=device, promisc=False, nofilter=1).close()
         opened: SuperSocket = conf.L3socket(
             iface=device, promisc=False, filter=f"{answers} or (tcp and src host {destination})"

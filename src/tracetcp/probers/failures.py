@@ -1,4 +1,4 @@
-"""Why a probe could not be sent, and what that means for the run: one table for every prober. Pure."""
+"""Why a probe could not be sent, and what that means for the run: tables for all probers. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OUT_OF_BUFFERS = (errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM)
-"""The same probe may pass in a moment."""
+"""The same probe may succeed a moment later."""
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 
 RAW_REASONS = {
@@ -21,7 +21,7 @@ RAW_REASONS = {
     errno.ENOMEM: "the kernel is short of memory",
     errno.EPERM: "a local firewall refuses the packet",
 }
-"""Why a raw socket may refuse one packet while the next may pass."""
+"""Errors of a raw socket that concern one packet; the next may succeed."""
 CONNECT_REASONS = {
     errno.ENOBUFS: "the kernel is short of buffers",
     errno.EAGAIN: "no source port is free",
@@ -31,11 +31,11 @@ CONNECT_REASONS = {
     errno.ENFILE: "this machine has no file descriptor left",
     errno.EADDRNOTAVAIL: "no source port is free, or the source address is gone",
 }
-"""Why one socket may fail to open or to connect while the next may pass."""
+"""Errors in opening or connecting one socket; the next may succeed."""
 
 
 def failure(number: int, reasons: Mapping[int, str]) -> SendFailure:
-    """What the error ``number`` means; ``reasons`` are those that may pass, any other will not go away."""
+    """What the error ``number`` means. ``reasons`` has the errors that may pass; any other is permanent."""
     reason = reasons.get(number)
     if reason is not None:
         return passing_failure(number, reason)
@@ -44,6 +44,6 @@ def failure(number: int, reasons: Mapping[int, str]) -> SendFailure:
 
 
 def passing_failure(number: int, reason: str) -> SendFailure:
-    """A failure that costs this probe at most."""
+    """A failure that costs at most this probe."""
     is_transient = number in OUT_OF_BUFFERS
     return SendFailure(number, reason, FailureKind.TRANSIENT if is_transient else FailureKind.PROBE_LOST)

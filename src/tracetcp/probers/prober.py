@@ -1,4 +1,4 @@
-"""The contract between a prober and the runner."""
+"""The contract between a prober and the runner. Opens nothing."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
     from tracetcp.model import Probe, Reply, SendFailure
 
     Tap: TypeAlias = Callable[[float, bytes], None]
-    """Takes a packet from its IP header on, and its instant in seconds since 1970."""
+    """Takes the instant of a packet, in seconds since 1970, and the packet from its IP header on."""
 
 
 class Prober(ABC):
-    """One way to send probes and to hear what answers them.
+    """One way to send probes and to receive the replies.
 
-    What every prober owes the runner, tested for each of them by ``tests/test_prober_contract.py``:
+    The rules for every prober; ``tests/test_prober_contract.py`` tests each of them:
 
-    1. *Only our own replies.* A prober matches replies to its probes; what it hands out carries the token of
-       one of them and is never a stranger's. Each reply comes out once.
+    1. *Only our own replies.* A prober matches replies to its probes: every reply that it returns has the
+       token of one of them. Each reply is returned once.
     2. *One clock.* Every instant is on ``clock``, in seconds; it never runs backwards, and all probers of a
        run share it. A reply was received between the instant of its probe and now.
     3. *Nothing waits.* No method waits for the network: the runner owns the one wait. It waits until one of
        ``descriptors`` is readable or ``wake_at`` has come, then calls ``drain``. There is one exception:
-       with a gateway, or on a system that leaves it to the sender, the first ``send`` asks for a neighbour's
-       link-layer address.
-    4. *A failure says what it means.* ``send`` raises ``TracetcpError`` only where the run cannot go on;
-       what hinders a probe is a ``SendFailure``, whose ``kind`` says whether to try again, to do without
-       this probe, or to give up.
-    5. *Capture or a sentence.* ``capture`` copies packets to a tap, or raises the sentence why not.
+       with a gateway, or on a system that leaves this to the sender, the first ``send`` asks for a
+       neighbour's link-layer address.
+    4. *A failure says what it means.* ``send`` raises ``TracetcpError`` only if the run cannot go on. If
+       only a probe cannot be sent, it returns a ``SendFailure``, whose ``kind`` says whether to try again,
+       to do without this probe, or to give up.
+    5. *Capture or an error.* ``capture`` copies packets to a tap, or raises an error that says why it cannot.
     6. *After* ``close`` there are no descriptors and no replies.
 
     ``kind`` names the way of probing. ``destination`` and ``source`` are the addresses on the wire.
-    ``capacity`` is how many probes may be in flight at once; a prober may forget the oldest beyond that.
+    ``capacity`` is how many probes may be in flight at once; beyond that a prober may forget the oldest.
     """
 
     kind: str
@@ -48,46 +48,46 @@ class Prober(ABC):
 
     @abstractmethod
     def clock(self) -> float:
-        """Now, in seconds."""
+        """The current instant, in seconds."""
 
     @abstractmethod
     def send(self, probe: Probe) -> float | SendFailure:
-        """Put the probe on the wire; return the instant just before, or what hindered it."""
+        """Send the probe; returns the instant just before, or the failure."""
 
     def send_all(self, probes: Sequence[Probe]) -> Iterator[tuple[Probe, float | SendFailure]]:
-        """As ``send`` for each in turn, telling what came of each; a probe is sent when its turn is taken.
+        """Like ``send`` for each of ``probes``, yielding its result; sends a probe only when iterated to it.
 
-        A prober may send several probes at once in the background, and tell what came of them by a later
-        call, at the latest by the next one with no probe; it keeps replies to them back until then.
+        A prober may send several probes at once in the background and yield their results from a later call,
+        at the latest from the next call without probes. It keeps back replies to them until then.
         """
         for probe in probes:
             yield probe, self.send(probe)
 
     @abstractmethod
     def descriptors(self) -> Sequence[int]:
-        """What becomes readable when something may have arrived; at least one until ``close``.
+        """The descriptors that become readable when something may have arrived; one or more until ``close``.
 
-        A number stands for the same open file as long as it is among them.
+        A number means the same open file as long as it is among them.
         """
 
     @abstractmethod
     def drain(self) -> Sequence[Reply]:
-        """All replies that have arrived, at once; raises ``TracetcpError`` when the run cannot go on."""
+        """All replies that have arrived; never waits. Raises ``TracetcpError`` if the run cannot go on."""
 
     def wake_at(self) -> float:
-        """When ``drain`` has something to do though no descriptor tells; infinity if never.
+        """The instant at which to call ``drain`` even if no descriptor is readable; infinity if never.
 
-        A past instant, or minus infinity, is now; it must lie ahead or change once ``drain`` was called.
+        A past instant, or minus infinity, means now. After ``drain`` it must lie ahead or have changed.
         """
         return inf
 
-    def capture(self, open_tap: Callable[[], Tap]) -> None:  # noqa: ARG002 - for those that can
-        """From now on give every packet sent, and every one counted as a reply, to the tap of ``open_tap``.
+    def capture(self, open_tap: Callable[[], Tap]) -> None:  # noqa: ARG002 - subclasses use it
+        """From now on copy every packet sent, and every one counted as a reply, to the tap of ``open_tap``.
 
-        Raises ``ProberError``, and opens nothing, where this way of probing cannot.
+        Raises ``ProberError``, and opens nothing, if this way of probing cannot capture.
         """
         raise ProberError("--pcap needs raw sockets: this way of probing never sees the packets; use sudo")
 
     @abstractmethod
     def close(self) -> None:
-        """Give back every socket; safe to call twice."""
+        """Close every socket; safe to call twice."""

@@ -1,4 +1,4 @@
-"""Asks the kernel which way the probes will go: source address, interface, MTU.
+"""Asks the kernel for the route of the probes: source address, interface, MTU.
 
 Only connects and binds UDP sockets, which sends no packet.
 """
@@ -24,10 +24,10 @@ ANY_PORT = 9
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way to one destination.
+    """The route to one destination.
 
-    ``destination`` and ``source`` are addresses in their usual text, with a scope where link-local;
-    ``scope`` is that scope's interface index or 0; ``device`` the interface to insist on; ``mtu`` in bytes.
+    ``destination`` and ``source`` are addresses in their usual text, with a scope if link-local; ``scope`` is
+    that scope's interface index, or 0; ``device`` is the interface to bind to, if any; ``mtu`` is in bytes.
     """
 
     destination: str
@@ -47,7 +47,7 @@ class Route:
         return socket.AF_INET6 if self.family == 6 else socket.AF_INET
 
     def source_at(self, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
-        """The socket address of the source."""
+        """The socket address of the source, with ``port``."""
         return _socket_address(self.source, port, self.scope)
 
     @property
@@ -59,8 +59,8 @@ class Route:
 def find_route(destination: str, interface: str | None) -> Route:
     """The route to ``destination`` (an address, perhaps scoped), from ``interface`` if one is given.
 
-    ``interface`` is a name or a local address. Raises ``NoRoute``, ``UsageError`` for an interface that is
-    not there, ``FamilyMismatch`` for an interface address of the other family.
+    ``interface`` is a name or a local address. Raises ``NoRoute``, ``UsageError`` for an interface that does
+    not exist, ``FamilyMismatch`` for an interface address of the other family.
     """
     target = ipaddress.ip_address(destination)
     family = socket.AF_INET6 if target.version == 6 else socket.AF_INET
@@ -80,7 +80,7 @@ def find_route(destination: str, interface: str | None) -> Route:
 
 
 def scoped(text: str, scope: int) -> str:
-    """The address ``text`` as the kernel writes it; with the name of its interface if link-local IPv6."""
+    """The address ``text`` as the kernel writes it; with its interface's name if link-local IPv6."""
     binary = packed(text)
     usual = address(binary)
     if not scope or not ipaddress.ip_address(binary).is_link_local or len(binary) == 4:
@@ -91,7 +91,7 @@ def scoped(text: str, scope: int) -> str:
 
 
 def _bind(asker: socket.socket, version: int, interface: str | None, scope: int) -> str | None:
-    """Bind ``asker`` to ``interface``; return its name if a name was given."""
+    """Bind ``asker`` to ``interface``; returns its name, or None if an address was given."""
     if interface is None:
         return None
     try:
@@ -124,7 +124,7 @@ def _bind_to_device(asker: socket.socket, name: str) -> str:
 
 
 def _scope_index(address: str) -> int:
-    """The interface index after the % of ``address``, by name or number; 0 without one."""
+    """The interface index given after the % of ``address``, as a name or a number; 0 without a scope."""
     zone = address.partition("%")[2]
     if not zone or zone.isdecimal():
         return int(zone or 0)

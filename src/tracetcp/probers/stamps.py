@@ -1,6 +1,7 @@
-"""From the kernel's receive stamps (SO_TIMESTAMPNS), on the wall clock, to our clock, the monotonic one.
+"""Converts the kernel's receive stamps (SO_TIMESTAMPNS) from the wall clock to our clock, the monotonic one.
 
-The wall clock may be set at any time. What it stamped before is void then: the instant of the look counts.
+The wall clock may be set at any time. Stamps from before are then invalid, and the instant of reading counts
+instead. Reads clocks; knows no socket.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import time
 
 SO_TIMESTAMPNS = 35
 LONGEST_CLOCK_STEP = 0.05
-"""A wall clock that moved by more than this many seconds against ours was set: its stamps are void."""
+"""If the wall clock moves against ours by more than this many seconds, it was set: its stamps are invalid."""
 
 TIMESPEC = struct.Struct("@ll")
 """A ``struct timespec``: seconds and nanoseconds."""
 
 
 def clocks_apart() -> float:
-    """Seconds from the monotonic clock to the wall clock."""
+    """The wall clock minus the monotonic clock, in seconds."""
     return time.time() - time.monotonic()
 
 
@@ -28,7 +29,7 @@ def stamp_in(data: bytes, at: int = 0) -> float:
 
 
 def received_at(stamp: float | None, earliest: float, now: float) -> float:
-    """``stamp`` (None without one) on our clock; ``now`` unless it lies between ``earliest`` and that."""
+    """``stamp`` on our clock; ``now`` if it is None or does not lie between ``earliest`` and ``now``."""
     if stamp is None:
         return now
     instant = stamp - clocks_apart()
@@ -36,15 +37,15 @@ def received_at(stamp: float | None, earliest: float, now: float) -> float:
 
 
 class WallClock:
-    """How far the wall clock is ahead of ours, for whoever reads many stamps at a time.
+    """How far the wall clock is ahead of ours, for reading many stamps at a time.
 
-    ``apart`` is that in seconds, as of the last look.
+    ``apart`` is the difference in seconds at the last look.
     """
 
     def __init__(self) -> None:
         self.apart = clocks_apart()
 
     def look(self) -> float | None:
-        """What to take off the stamps that are read now; None if the clock was set since the last look."""
+        """The seconds to subtract from stamps read now; None if the clock was set since the last look."""
         before, self.apart = self.apart, clocks_apart()
         return self.apart if abs(self.apart - before) < LONGEST_CLOCK_STEP else None

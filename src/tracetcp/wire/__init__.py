@@ -1,1 +1,1 @@
-"""Probe to bytes and bytes to reply: packet templates, matching, captures. Knows no socket and no clock."""
+"""Turns probes into bytes and bytes into replies: templates, matching, captures. No socket, no clock."""

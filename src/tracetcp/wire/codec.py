@@ -1,8 +1,8 @@
-"""The door to the codecs: probe to bytes, and bytes to reply, for one trace. Knows no socket and no clock.
+"""``open_codec``: probe to bytes, and bytes to reply, for one trace. Knows no socket and no clock.
 
-scapy builds one packet a trace for each kind of probe (``kinds``); every probe is such a template with a few
-fields filled in, which costs a hundredth of building a packet. ``ipv4`` and ``ipv6`` know their IP headers,
-``matching`` the TCP and ICMP behind them.
+For each kind of probe (``kinds``) scapy builds one packet per trace, the template. A probe is a template with
+a few fields filled in, which costs a hundredth of building a packet. ``ipv4`` and ``ipv6`` know the IP
+headers, ``matching`` the TCP and ICMP after them.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def open_codec(
     mtu: int = 1500,
     randomness: Callable[[int], bytes] = os.urandom,
 ) -> Ipv4Codec | Ipv6Codec:
-    """The codec for a trace from ``source`` to ``destination`` (addresses; an IPv6 scope stays off the wire).
+    """The codec for a trace from ``source`` to ``destination`` (addresses; an IPv6 scope is not sent).
 
-    Flow f has source port ``source_port_base`` + f. ``mtu`` (bytes) of the route gives the MSS option.
-    ``randomness`` yields n unguessable bytes, for identifications and flow labels.
+    Flow f has source port ``source_port_base`` + f. The MSS option follows from ``mtu`` (bytes) of the route.
+    ``randomness(n)`` returns n unpredictable bytes, for identifications and flow labels.
     """
     first = int.from_bytes(randomness(4), "big") % REMEMBERED_PROBES + 1
     build = ipv6_template if ":" in destination else ipv4_template

@@ -1,6 +1,6 @@
 """Probes in IPv4 packets, and the replies to them. Knows no socket and no clock.
 
-R1. A quote with another sequence number than the probe's is of the probe that had its source port and its
+R1. A quote with a sequence number that no probe had belongs to the probe with the quoted source port and
     identification.
 """
 
@@ -27,7 +27,7 @@ _IPV4 = struct.Struct("!BxH2xHBB2x8s")
 
 
 class _Template:
-    """The packet of one kind, cut where fields are filled in, and the sums of all that stays the same."""
+    """The packet of one kind, cut where fields are filled in, and the checksum sums of its constant parts."""
 
     __slots__ = (
         "addresses",
@@ -53,7 +53,7 @@ class _Template:
 
 
 class Ipv4Codec(PacketCodec[_Template]):
-    """IPv4 probes; each of 65,535 in a row has its own identification."""
+    """IPv4 probes; any 65,535 in a row have different identifications."""
 
     family: Literal[4] = 4
     _header_length = IPV4_HEADER
@@ -67,7 +67,7 @@ class Ipv4Codec(PacketCodec[_Template]):
     def encode(self, probe: Probe) -> bytes:
         """See ``PacketCodec``. The identification counts up from a random start and is never 0.
 
-        The checksums are ``checksum_of`` without the call, which scans would feel.
+        The checksums are computed as in ``checksum_of`` but inline: the calls would slow down a scan.
         """
         token, port, ttl, _, flow, kind = probe
         template = self._templates[kind]
@@ -91,7 +91,7 @@ class Ipv4Codec(PacketCodec[_Template]):
         )
 
     def decode(self, packet: bytes, received_at: float) -> Reply | None:
-        """The reply that ``packet`` (IP header included, as raw IPv4 sockets give it) is, or None."""
+        """The reply in ``packet`` (with its IP header, as from a raw IPv4 socket), or None."""
         if len(packet) < IPV4_HEADER:
             return None
         first, total, fragment, ttl, protocol, addresses = _IPV4.unpack_from(packet)

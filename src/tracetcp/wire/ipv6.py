@@ -1,6 +1,6 @@
 """Probes in IPv6 packets, and the replies to them. Knows no socket and no clock.
 
-R1. A quote with another sequence number than the probe's is of the probe that had its source port, flow
+R1. A quote with a sequence number that no probe had belongs to the probe with the quoted source port, flow
     label, window and destination port.
 """
 
@@ -29,7 +29,7 @@ IPV6_HEADER = 40
 
 
 class _Template:
-    """The packet of one kind, cut where fields are filled in, and the sum of all that stays the same."""
+    """The packet of one kind, cut where fields are filled in, and the checksum sum of its constant parts."""
 
     __slots__ = ("addresses", "end", "length_protocol", "middle", "pack", "source", "tcp_sum", "version")
 
@@ -43,10 +43,11 @@ class _Template:
 
 
 class Ipv6Codec(PacketCodec[_Template]):
-    """IPv6 probes. IPv6 has no identification, so two other fields stand in for it.
+    """IPv6 probes. IPv6 has no identification, so two other fields replace it.
 
-    A flow label of 20 random bits, one for each flow since routers choose the path by it (RFC 6437), proves
-    that the quote is of our probe; the window, ``RECEIVE_WINDOW`` + TTL, tells which of its flow it was.
+    The flow label has 20 random bits and proves that the quote is of our probe. There is one label for each
+    flow, because routers choose the path by it (RFC 6437). The window is ``RECEIVE_WINDOW`` + TTL and tells
+    which probe of the flow it was.
     """
 
     family: Literal[6] = 6
@@ -67,12 +68,12 @@ class Ipv6Codec(PacketCodec[_Template]):
         self._flow_labels = flow_labels
 
     def _template(self, source: int, packet: bytes, *, echoes_token: bool) -> _Template:
-        """See ``PacketCodec``; whatever window the kind has, each probe has that of ``RECEIVE_WINDOW``."""
+        """See ``PacketCodec``. Whatever window the kind has, each probe has ``RECEIVE_WINDOW`` + TTL."""
         segment = packet[IPV6_HEADER:54] + RECEIVE_WINDOW.to_bytes(2, "big") + packet[56:]
         return _Template(source, packet, self._tcp_sum(segment), echoes_token=echoes_token)
 
     def encode(self, probe: Probe) -> bytes:
-        """See ``PacketCodec``. The checksum is ``checksum_of`` without the call, which scans would feel."""
+        """See ``PacketCodec``. The checksum is ``checksum_of`` inline: the call would slow down a scan."""
         token, port, ttl, _, flow, kind = probe
         template = self._templates[kind]
         source = template.source + flow
@@ -95,10 +96,10 @@ class Ipv6Codec(PacketCodec[_Template]):
     def decode(
         self, protocol: int, payload: bytes, sender: str, hop_limit: int | None, received_at: float
     ) -> Reply | None:
-        """The reply that ``payload`` is, or None.
+        """The reply in ``payload``, or None.
 
-        Raw IPv6 sockets give no IP header: ``protocol`` is the socket's, ``sender`` (with its scope if it
-        has one) and ``hop_limit`` come beside the payload.
+        Raw IPv6 sockets deliver no IP header: ``protocol`` is that of the socket; ``sender`` (with its scope
+        if it has one) and ``hop_limit`` come separately from the payload.
         """
         if protocol == TCP and sender == self._destination_text:
             return self._tcp_reply(payload, sender, hop_limit, received_at)

@@ -1,7 +1,7 @@
-"""What each kind of probe is on the wire: its segment, and where its answers return the token. A table.
+"""Each kind of probe on the wire: its segment, and where its answers return the token. A table. Pure.
 
-A further kind is one entry of ``WIRE_KINDS`` and the function that builds its segment (``templates``); what
-its answers say of a port is one entry of ``model.OUTCOMES``. Nothing else asks for a probe's kind.
+To add a kind, add an entry to ``WIRE_KINDS`` and the function that builds its segment (``templates``). What
+its answers say about the port is an entry of ``model.OUTCOMES``. No other code depends on the kind.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 RST, RST_ACK, SYN_ACK = 0x04, 0x14, 0x12
 """TCP flags (RFC 9293 section 3.1)."""
 SEQUENCE, ACKNOWLEDGEMENT = 2, 3
-"""Places of these numbers among the fields of a TCP header."""
+"""Positions of these numbers among the fields of a TCP header."""
 
 
 class TcpReading(NamedTuple):
-    """How to read a TCP answer: it is of ``kind``, and its field ``place`` is the token plus ``ahead``."""
+    """How to read a TCP answer: it is of ``kind``, and the field at ``place`` is the token plus ``ahead``."""
 
     kind: ReplyKind
     place: int
@@ -34,10 +34,10 @@ class TcpReading(NamedTuple):
 class WireKind(NamedTuple):
     """A kind of probe.
 
-    ``segment`` builds its TCP segment, given the MSS that the route allows: ports, sequence number and
-    checksum are 0 and filled in for each probe. The sequence number is the token; where ``echoes_token`` the
-    acknowledgement number is too, since a RST returns that one (RFC 9293 section 3.10.7.1). ``answers`` are
-    its TCP answers by their flags.
+    ``segment`` builds its TCP segment for the MSS that the route allows; ports, sequence number and checksum
+    are 0 and filled in for each probe. The sequence number is the token. With ``echoes_token`` the
+    acknowledgement number is the token too, because a RST returns it (RFC 9293 section 3.10.7.1).
+    ``answers`` maps the flags of its TCP answers to how they are read.
     """
 
     segment: Callable[[int], Packet]
@@ -46,7 +46,7 @@ class WireKind(NamedTuple):
 
 
 def _acknowledged(kind: ReplyKind) -> TcpReading:
-    """An answer that acknowledges the token and the SYN, which counts as one (RFC 9293 section 3.4)."""
+    """An answer that acknowledges token + 1, because a SYN counts as one (RFC 9293 section 3.4)."""
     return TcpReading(kind, ACKNOWLEDGEMENT, 1)
 
 
@@ -63,9 +63,9 @@ WIRE_KINDS: dict[ProbeKind, WireKind] = {
 
 
 def readings(kinds: Iterable[ProbeKind]) -> dict[int, tuple[tuple[int, TcpReading], ...]]:
-    """By the flags of a TCP answer: the number of each kind that it can answer, and how it is read then.
+    """For each combination of flags: the number of every kind that it can answer, and how to read the answer.
 
-    The number of a kind is its place among ``kinds``.
+    The number of a kind is its position in ``kinds``.
     """
     found: dict[int, tuple[tuple[int, TcpReading], ...]] = {}
     for number, kind in enumerate(kinds):
@@ -75,9 +75,9 @@ def readings(kinds: Iterable[ProbeKind]) -> dict[int, tuple[tuple[int, TcpReadin
 
 
 def echoing(pack: Callable[..., bytes], at: int) -> Callable[..., bytes]:
-    """``pack`` that also makes the acknowledgement number, which is 0, equal to the sequence number.
+    """``pack``, extended to copy the sequence number into the acknowledgement number, which is 0 before.
 
-    ``at`` is where the TCP header begins.
+    ``at`` is the offset of the TCP header.
     """
 
     def pack_both(*fields: bytes | int) -> bytes:

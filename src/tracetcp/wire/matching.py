@@ -1,24 +1,24 @@
-"""Which received bytes answer one of our probes, and what of a quote was changed on the way. Pure.
+"""Decides which received bytes answer one of our probes, and which fields of a quote were changed. Pure.
 
-Received bytes are untrusted: what does not prove that it answers one of our probes is None, never an
+Received bytes are untrusted: bytes that do not prove that they answer one of our probes give None, never an
 exception.
 
-A TCP answer is ours when
+A TCP answer is ours if
 
 R1. it comes from the destination's address (which the family checks) and port to our address and source
     port;
-R2. its flags are those of an answer to the probe's kind (``kinds``): to a SYN exactly SYN-ACK, RST or
+R2. its flags are those of an answer to the probe's kind (``kinds``): for a SYN exactly SYN-ACK, RST or
     RST-ACK;
-R3. it returns the token where that kind of answer does: to a SYN it acknowledges token + 1;
+R3. it returns the token where that kind of answer does: for a SYN it acknowledges token + 1;
 R4. its header length is possible and its checksum right.
 
-An ICMP error is ours when
+An ICMP error is ours if
 
 R5. its checksum is right, and its type and code are those of an error about a probe;
 R6. it quotes (see ``quotes``) the token as the sequence number, or else
-R7. it quotes what else only our probe had, in the fields of its family (``ipv4``, ``ipv6``).
+R7. it quotes other fields that only our probe had; each family has its own (``ipv4``, ``ipv6``).
 
-Whatever else of the quote was changed on the way is told in ``Quote.changed``.
+``Quote.changed`` names all other fields of the quote that were changed on the path.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ _Template = TypeVar("_Template")
 class PacketCodec(ABC, Generic[_Template]):
     """The packets of one trace between ``source`` and ``destination``; see ``open_codec``.
 
-    Subclasses know the IP header of their family; this class knows TCP and how a reply is matched.
-    ``templates`` has a packet for each kind of probe. ``length`` is that of a SYN's packet, in bytes.
+    Subclasses know the IP header of their family; this class knows TCP and the matching of replies.
+    ``templates`` has a packet for each kind of probe. ``length`` is the size of a SYN's packet in bytes.
     """
 
     family: Literal[4, 6]
     _header_length: int
     """Bytes of the IP header."""
     _length_field: tuple[int, int]
-    """Place and unit of the length of the quote in an ICMP error (RFC 4884 section 4)."""
+    """Position and unit of the field with the length of the quote in an ICMP error (RFC 4884 section 4)."""
     _read_quote: Callable[[bytes], QuotedProbe | None]
 
     def __init__(
@@ -98,22 +98,22 @@ class PacketCodec(ABC, Generic[_Template]):
 
     @abstractmethod
     def _template(self, source: int, packet: bytes, *, echoes_token: bool) -> _Template:
-        """What ``encode`` needs of ``packet``, the template of a kind; ``source`` is that of flow 0."""
+        """The parts of ``packet``, the template of a kind, that ``encode`` needs; ``source`` is flow 0's."""
 
     @abstractmethod
     def encode(self, probe: Probe) -> bytes:
-        """The IP packet of ``probe``, all checksums right; it is remembered for matching."""
+        """The IP packet of ``probe`` with correct checksums; the probe is remembered for matching."""
 
     def _tcp_sum(self, segment: bytes) -> int:
-        """The sum over which the checksum of ``segment`` is taken (RFC 9293 section 3.1)."""
+        """The sum of ``segment`` and its pseudo header, for its checksum (RFC 9293 section 3.1)."""
         return self._pseudo_sum + len(segment) + word_sum(segment)
 
     def _tcp_reply(self, segment: bytes, sender: str, ttl: int | None, received_at: float) -> Reply | None:
-        """The answer that ``segment``, sent by the destination, is to a probe (R1 to R4).
+        """The reply if ``segment``, sent by the destination, answers a probe, else None (R1 to R4).
 
-        Its checksum may have been left to the network card by the kernel of this machine. Measured: what
-        comes over loopback or a veth pair has only the sum of its pseudo header in the field (Linux
-        CHECKSUM_PARTIAL), since no card was there to finish it.
+        This machine's kernel may leave the checksum to the network card. Over loopback or a veth pair no
+        card completes it, so the field has only the sum of the pseudo header (Linux CHECKSUM_PARTIAL;
+        measured).
         """
         length = len(segment)
         if length < TCP_HEADER:
@@ -135,7 +135,7 @@ class PacketCodec(ABC, Generic[_Template]):
         return None
 
     def _icmp_reply(self, message: bytes, sender: str, ttl: int | None, received_at: float) -> Reply | None:
-        """The ICMP error about a probe that ``message`` is (R5 to R7)."""
+        """The reply if ``message`` is an ICMP error about a probe, else None (R5 to R7)."""
         if len(message) < ICMP_HEADER + SHORTEST_QUOTE or not self._is_icmp_intact(message, sender):  # R5
             return None
         icmp_type, code = message[0], message[1]
@@ -154,14 +154,14 @@ class PacketCodec(ABC, Generic[_Template]):
 
     @abstractmethod
     def _is_icmp_intact(self, message: bytes, sender: str) -> bool:
-        """Whether the checksum of an ICMP message from ``sender`` is right."""
+        """Whether ``message``, from ``sender``, has a correct checksum."""
 
     @abstractmethod
     def _sent_without_token(self, quoted: QuotedProbe) -> Sent | None:
-        """The probe that is quoted with another sequence number than its own (R7)."""
+        """The probe that ``quoted`` belongs to despite its rewritten sequence number (R7), or None."""
 
     def _quote(self, quoted: QuotedProbe, sent: Sent) -> Quote:
-        """``quoted`` in the words of the model, with what differs from ``sent``."""
+        """``quoted`` as a ``Quote``, with the names of the fields that differ from ``sent``."""
         options, mss = self._options[sent.kind]
         differences = (
             quoted.source != self._source,

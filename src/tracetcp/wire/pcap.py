@@ -1,4 +1,4 @@
-"""Writes packets as a classic pcap file, which tcpdump, tshark and Wireshark read. Knows no socket.
+"""Writes packets to a classic pcap file for tcpdump, tshark and Wireshark. Knows no socket, opens no file.
 
 The format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-05.html. Packets begin at their IP header.
 """
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 MICROSECONDS_MAGIC = 0xA1B2C3D4
 FORMAT_VERSION = (2, 4)
 LINKTYPE_RAW = 101
-"""Raw IP: each packet's first four bits say whether it is IPv4 or IPv6."""
+"""Raw IP: the first four bits of each packet say whether it is IPv4 or IPv6."""
 SNAPSHOT_LENGTH = 65_535
-"""Bytes kept of a packet: all of the longest IPv4 one, and of any answer to a SYN."""
+"""The most bytes kept of a packet: the longest IPv4 packet, and any answer to a SYN, fits."""
 
 _HEADER = struct.Struct("<IHHiIII")
 _RECORD = struct.Struct("<IIII")
@@ -25,7 +25,7 @@ _RECORD = struct.Struct("<IIII")
 class PcapWriter:
     """Writes to ``stream`` (binary, opened and closed by the caller), packet by packet.
 
-    The header is written at once, so that a trace without a packet is a valid file too.
+    The header is written at once, so that a trace without packets also gives a valid file.
     """
 
     def __init__(self, stream: BinaryIO) -> None:

@@ -1,6 +1,6 @@
-"""The probes that were sent, found by whatever a reply returns of them.
+"""The probes that were sent, to be found by the fields that a reply returns.
 
-Bounded memory: the last ``REMEMBERED_PROBES`` probes. Pure values; knows no packet format.
+Memory is bounded: only the last ``REMEMBERED_PROBES`` probes are kept. Knows no packet format.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REMEMBERED_PROBES = 65_535
-"""One probe for each IPv4 identification but 0: the identification is the slot."""
+"""One probe for each IPv4 identification except 0: the identification is the slot."""
 KIND_STEP = 1 << 16
-"""A *source* is one number: the number of the probe's kind times this, and the source port."""
+"""A *source* is one number: the number of the probe's kind times this, plus the source port."""
 
 
 class Sent(NamedTuple):
-    """What identified a probe on the wire; ``slot`` is 1 to 65535, ``kind`` the number of its kind."""
+    """The fields that identify a sent probe; ``slot`` is 1 to 65535, ``kind`` the number of its kind."""
 
     slot: int
     token: int
@@ -31,7 +31,7 @@ class Sent(NamedTuple):
 class ProbeTable:
     """Probes by slot (1 to 65535, used in turn from ``first_slot`` on), by token, and by ports and TTL.
 
-    Plain arrays: a scan of every port remembers each probe, and objects would cost ten times the memory.
+    Plain arrays: a scan of every port remembers each probe, and objects would take ten times the memory.
     Arrays of shorter numbers than "I" are slower to write (CPython parses each as an argument).
     """
 
@@ -44,7 +44,7 @@ class ProbeTable:
         self._slots: dict[int, int] = {}
 
     def add(self, token: int, source: int, destination_port: int, ttl: int) -> int:
-        """Remember a probe, forget the oldest if need be, and return the slot."""
+        """Remember a probe, in place of the oldest if the table is full, and return its slot."""
         slot = self._next
         self._next = slot % REMEMBERED_PROBES + 1
         forgotten = self._tokens[slot]
@@ -58,7 +58,7 @@ class ProbeTable:
         return slot
 
     def with_token(self, token: int) -> Sent | None:
-        """The probe that carries ``token``."""
+        """The probe that carries ``token``, or None."""
         slot = self._slots.get(token)
         return None if slot is None else self._at(slot)
 
@@ -72,14 +72,14 @@ class ProbeTable:
         )
 
     def with_slot(self, slot: int, source_port: int) -> Sent | None:
-        """The probe in ``slot`` (0 to 65535) if it left from ``source_port``."""
+        """The probe in ``slot`` (0 to 65535) if its source port is ``source_port``, else None."""
         is_there = self._ttls[slot] and self._sources[slot] & 0xFFFF == source_port
         return self._at(slot) if is_there else None
 
     def newest(self, source_port: int, destination_port: int, ttl: int) -> Sent | None:
-        """The newest probe with these ports and this TTL.
+        """The newest probe with these ports and this TTL, or None.
 
-        A search, for the rare quote whose sequence number was rewritten; array.index runs at C speed.
+        A linear search, for the rare quote with a rewritten sequence number; array.index runs at C speed.
         """
         slots = [
             slot

@@ -1,4 +1,4 @@
-"""Protocol numbers and the ICMP errors that end a probe, as the RFCs number them. Tables, nothing else."""
+"""Protocol numbers, and the numbers of the ICMP errors that answer a probe. Tables. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ ICMP_ERRORS = {
     4: {3: ReplyKind.UNREACHABLE, 11: ReplyKind.TIME_EXCEEDED},
     6: {1: ReplyKind.UNREACHABLE, 3: ReplyKind.TIME_EXCEEDED},
 }
-"""By family: the types of the ICMP errors that answer a probe (RFC 792, RFC 4443)."""
+"""For each family: the types of the ICMP errors that answer a probe (RFC 792, RFC 4443)."""
 IN_TRANSIT_CODE = 0
-"""The code of a Time Exceeded on the way; code 1 is about reassembly (RFC 792, RFC 4443)."""
+"""The code of a Time Exceeded in transit; code 1 is about reassembly (RFC 792, RFC 4443)."""

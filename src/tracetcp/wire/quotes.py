@@ -1,6 +1,6 @@
-"""Reads what an ICMP error quotes: our probe as its sender saw it, and the MPLS labels behind it.
+"""Reads the quote in an ICMP error: our probe as the sender saw it, and the MPLS labels after it.
 
-Pure functions from bytes to values; any bytes are accepted, and what is no quoted TCP segment is None.
+Pure functions of bytes. Any bytes are accepted; bytes that are no quoted TCP segment give None.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 ICMP_HEADER = 8
 TCP_HEADER = 20
 SHORTEST_QUOTE = 8
-"""An error quotes at least 8 bytes of TCP (RFC 792): the ports and the sequence number."""
+"""An error quotes at least 8 bytes of TCP (RFC 792): ports and sequence number."""
 ORIGINAL_DATAGRAM_BYTES = 128
-"""Length of the quote before an extension where the length field is unused (RFC 4884 section 5.5)."""
+"""The length of the quote before an extension where the length field is unused (RFC 4884 section 5.5)."""
 EXTENSION_VERSION = 2
 MPLS_STACK_OBJECT = (1, 1)
-"""Class and type of the object that holds the incoming MPLS label stack (RFC 4950 section 3)."""
+"""Class and type of the object with the incoming MPLS label stack (RFC 4950 section 3)."""
 
 _IPV4 = struct.Struct("!BBHHHBBH4s4s")
 _IPV6 = struct.Struct("!IHBB16s16s")
@@ -32,7 +32,7 @@ _PORTS_SEQUENCE = struct.Struct("!HHI")
 
 
 class QuotedProbe(NamedTuple):
-    """A quoted packet: ``ip_id`` is IPv4's, ``flow_label`` IPv6's, ``tcp`` as much as is quoted of it."""
+    """A quoted packet. ``ip_id`` is None for IPv6, ``flow_label`` for IPv4; ``tcp`` is the part quoted."""
 
     source: bytes
     destination: bytes
@@ -47,12 +47,12 @@ class QuotedProbe(NamedTuple):
 
     @property
     def window(self) -> int | None:
-        """The quoted receive window, None where the quote ends before it."""
+        """The quoted receive window; None if the quote ends before it."""
         return int.from_bytes(self.tcp[14:16], "big") if len(self.tcp) >= 16 else None
 
     @property
     def options(self) -> bytes | None:
-        """The quoted TCP options, None unless the quote holds all of them."""
+        """The quoted TCP options; None unless all of them are quoted."""
         if len(self.tcp) < TCP_HEADER:
             return None
         end = (self.tcp[12] >> 4) * 4
@@ -60,17 +60,16 @@ class QuotedProbe(NamedTuple):
 
     @property
     def mss(self) -> int | None:
-        """The quoted MSS option, None where the quote ends before it or there is none."""
+        """The quoted MSS option; None if there is none or the quote ends before it."""
         return mss_of(self.tcp[TCP_HEADER:])
 
 
 def read_ipv4(quote: bytes) -> QuotedProbe | None:
     """The TCP segment in an ICMP quote (RFC 792), None for anything else.
 
-    Refused are: another IP version, a header shorter than 5 words or than itself, another protocol, a
-    fragment that is not the first, fewer than 8 bytes of TCP, or a total length that has no room for them.
-    Routers are known to write the total length in their own byte order or less the header; so no more is
-    asked of it.
+    Refused are another IP version, a header shorter than 5 words or cut off, another protocol, a fragment
+    that is not the first, fewer than 8 bytes of TCP, and a total length with no room for them. Nothing more
+    is required of the total length: some routers write it in their own byte order or without the header.
     """
     if len(quote) < _IPV4.size + SHORTEST_QUOTE:
         return None
@@ -88,7 +87,7 @@ def read_ipv4(quote: bytes) -> QuotedProbe | None:
 def read_ipv6(quote: bytes) -> QuotedProbe | None:
     """The TCP segment in an ICMPv6 quote (RFC 4443), None for anything else.
 
-    Our probes have no extension headers, so a quote with one is not ours.
+    Our probes have no extension headers, so a quote that has one is not ours.
     """
     if len(quote) < _IPV6.size + SHORTEST_QUOTE:
         return None
@@ -102,11 +101,11 @@ def read_ipv6(quote: bytes) -> QuotedProbe | None:
 
 
 def split(message: bytes, length_at: int, length_unit: int) -> tuple[bytes, tuple[MplsLabel, ...]]:
-    """Part an ICMP error into the quote and the MPLS labels of its extension (RFC 4884 section 3).
+    """Split an ICMP error into the quote and the MPLS labels of its extension (RFC 4884 section 3).
 
-    ``length_at`` is the place of the length field in the ICMP header and ``length_unit`` its unit in
-    bytes. Routers older than the RFC leave the length 0 and put the extension behind 128 bytes; the
-    extension's own checksum tells it from a quote that long. A bad extension is no extension.
+    ``length_at`` is the offset of the length field in the ICMP header, ``length_unit`` its unit in bytes.
+    Routers older than the RFC leave the length 0 and put the extension after 128 bytes; its own checksum
+    distinguishes it from a longer quote. An invalid extension counts as none.
     """
     body = message[ICMP_HEADER:]
     written = message[length_at] * length_unit
@@ -117,7 +116,7 @@ def split(message: bytes, length_at: int, length_unit: int) -> tuple[bytes, tupl
 
 
 def _labels(extension: bytes) -> Iterator[MplsLabel]:
-    """The label stack entries in an extension structure (RFC 4884 section 7, RFC 4950, RFC 3032)."""
+    """The label stack entries of an extension structure (RFC 4884 section 7, RFC 4950, RFC 3032)."""
     if len(extension) < 8 or extension[0] >> 4 != EXTENSION_VERSION:
         return
     if extension[2:4] != b"\0\0" and word_sum(extension) != 0:

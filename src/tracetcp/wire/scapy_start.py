@@ -1,8 +1,8 @@
-"""Lets scapy's layers be imported fast and without a trace on the disk.
+"""Makes the import of scapy's layers fast and keeps it from writing files.
 
-Imports no scapy itself: it only lays out what scapy's import finds. Left alone, that import reads tables
-of 50,000 hardware vendors (0.05 to 0.25 s) and writes caches of them and its configuration under the home
-directory, as root under sudo. Nothing here is needed to trace.
+Does not import scapy: it only replaces modules that scapy's import would load. Without this, the import reads
+a table of 50,000 hardware vendors (0.05 to 0.25 s) and writes a cache of it and its configuration under the
+home directory, as root under sudo. Tracing works without this file, only slower.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ VENDOR_FOLDERS = (
     "/opt/wireshark",
     "/Applications/Wireshark.app/Contents/Resources",
 )
-"""Where ``scapy.data`` looks for Wireshark's vendor table before it falls back to its own."""
+"""Where ``scapy.data`` looks for Wireshark's vendor table before it uses its own."""
 
 
 @contextmanager
 def without_tables() -> Iterator[None]:
-    """Within the block ``scapy.data`` finds an empty vendor table and no folder of its own.
+    """Within the block, ``scapy.data`` finds an empty vendor table and no cache folder.
 
-    ``scapy.data`` asks ``scapy.main`` for its cache folder and uses nothing else of it. A version that asks
-    differently still works, as slowly as usual.
+    ``scapy.data`` uses only the cache folder of ``scapy.main``. A version of scapy that works differently is
+    still imported correctly, at its usual speed.
     """
     stand_ins = {
         "scapy.main": ModuleType("scapy.main"),
@@ -50,14 +50,14 @@ def without_tables() -> Iterator[None]:
 
 
 class _CacheFolder:
-    """Stands for ``~/.cache/scapy`` with an empty vendor table in it and room for nothing."""
+    """Replaces ``~/.cache/scapy``: has an empty vendor table, and nothing can be written to it."""
 
     def __truediv__(self, name: str) -> _CacheFile:
         return _CacheFile(name)
 
 
 class _CacheFile:
-    """A file of ``_CacheFolder``; scapy only reads it, since ``parent`` cannot be made."""
+    """A file in ``_CacheFolder``; scapy only reads it, because its ``parent`` cannot be created."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -69,11 +69,11 @@ class _CacheFile:
         return io.BytesIO(_empty_table(_vendor_file()))
 
     def unlink(self, **_: object) -> None:
-        """Nothing to remove."""
+        """Do nothing: there is no file to remove."""
 
     @property
     def parent(self) -> None:
-        """None: making the folder raises, which scapy takes as a cache it cannot write."""
+        """None, so that creating the folder raises; scapy then does not write its cache."""
         return
 
 
@@ -85,7 +85,7 @@ def _vendor_file() -> str:
 
 
 def _empty_table(file_name: str) -> bytes:
-    """What scapy's cache of the table read from ``file_name`` looks like, without entries."""
+    """The contents of scapy's cache of the table in ``file_name``, without entries."""
     import pickle
     from hashlib import sha256
 

@@ -1,4 +1,4 @@
-"""The packets that scapy builds, one a trace: every probe is such a template with a few fields filled in."""
+"""The templates that scapy builds, one per trace and kind of probe. Imports scapy late; opens no socket."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ if TYPE_CHECKING:
     from scapy.packet import Packet
 
 RECEIVE_WINDOW = 64_240
-"""The receive window of a SYN from Linux or Windows; IPv6 probes add their TTL to it."""
+"""The receive window of a SYN from Linux or Windows; an IPv6 probe adds its TTL."""
 
 
 def load_scapy(family: int) -> None:
     """Import the layers that build probes of ``family``, without scapy's tables, routes and interfaces.
 
-    They cost a quarter of a second and no probe needs them; ``-g`` loads routes and interfaces itself.
+    Loading these takes a quarter of a second, and no probe needs them; ``-g`` loads routes and interfaces
+    itself.
     """
     with without_tables():
         from scapy.config import conf
 
-        conf.logLevel = logging.CRITICAL  # its warnings would go to standard error, past the application
+        conf.logLevel = logging.CRITICAL  # scapy would write its warnings to stderr, which only app may
         saved = conf.route_autoload, conf.route6_autoload, conf.ipv6_enabled
         conf.route_autoload = conf.route6_autoload = False
         conf.ipv6_enabled = family == 6
@@ -35,16 +36,16 @@ def load_scapy(family: int) -> None:
             import scapy.layers.inet
 
             if family == 6:
-                import scapy.layers.inet6  # noqa: F401 - loaded here, while the stand-ins are there
+                import scapy.layers.inet6  # noqa: F401 - loaded here, while the replacements are in place
         finally:
             del conf.ifaces.reload
             conf.route_autoload, conf.route6_autoload, conf.ipv6_enabled = saved
 
 
 def ipv4_template(source: str, destination: str, mtu: int, segment: Callable[[int], Packet]) -> bytes:
-    """The IPv4 packet of a kind of probe, with every field that a probe fills in set to 0.
+    """The IPv4 packet of a kind of probe; the fields that each probe fills in are 0.
 
-    ``segment`` builds its TCP part for the MSS that ``mtu`` (bytes) allows.
+    ``segment`` builds its TCP segment for the MSS that ``mtu`` (bytes) allows.
     """
     load_scapy(4)
     from scapy.layers.inet import IP
@@ -54,7 +55,7 @@ def ipv4_template(source: str, destination: str, mtu: int, segment: Callable[[in
 
 
 def ipv6_template(source: str, destination: str, mtu: int, segment: Callable[[int], Packet]) -> bytes:
-    """The same over IPv6."""
+    """Like ``ipv4_template``, for IPv6."""
     load_scapy(6)
     from scapy.layers.inet6 import IPv6
 
@@ -63,7 +64,7 @@ def ipv6_template(source: str, destination: str, mtu: int, segment: Callable[[in
 
 
 def syn(mss: int) -> Packet:
-    """A SYN as today's stacks send it."""
+    """A SYN with the options of today's TCP stacks, for ``mss`` (bytes)."""
     from scapy.layers import inet
 
     options = [

@@ -1,17 +1,17 @@
-"""How many sockets this process may open (POSIX); raises its soft limit where that is allowed."""
+"""How many sockets this process can open (POSIX). Raises its soft limit of open files where allowed."""
 
 from __future__ import annotations
 
 import os
 
 RESERVED_DESCRIPTORS = 48
-"""Descriptors left to the rest of the program: the resolver's sockets, files being imported."""
+"""Descriptors left for the rest of the program: the resolver's sockets, files being imported."""
 
 
 def room_for(wanted: int) -> int:
-    """How many of ``wanted`` sockets can be open at once, 1 at least.
+    """How many of ``wanted`` sockets can be open at once; at least 1.
 
-    The soft limit is raised as far as needed and allowed.
+    Raises the soft limit as far as needed and allowed.
     """
     import resource
 
@@ -26,7 +26,7 @@ def room_for(wanted: int) -> int:
 
 
 def _lowest_free() -> int:
-    """The lowest free descriptor: as many as that are open, for the system hands out the lowest first."""
+    """The lowest free descriptor. It is also the number of open ones: the system assigns the lowest first."""
     lowest = os.open(os.devnull, os.O_RDONLY)
     os.close(lowest)
     return lowest

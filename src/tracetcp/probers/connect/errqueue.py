@@ -1,7 +1,7 @@
-"""Reads the ICMP error that the kernel matched to a TCP socket from its error queue (Linux).
+"""Reads ICMP errors from the error queue of a TCP socket (Linux).
 
-The kernel does the matching: addresses, ports, and a quoted sequence number that is the socket's. It hands
-over the quote from its TCP header on; the IP header that was quoted stays with the kernel.
+The kernel matches an error to the socket by addresses, ports and the quoted sequence number. It returns the
+quote from the TCP header on; the quoted IP header stays in the kernel.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ QUOTE_BYTES = 2048
 ANCILLARY_BYTES = 256
 
 ORIGIN_FAMILIES = {2: 4, 3: 6}
-"""The family whose ICMP an error came by, for each SO_EE_ORIGIN of ICMP and ICMPv6; others are local."""
+"""The family for each SO_EE_ORIGIN value of an ICMP or ICMPv6 error; other values are local errors."""
 
 _EXTENDED_ERROR = struct.Struct("@IBBBBII")
 """struct sock_extended_err: errno, origin, type, code, padding, info, data; the sender's address follows."""
@@ -36,9 +36,9 @@ _INT = struct.Struct("@i")
 
 
 class QueuedError(NamedTuple):
-    """One ICMP error. ``kind`` is None for one that answers no probe, ``sender`` is empty then.
+    """One ICMP error. If it answers no probe, ``kind`` is None and ``sender`` is empty.
 
-    ``stamp`` is the kernel's receive stamp in seconds of the wall clock, None where there is none.
+    ``stamp`` is the kernel's receive stamp in seconds on the wall clock, None if there is none.
     """
 
     kind: ReplyKind | None
@@ -51,7 +51,7 @@ class QueuedError(NamedTuple):
 
 
 def queue_errors(of: socket.socket) -> None:
-    """Have the kernel keep ICMP errors for ``of``, with stamps and TTLs; to be called before it connects."""
+    """Make the kernel queue ICMP errors for ``of``, with stamps and TTLs. Call it before connecting."""
     if of.family == socket.AF_INET6:
         of.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
         of.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
@@ -62,7 +62,7 @@ def queue_errors(of: socket.socket) -> None:
 
 
 def take_error(of: socket.socket) -> QueuedError | None:
-    """Take the first error off the queue of ``of``, None if the queue is empty."""
+    """Remove and return the first error in the queue of ``of``; None if the queue is empty."""
     try:
         tcp, ancillary, _, _ = of.recvmsg(QUOTE_BYTES, ANCILLARY_BYTES, MSG_ERRQUEUE)
     except BlockingIOError:
@@ -94,7 +94,7 @@ def _sender(socket_address: bytes, is_ipv6: bool) -> str:
 
 
 def _ttl(data: dict[tuple[int, int], bytes]) -> int | None:
-    """The TTL (hop limit) that the error arrived with."""
+    """The TTL (hop limit) with which the error arrived."""
     value = data.get((socket.IPPROTO_IP, IP_TTL)) or data.get((socket.IPPROTO_IPV6, IPV6_HOPLIMIT))
     return None if value is None else int(_INT.unpack(value)[0])
 
@@ -105,9 +105,9 @@ def _stamp(data: dict[tuple[int, int], bytes]) -> float | None:
 
 
 def _labels(tcp: bytes, ip_header: int) -> tuple[MplsLabel, ...]:
-    """The MPLS labels behind the quote, of which the kernel cut off ICMP and IP header.
+    """The MPLS labels after the quote ``tcp``, from which the kernel cut off the ICMP and IP headers.
 
-    Without the ICMP header's length field they are looked for behind 128 bytes: where RFC 4884 puts them
-    for a packet as short as a SYN.
+    The length field of the ICMP header is lost. So the labels are looked for after 128 bytes, where RFC 4884
+    puts them for a packet as short as a SYN.
     """
     return split(bytes(ICMP_HEADER + ip_header) + tcp, length_at=5, length_unit=4)[1]

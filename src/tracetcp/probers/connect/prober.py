@@ -1,18 +1,18 @@
 """The prober that needs no privilege: every probe is a TCP socket that connects (Linux).
 
-A socket with the probe's TTL connects; the kernel sends the SYN and matches what comes back to the socket.
-An ICMP error waits in its error queue, a SYN-ACK makes it writable, a RST refuses the connection. What
-differs from raw sockets:
+A socket with the probe's TTL connects; the kernel sends the SYN and matches the replies to the socket. An
+ICMP error waits in its error queue, a SYN-ACK makes it writable, a RST refuses the connection. The
+differences from raw sockets:
 
-1. Sequence numbers are the kernel's: a reply gets its probe's token by the socket it came to.
-2. Two sockets cannot share a 5-tuple, and waiting for one probe before the next would make a trace as slow
+1. The kernel chooses the sequence numbers: a reply gets the token of the probe whose socket it came to.
+2. Two sockets cannot share a 5-tuple, and waiting for each probe before the next would make a trace as slow
    as all its hops together. So every probe has a flow of its own: where routers share load, a column is not
-   one path. The kernel picks the source port at connect(), clear of every connection.
+   one path. The kernel picks the source port at connect(), different from that of every connection.
 3. Each socket sends one SYN (see ``single_syn``) and is open for the whole timeout. Where a retransmission
-   cannot be kept back, it is closed before that, after 0.9 s; a later answer is lost.
-4. A local firewall that drops our SYN is not told apart from silence: connect() does not say.
-5. An error's quoted IP header and a TCP answer's TTL, window and options stay with the kernel, and the
-   instant of a RST is when this process hears of it.
+   cannot be prevented, the socket is closed before it, after 0.9 s; a later answer is lost.
+4. A local firewall that drops our SYN cannot be distinguished from silence: connect() does not report it.
+5. The IP header quoted in an error, and the TTL, window and options of a TCP answer, stay in the kernel; the
+   instant of a RST is when this process is told of it.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ if TYPE_CHECKING:
     from tracetcp.model import Probe, SendFailure
 
 LARGEST_CAPACITY = 4096
-"""As many probes as a scan ever has in flight; each costs a descriptor and some 3 kB of the kernel's."""
+"""The most probes that a scan has in flight; each costs a descriptor and about 3 kB of kernel memory."""
 IP_BIND_ADDRESS_NO_PORT = 24
 TCP_SYNCNT = 7
 TCP_INFO = 11
 SYN_RETRANSMISSIONS = 8
-"""Unanswered SYNs for which the kernel keeps a socket: two minutes, more than the longest timeout."""
+"""Unanswered SYNs until the kernel gives up a socket: two minutes, more than the longest timeout."""
 RESET_ON_CLOSE = struct.pack("@ii", 1, 0)
-"""SO_LINGER for no time at all: close() sends RST."""
+"""SO_LINGER of zero seconds: close() sends a RST."""
 WAS_CONNECTED = (errno.ECONNRESET, errno.EPIPE)
-"""A peer that answered SYN-ACK and sent RST before we looked."""
+"""The errors if the peer answered with a SYN-ACK and then sent a RST before we looked."""
 
 _ROUND_TRIP = struct.Struct("@68xI")
-"""struct tcp_info as far as tcpi_rtt, in microseconds; 0 where the kernel did not measure."""
+"""struct tcp_info up to tcpi_rtt, in microseconds; 0 if the kernel did not measure it."""
 
 
 class _PendingSyn(NamedTuple):
@@ -89,7 +89,7 @@ class ConnectProber(Prober):
         self.capacity = room_for(LARGEST_CAPACITY)
         self._pending: dict[int, _PendingSyn] = {}
         self._epoll = select.epoll()
-        # Stamping is switched on for the machine with the first socket that asks, a moment later: ask now.
+        # The kernel starts to stamp packets a moment after the first socket asks for it: ask now.
         self._stamping = socket.socket(self._route.socket_family, socket.SOCK_DGRAM)
         self._stamping.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
@@ -98,7 +98,7 @@ class ConnectProber(Prober):
         return time.monotonic()
 
     def send(self, probe: Probe) -> float | SendFailure:
-        """See ``Prober``. With ``capacity`` sockets open, the oldest is closed."""
+        """See ``Prober``. If ``capacity`` sockets are open, the oldest is closed."""
         if len(self._pending) >= self.capacity:
             self._drop(next(iter(self._pending)))
         try:
@@ -119,7 +119,7 @@ class ConnectProber(Prober):
         return sent_at
 
     def _open(self, ttl: int) -> socket.socket:
-        """A socket that is ready to connect; raises ``OSError``."""
+        """A socket ready to connect; raises ``OSError``."""
         route = self._route
         opened = socket.socket(route.socket_family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
@@ -154,18 +154,18 @@ class ConnectProber(Prober):
         return replies
 
     def wake_at(self) -> float:
-        """See ``Prober``: when the first socket must be closed; they are open equally long."""
+        """See ``Prober``: when the first socket must be closed; all are open for the same time."""
         return next(iter(self._pending.values())).closes_at if self._pending else inf
 
     def close(self) -> None:
-        """See ``Prober``. Connections are reset, pending ones forgotten."""
+        """See ``Prober``. Connections are reset, pending ones dropped."""
         for number in list(self._pending):
             self._drop(number)
         self._stamping.close()
         self._epoll.close()
 
     def _replies(self, pending: _PendingSyn, events: int) -> Iterator[Reply]:
-        """What the network answered. Errors first: some of their codes also refuse the connection."""
+        """The network's answers. ICMP errors first: some of their codes also refuse the connection."""
         now = time.monotonic()
         has_error = False
         while (error := take_error(pending.connecting)) is not None:
@@ -185,7 +185,7 @@ class ConnectProber(Prober):
         return Reply(pending.token, kind, self.destination, at)
 
     def _close_overdue(self, now: float) -> None:
-        """Close what has waited long enough; a SYN that never left is granted the whole timeout."""
+        """Close sockets that have waited long enough; a SYN that never left gets the whole timeout."""
         while self.wake_at() <= now:
             number, pending = next(iter(self._pending.items()))
             if now < pending.sent_at + self._timeout and is_still_here(pending.connecting):
@@ -195,7 +195,7 @@ class ConnectProber(Prober):
                 self._drop(number)
 
     def _drop(self, number: int) -> None:
-        """Close a socket; with a connection, the peer gets a RST."""
+        """Close a socket; if it is connected, the peer gets a RST."""
         connecting = self._pending.pop(number).connecting
         if self._silencer is not None:
             self._silencer.unsilence(connecting)
@@ -217,7 +217,7 @@ def _icmp_reply(pending: _PendingSyn, error: QueuedError, kind: ReplyKind, now: 
 
 
 def _answered_at(pending: _PendingSyn, now: float) -> float:
-    """When the SYN-ACK came, by the kernel's measurement of the handshake if there is one."""
+    """When the SYN-ACK arrived, by the kernel's RTT of the handshake if it measured one, else ``now``."""
     info = pending.connecting.getsockopt(socket.IPPROTO_TCP, TCP_INFO, _ROUND_TRIP.size)
     (microseconds,) = _ROUND_TRIP.unpack(info)
     return min(now, pending.sent_at + microseconds * 1e-6) if microseconds else now

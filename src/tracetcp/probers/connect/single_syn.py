@@ -1,21 +1,21 @@
 """Keeps the kernel from sending a socket's SYN a second time (Linux, no privilege needed).
 
-A SYN without an answer is sent again after one second (RFC 6298 section 2) and no socket option says
-otherwise: TCP_SYNCNT allows one retransmission at least, TCP_USER_TIMEOUT counts from the first one. But a
-retransmission asks for its route again if the socket's route was reset meanwhile. So once the SYN is out,
-an option is set that resets the route and leads the next one nowhere; measured on Linux 6.18:
+An unanswered SYN is retransmitted after one second (RFC 6298 section 2), and no socket option prevents that:
+TCP_SYNCNT allows at least one retransmission, TCP_USER_TIMEOUT counts from the first one. But a
+retransmission looks up its route again if the socket's route was reset. So once the SYN has left, an option
+is set that resets the route and gives the retransmission no usable one; measured on Linux 6.18:
 
-- IPv4: SO_DONTROUTE. A destination behind a router has no route then; nothing is sent and the socket
-  goes on listening.
-- IPv6 knows no SO_DONTROUTE: a segment routing header (RFC 8754) that visits ::1 first. The packet goes to
-  the loopback, which drops it, since no host takes part in segment routing unless told to.
+- IPv4: SO_DONTROUTE. A destination behind a router then has no route; nothing is sent, and the socket keeps
+  listening.
+- IPv6 has no SO_DONTROUTE, but a segment routing header (RFC 8754) that visits ::1 first. The packet goes to
+  the loopback, which drops it, because segment routing is off unless somebody enables it.
 
-The handshake's last packet is held back like a retransmission. So an open port sees SYN and RST only, the
-option being taken back before the RST, and no application is told of a connection that is given up.
+The last packet of the handshake is prevented like a retransmission, and the option is removed before the
+RST. So an open port sees only SYN and RST, and no application sees a connection.
 
-For IPv4 destinations without a router between (the local link, tunnels, this machine) there is no such
-option. A socket to them must be closed within ``ONE_SYN_SECONDS`` seconds, unless the SYN still waits in this
-machine for the neighbour's link-layer address.
+For IPv4 destinations without a router in between (the local link, tunnels, this machine) there is no such
+option. A socket to them must be closed within ``ONE_SYN_SECONDS``, unless the SYN still waits in this machine
+for the neighbour's link-layer address.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from tracetcp.probers.routes import Route
 
 ONE_SYN_SECONDS = 0.9
-"""Seconds after which a socket would be about to send its SYN again."""
+"""Seconds after which a socket must be closed, just before it would retransmit its SYN."""
 SO_DONTROUTE = 5
 SO_MEMINFO = 55
 IPV6_RTHDR = 57
 _MEMINFO = struct.Struct("@9I")
 _WRITE_MEMORY_INDEX = 2
 SEGMENT_ROUTING_HEADER = struct.pack("!BBBBBBH", 0, 4, 4, 1, 1, 0, 0) + bytes(16) + bytes(15) + b"\1"
-"""Two segments, the last first: the destination, filled in by the kernel, and ::1, to be visited now."""
+"""Two segments in reverse order: the destination, filled in by the kernel, and ::1, to be visited now."""
 
 
 class Silencer(NamedTuple):
-    """A socket option that leads retransmissions nowhere, and its value for none."""
+    """A socket option that stops retransmissions, with its values for on and off."""
 
     level: int
     option: int
@@ -50,16 +50,16 @@ class Silencer(NamedTuple):
     off: int | bytes
 
     def silence(self, connecting: socket.socket) -> None:
-        """Let nothing more out of ``connecting``, whose SYN was sent."""
+        """Prevent all further packets of ``connecting``, whose SYN was sent."""
         connecting.setsockopt(self.level, self.option, self.on)
 
     def unsilence(self, connected: socket.socket) -> None:
-        """Let the RST out that closing ``connected`` sends."""
+        """Allow packets again: the RST that is sent when ``connected`` is closed."""
         connected.setsockopt(self.level, self.option, self.off)
 
 
 def find_silencer(route: Route) -> Silencer | None:
-    """What silences sockets to ``route``'s destination, None where nothing does. Sends no packet."""
+    """The option that silences sockets to the destination of ``route``, or None. Sends nothing."""
     if route.family == 6:
         silencer = Silencer(socket.IPPROTO_IPV6, IPV6_RTHDR, SEGMENT_ROUTING_HEADER, b"")
     else:
@@ -76,6 +76,6 @@ def find_silencer(route: Route) -> Silencer | None:
 
 
 def is_still_here(connecting: socket.socket) -> bool:
-    """Whether the SYN has not left this machine: its buffer is still the socket's."""
+    """Whether the SYN is still in this machine: its buffer still belongs to the socket."""
     memory = connecting.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size)
     return bool(_MEMINFO.unpack(memory)[_WRITE_MEMORY_INDEX])

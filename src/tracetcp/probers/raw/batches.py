@@ -1,7 +1,7 @@
 """Many packets per system call: sendmmsg(2) and recvmmsg(2) of Linux, through the C library.
 
-Knows sockets and bytes, no probe. Python has no call of its own for this; the interpreter is free for other
-threads while one of these runs.
+Knows sockets and bytes, no probes. Python has no such calls of its own. Other threads can run Python code
+during these calls.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     _Buffer: TypeAlias = ctypes.Array[ctypes.c_char]
 
 MOST_PACKETS = 64
-"""Packets in one call."""
+"""The most packets in one call."""
 PACKET_BYTES = 2048
-"""ICMP errors are at most 576 bytes long (RFC 1812 section 4.3.2.3), ICMPv6's 1280 (RFC 4443)."""
+"""Room for a packet: ICMP errors are at most 576 bytes (RFC 1812 section 4.3.2.3), ICMPv6 1280 (RFC 4443)."""
 SOCKET_ADDRESS_BYTES = 28
-"""A ``struct sockaddr_in6``."""
+"""The size of a ``struct sockaddr_in6``."""
 CONTROL_BYTES = 256
 
 
@@ -53,7 +53,7 @@ class _Message(ctypes.Structure):
 
 
 class _Header(ctypes.Structure):
-    """``struct mmsghdr``: a message and how many bytes of it were sent or received."""
+    """``struct mmsghdr``: a message, and the number of its bytes that were sent or received."""
 
     _fields_ = (("message", _Message), ("length", ctypes.c_uint32))
 
@@ -66,9 +66,9 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 class BatchSender:
     """Sends packets of ``length`` bytes each through ``sender``, a connected socket, in the background.
 
-    One batch at a time, from a thread of its own: the kernel takes as long to send a SYN as the interpreter
-    takes to think of it and of its answer. The thread begins with the first batch, so that it never has
-    privileges which the process gave up before.
+    One batch at a time, from a thread of its own: the kernel takes as long to send a SYN as Python takes to
+    build it and handle its reply. The thread starts with the first batch, so that it never has privileges
+    that the process has already given up.
     """
 
     def __init__(self, sender: socket.socket, length: int) -> None:
@@ -81,10 +81,10 @@ class BatchSender:
         self._thread: Executor | None = None
 
     def start(self, packets: Sequence[bytes]) -> Future[list[float]]:
-        """Begin to send ``packets``, up to ``MOST_PACKETS``, once those before have left.
+        """Send ``packets``, at most ``MOST_PACKETS``, in the background, after the earlier batches.
 
-        The result will be the instants at which packets left, up to the first hindered one. What hindered
-        that one shows when it is sent alone.
+        The result has the instants at which packets left, up to the first that failed. Sending that one alone
+        gives its error.
         """
         if self._thread is None:
             from concurrent.futures import ThreadPoolExecutor
@@ -93,9 +93,9 @@ class BatchSender:
         return self._thread.submit(self._send, packets)
 
     def _send(self, packets: Sequence[bytes]) -> list[float]:
-        """Only the first instant is measured, the others follow at equal steps of the processor time used.
+        """Only the first instant is measured; the others follow in equal steps of the processor time used.
 
-        The wall clock would count the wait for the interpreter that begins when the last packet has left.
+        Elapsed time would also include the wait for the interpreter lock after the last packet has left.
         """
         self._view[: len(packets) * self._length] = b"".join(packets)
         used, began_at = time.thread_time(), time.monotonic()
@@ -110,7 +110,7 @@ class BatchSender:
 
 
 class BatchReceiver:
-    """Receives what waits in ``receiver``, a socket that does not block."""
+    """Receives the packets queued in ``receiver``, a non-blocking socket."""
 
     def __init__(self, receiver: socket.socket) -> None:
         self._number = receiver.fileno()
@@ -131,9 +131,9 @@ class BatchReceiver:
         self._control_lengths = _fields(self._headers, _Message.control_length.offset, "L")
 
     def receive(self) -> list[tuple[bytes, bytes, bytes]]:
-        """Up to ``MOST_PACKETS`` packets, none if none waits; raises ``OSError``.
+        """At most ``MOST_PACKETS`` packets, none if none is queued; raises ``OSError``.
 
-        With each, the control messages that came with it and its sender's ``struct sockaddr``.
+        Each comes with its control messages and the ``struct sockaddr`` of its sender.
         """
         ctypes.memmove(self._headers, self._as_made, len(self._as_made))
         count: int = _LIBC.recvmmsg(self._number, self._headers, MOST_PACKETS, 0, None)
@@ -149,7 +149,7 @@ class BatchReceiver:
 
 
 def _aim(headers: ctypes.Array[_Header], vectors: ctypes.Array[_Vector], buffer: _Buffer, size: int) -> None:
-    """Let each header have one vector, and each vector its ``size`` bytes of ``buffer``."""
+    """Give each header one vector, and each vector its own ``size`` bytes of ``buffer``."""
     for index, (header, vector) in enumerate(zip(headers, vectors, strict=True)):
         vector.base, vector.length = ctypes.addressof(buffer) + index * size, size
         header.message.vectors = ctypes.addressof(vectors) + index * ctypes.sizeof(_Vector)
@@ -157,12 +157,12 @@ def _aim(headers: ctypes.Array[_Header], vectors: ctypes.Array[_Vector], buffer:
 
 
 def _fields(headers: ctypes.Array[_Header], offset: int, kind: Literal["I", "L"]) -> memoryview[int]:
-    """A view of the field at ``offset``, unsigned int or long (which is what size_t is), in all headers."""
+    """A view of the field at ``offset`` in all headers; ``kind`` is unsigned int or long (like size_t)."""
     size = struct.calcsize(kind)
     return memoryview(headers).cast("B").cast(kind)[offset // size :: ctypes.sizeof(_Header) // size]
 
 
 def _parts(buffer: _Buffer, size: int, lengths: Iterable[int]) -> list[bytes]:
-    """The first bytes of each ``size`` of ``buffer``, as many as ``lengths`` says."""
+    """The first bytes of each part of ``size`` bytes of ``buffer``; ``lengths`` says how many of each."""
     view = memoryview(buffer).cast("B")
     return [bytes(view[at : at + length]) for at, length in zip(counting(0, size), lengths, strict=False)]

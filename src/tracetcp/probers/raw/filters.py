@@ -1,7 +1,7 @@
 """Socket filters in classic BPF, written by hand: no libpcap to load, no compiler to run.
 
-A raw socket gets a copy of every packet of its protocol that reaches this machine. These programs let
-only possible replies into its queue; what passes is still checked by the codec.
+A raw socket gets a copy of every packet of its protocol that reaches this machine. These programs pass only
+possible replies into its queue; the codec still checks what passes.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ X_FROM_IP_HEADER_LENGTH = 0xB1
 JUMP_EQUAL, JUMP_GREATER, JUMP_AT_LEAST = 0x15, 0x25, 0x35
 RETURN = 0x06
 NETWORK_HEADER = 0xFFF00000
-"""Offsets from here count from the IP header (SKF_NET_OFF), also where the socket does not show it."""
+"""Offsets from this value count from the IP header (SKF_NET_OFF), even if the socket does not deliver it."""
 WHOLE_PACKET, NO_BYTES = 0xFFFF, 0
 
 SYN_ACK, RST, RST_ACK = 0x12, 0x04, 0x14
 
 
 class Match(NamedTuple):
-    """Load something, then go on if it is one of ``values`` (or in the ``span``), else drop the packet."""
+    """Load a value; continue if it is one of ``values`` (or in ``span``), else drop the packet."""
 
     load: tuple[int, int]
     values: tuple[int, ...] = ()
@@ -36,7 +36,7 @@ class Match(NamedTuple):
 
 
 def tcp_answers(destination: bytes, source_ports: range) -> bytes:
-    """Passes SYN-ACK and RST from ``destination`` (packed address) to ``source_ports``."""
+    """A program that passes SYN-ACK and RST from ``destination`` (packed address) to ``source_ports``."""
     is_ipv4 = len(destination) == 4
     words = struct.unpack(f"!{len(destination) // 4}I", destination)
     sender_at = NETWORK_HEADER + (12 if is_ipv4 else 8)
@@ -47,7 +47,7 @@ def tcp_answers(destination: bytes, source_ports: range) -> bytes:
 
 
 def icmp_errors(family: int) -> bytes:
-    """Passes ICMP (``family`` 4) or ICMPv6 (6) Time Exceeded and Unreachable that quote TCP."""
+    """A program that passes Time Exceeded and Unreachable that quote TCP: ICMP (``family`` 4) or ICMPv6."""
     if family == 4:
         return _program(
             [Match((LOAD_BYTE_AT_X, 0), tuple(ICMP_ERRORS[4])), Match((LOAD_BYTE_AT_X, 8 + 9), (TCP,))], True
@@ -56,7 +56,7 @@ def icmp_errors(family: int) -> bytes:
 
 
 def attach(to: socket.socket, program: bytes) -> None:
-    """Let ``to`` queue only what ``program`` passes."""
+    """Make the socket ``to`` queue only what ``program`` passes."""
     code = ctypes.create_string_buffer(program, len(program))
     to.setsockopt(
         socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
@@ -64,7 +64,7 @@ def attach(to: socket.socket, program: bytes) -> None:
 
 
 def _program(matches: list[Match], has_ip_header: bool) -> bytes:
-    """``matches`` in order, each dropping at once what fails it. Jumps count the instructions skipped."""
+    """``matches`` in order; each drops at once the packets that fail it. A jump skips instructions."""
     code = [_instruction(X_FROM_IP_HEADER_LENGTH, 0)] if has_ip_header else []
     for match in matches:
         code.append(_instruction(*match.load))

@@ -1,4 +1,4 @@
-"""Frames to one gateway on a local link (``-g``): scapy finds its link-layer address."""
+"""Sends frames to one gateway on a local link (``-g``); scapy finds its link-layer address."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tracetcp.probers.routes import Route
 
 NEIGHBOUR_WAIT = 1.0
-"""Seconds for each of ``NEIGHBOUR_TRIES`` questions after a gateway's link-layer address (RFC 4861: 1)."""
+"""Seconds to wait after each of ``NEIGHBOUR_TRIES`` requests for the link-layer address (RFC 4861: 1)."""
 NEIGHBOUR_TRIES = 3
 NO_LINK_ADDRESS = "00:00:00:00:00:00"
 
@@ -27,7 +27,7 @@ NO_LINK_ADDRESS = "00:00:00:00:00:00"
 class GatewayLink:
     """Frames to one gateway on a local link, whatever the routing table says (``-g``).
 
-    Opens its socket at once and asks for the gateway's link-layer address at the first send, when the
+    Opens its socket at once, but requests the gateway's link-layer address at the first send, after the
     process has given up its privileges. ``route`` leads to the gateway. Raises ``FamilyMismatch``,
     and ``ProberError`` if the gateway is not on a link that has addresses.
     """
@@ -69,7 +69,7 @@ class GatewayLink:
         return self._interface.name
 
     def _open(self) -> SuperSocket:
-        """Never promiscuous, and without a filter of scapy's, which would need libpcap."""
+        """A socket that is never promiscuous and has no filter of scapy's, which would need libpcap."""
         from scapy.config import conf
         from scapy.data import ETH_P_ARP, ETH_P_IPV6
 
@@ -80,7 +80,7 @@ class GatewayLink:
         return opened
 
     def resolve(self) -> None:
-        """Ask for the gateway's link-layer address, unless it is known; ``ProberError`` if it is silent."""
+        """Request the gateway's link-layer address unless it is known; ``ProberError`` without an answer."""
         if self._header:
             return
         from scapy.layers.l2 import Ether
@@ -115,9 +115,9 @@ class GatewayLink:
         return Ether(src=own, dst=in6_getnsmac(group)) / header / solicitation
 
     def send(self, packet: bytes) -> None:
-        """Put ``packet`` into a frame to the gateway; raises ``OSError``."""
+        """Send ``packet`` in a frame to the gateway; raises ``OSError``."""
         self._frames.send(self._header + packet)
 
     def close(self) -> None:
-        """Give back the socket."""
+        """Close the socket."""
         self._socket.close()

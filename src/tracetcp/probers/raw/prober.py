@@ -1,8 +1,8 @@
 """The raw prober: SYNs through an IP raw socket, replies from raw ICMP and TCP sockets (Linux).
 
-Opens sockets and decides nothing. Probes leave through the kernel's IP layer, so that it finds the route
-and the neighbour, and its connection tracking lets its RST close the connection that a SYN-ACK offers;
-only ``-g`` takes the link layer, for one named gateway.
+Opens sockets and decides nothing. Probes go through the kernel's IP layer. So the kernel finds route and
+neighbour, and its connection tracking passes the RST with which it closes the half-open connection after a
+SYN-ACK. Only ``-g`` uses the link layer, to one given gateway.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tracetcp.probers.prober import Tap
 
 MINIMUM_BATCH = 16
-"""Probes for which it pays to wake another thread."""
+"""The number of probes from which a batch in another thread is worth its overhead."""
 _IPV6 = struct.Struct("!IHBB32s")
 
 
@@ -61,12 +61,12 @@ class RawProber(Prober):
         self._leaving: deque[tuple[Sequence[Probe], Future[list[float]]]] = deque()
         self._early: list[Reply] = []
         self._wall = WallClock()
-        with ExitStack() as opening:  # closes again what was opened when something is refused
+        with ExitStack() as opening:  # if something is refused, closes what was opened before
             self._open(opening, config, destination)
             self._opened = opening.pop_all()
 
     def _open(self, opening: ExitStack, config: TraceConfig, destination: str) -> None:
-        """Receiving sockets first: without permission it ends here, before scapy is loaded."""
+        """Open all sockets; the receivers first, so that missing permission shows before scapy is loaded."""
         family, icmp = (socket.AF_INET6, ICMPV6) if ":" in destination else (socket.AF_INET, ICMP)
         receivers = {
             protocol: opening.enter_context(socket.socket(family, socket.SOCK_RAW, protocol))
@@ -87,7 +87,7 @@ class RawProber(Prober):
         self._sender = self._link or self._open_sender(opening, route)
 
     def _find_way(self, opening: ExitStack, config: TraceConfig, destination: str) -> Route:
-        """The route to the destination, through the gateway if there is one."""
+        """The route to ``destination``, through the gateway if one is given."""
         route = find_route(config.gateway or destination, config.interface)
         if config.gateway is not None:
             self._link = opening.enter_context(closing(GatewayLink(config.gateway, destination, route)))
@@ -98,8 +98,8 @@ class RawProber(Prober):
     def _open_sender(self, opening: ExitStack, route: Route) -> socket.socket:
         """A raw socket of scapy's that only sends: IPPROTO_RAW takes whole packets and receives none.
 
-        Its ``L3RawSocket`` opens a packet socket beside it, which would queue every packet of this machine
-        and takes the kernel 8 to 20 ms to close.
+        scapy's ``L3RawSocket`` would also open a packet socket, which queues every packet of this machine and
+        takes the kernel 8 to 20 ms to close.
         """
         from scapy.supersocket import SuperSocket
 
@@ -125,7 +125,7 @@ class RawProber(Prober):
         return time.monotonic()
 
     def send(self, probe: Probe) -> float | SendFailure:
-        """See ``Prober``. The first probe by ``-g`` waits for the gateway's link-layer address."""
+        """See ``Prober``. With ``-g`` the first probe waits for the gateway's link-layer address."""
         packet = self.codec.encode(probe)
         if self._link is not None:
             self._link.resolve()
@@ -139,7 +139,7 @@ class RawProber(Prober):
         return sent_at
 
     def send_all(self, probes: Sequence[Probe]) -> Iterator[tuple[Probe, float | SendFailure]]:
-        """See ``Prober``. Only scans send as many at once as are worth a batch in the background."""
+        """See ``Prober``. Only scans send enough probes at once for a batch in the background."""
         if len(probes) >= MINIMUM_BATCH and self._batches is not None and self._tap is None:
             packets = [self.codec.encode(probe) for probe in probes[:MOST_PACKETS]]
             self._leaving.append((probes, self._batches.start(packets)))
@@ -150,7 +150,7 @@ class RawProber(Prober):
             yield from self._departed()
 
     def _departed(self, but: int = 0) -> Iterator[tuple[Probe, float | SendFailure]]:
-        """What came of the batches but the last ``but``, once through; what was hindered is sent again."""
+        """The results of all batches except the last ``but``; what failed is sent again, one by one."""
         while len(self._leaving) > but:
             probes, sending = self._leaving.popleft()
             instants = sending.result()
@@ -170,7 +170,7 @@ class RawProber(Prober):
         return self._hold_early(replies)
 
     def _hold_early(self, replies: list[Reply]) -> list[Reply]:
-        """Keep back the replies to probes of which it was not told yet that they left."""
+        """Keep back replies to probes that were not yet reported as sent; returns the others."""
         leaving = {probe.token for probes, _ in self._leaving for probe in probes}
         if leaving:
             self._early = [reply for reply in replies if reply.token in leaving]
@@ -178,7 +178,7 @@ class RawProber(Prober):
         return replies
 
     def wake_at(self) -> float:
-        """See ``Prober``: at once, when what was kept back need not be any more."""
+        """See ``Prober``: at once, if replies were kept back that no longer need to be."""
         return -inf if self._early and not self._leaving else inf
 
     def capture(self, open_tap: Callable[[], Tap]) -> None:
@@ -193,7 +193,7 @@ class RawProber(Prober):
         self._early.clear()
 
     def _receive(self, receiver: Receiver, apart: float | None, replies: list[Reply]) -> None:
-        """Add every reply that waits in one receiving socket; ``apart`` is what to take off their stamps."""
+        """Add every reply queued in ``receiver`` to ``replies``; subtract ``apart`` from their stamps."""
         codec, protocol = self.codec, receiver.protocol
         for packet, name, stamp, hop_limit in receiver.packets():
             received_at = time.monotonic() if stamp is None or apart is None else stamp - apart
@@ -207,7 +207,7 @@ class RawProber(Prober):
                     self._record(self._tap, packet, reply, protocol)
 
     def _record(self, tap: Tap, packet: bytes, reply: Reply, protocol: int) -> None:
-        """Hand a counted reply to ``tap``; IPv6 sockets keep the header, so it is made anew."""
+        """Pass a counted reply to ``tap``; IPv6 sockets do not deliver the IP header, so it is rebuilt."""
         if self.codec.family == 6:
             hop_limit = 0 if reply.reply_ttl is None else reply.reply_ttl
             addresses = packed(reply.sender) + packed(self.source)
@@ -216,10 +216,10 @@ class RawProber(Prober):
 
 
 def _onward(route: Route, destination: str, interface: str) -> Route:
-    """``route`` (to a gateway) led on to ``destination``.
+    """``route`` (to a gateway), extended to ``destination``.
 
-    The source that reaches the gateway will do, but for an IPv6 gateway's link-local address: from there
-    the answers of a global destination would not find back.
+    The source address towards the gateway is kept unless it is link-local (IPv6): the answers of a global
+    destination could not come back to it.
     """
     if "%" not in route.source:
         return dataclasses.replace(route, destination=scoped(destination, 0))

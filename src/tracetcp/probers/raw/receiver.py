@@ -1,4 +1,4 @@
-"""A raw socket that receives: packets with their kernel stamp, hop limit and sender. Knows no probe."""
+"""Receives from a raw socket: packets with their kernel stamp, hop limit and sender. Knows no probes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 SO_RCVBUFFORCE = 33
 SO_RXQ_OVFL = 40
 RECEIVE_BUFFER = 4 << 20
-"""Bytes asked for. The kernel doubles it and charges 832 for a reply: some 10,000 may wait."""
+"""Bytes requested. The kernel doubles them and charges 832 per reply: about 10,000 replies fit."""
 _UNSIGNED = struct.Struct("@I")
 _INT = struct.Struct("@i")
 _CONTROL = struct.Struct("@Nii")
-"""A ``struct cmsghdr``: its length with the data behind it, level and type; ``_ALIGNED`` to a long."""
+"""A ``struct cmsghdr``: its length including the data after it, level and type; ``_ALIGNED`` to a long."""
 _ALIGNED = struct.calcsize("@N")
 _SCOPED_NAME = struct.Struct("@8x16sI")
 """Address and scope of a ``struct sockaddr_in6``."""
@@ -42,10 +42,10 @@ class Receiver:
         self._batches = BatchReceiver(receiver)
 
     def packets(self) -> Iterator[tuple[bytes, bytes, float | None, int | None]]:
-        """Every packet that waits; raises ``OSError``.
+        """Every queued packet; raises ``OSError``.
 
-        With its sender's ``struct sockaddr``, its stamp on the wall clock if it has one, and the hop limit
-        that comes with IPv6, where packets begin behind the IP header.
+        Each comes with the ``struct sockaddr`` of its sender, its stamp on the wall clock if it has one, and
+        for IPv6, where packets begin after the IP header, its hop limit.
         """
         is_more = True
         while is_more:
@@ -56,9 +56,9 @@ class Receiver:
                 yield packet, name, stamp, hop_limit
 
     def _read_control(self, control: bytes) -> tuple[float | None, int | None]:
-        """The receive stamp and the IPv6 hop limit; the count of overflows is kept.
+        """The receive stamp and the IPv6 hop limit; also updates ``overflows``.
 
-        No two of the kinds asked for share a number, so their levels need no look.
+        The types asked for have different numbers, so their levels need not be checked.
         """
         stamp = hop_limit = None
         at, end = 0, len(control)
@@ -76,13 +76,13 @@ class Receiver:
 
 
 def sender_of(name: bytes) -> str:
-    """The IPv6 address in a socket address, with its scope if it has one."""
+    """The IPv6 address in the socket address ``name``, with its scope if it has one."""
     binary, scope = _SCOPED_NAME.unpack_from(name)
     return scoped(address(binary), scope)
 
 
 def prepare(receiver: socket.socket, route: Route) -> None:
-    """Time stamps, overflow counts, hop limits, room for replies, and only what is sent to our source."""
+    """Request stamps, overflow counts, hop limits and a large buffer; bind to our source address."""
     receiver.setblocking(False)
     receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     receiver.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)

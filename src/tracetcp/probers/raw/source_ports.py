@@ -1,4 +1,4 @@
-"""Picks the source ports of a trace: a block that no local program uses or will be given.
+"""Picks the source ports of a trace: a block that no local program uses or will be assigned.
 
 Reads the kernel's port range and socket tables under /proc; binds TCP sockets, which sends nothing.
 """
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 SOCKET_TABLES = {4: Path("/proc/net/tcp"), 6: Path("/proc/net/tcp6")}
-"""The sockets of each family. One is read: each costs 5 ms. A listener on ``[::]`` answers our ports too, but
-only with the RST that closes what a SYN-ACK offers.
+"""The sockets of each family. Only one table is read, because reading takes 5 ms. A listener on ``[::]`` also
+gets packets to our ports, but answers them only with the RST that closes the half-open connection.
 """
 LOWEST_PORT = 10_000
-"""Below are the ports that servers like."""
+"""Servers often use ports below this."""
 HELD_PORTS = 16
-"""The first ports of a block, those of a default trace and its retries, are held with bound sockets.
+"""The first ports of a block, which a default trace and its retries use, are held with bound sockets.
 
-So is every 16th port behind them: the block of another trace cannot overlap ours, which no table of
-/proc would show. More would use up the file descriptors of a process.
+So is every 16th port after them. Then the block of another trace, which the tables of /proc would not show,
+cannot overlap ours. Holding more would use up the file descriptors of the process.
 """
 BLOCK_TRIES = 50
 
@@ -35,9 +35,9 @@ BLOCK_TRIES = 50
 def take_block(route: Route, count: int) -> tuple[int, list[socket.socket]]:
     """The first port of a free block of ``count``, at random, and the sockets that hold it.
 
-    The block lies outside the range from which the kernel serves other programs, where there is room.
-    A socket that is bound and does not listen gets no packets: the kernel answers a SYN-ACK to its port
-    with RST, which is what closes the half-open connection. Raises ``ProberError`` when no block is free.
+    Where there is room, the block lies outside the range from which the kernel assigns ports to programs.
+    A socket that is bound but does not listen gets no packets: the kernel answers a SYN-ACK to its port with
+    the RST that closes the half-open connection. Raises ``ProberError`` if no block is free.
     """
     used = _ports_in_use(SOCKET_TABLES[route.family])
     starts = _starts(_ephemeral_range(), count)
@@ -49,7 +49,7 @@ def take_block(route: Route, count: int) -> tuple[int, list[socket.socket]]:
 
 
 def _starts(ephemeral: range, count: int) -> list[int]:
-    """Where a block may start: clear of ``ephemeral``, anywhere if that leaves no room."""
+    """Where a block may start: outside ``ephemeral``, or anywhere if that leaves no room."""
     last = 65_536 - count
     below = range(LOWEST_PORT, min(ephemeral.start - count, last) + 1)
     above = range(max(ephemeral.stop, LOWEST_PORT), last + 1)
@@ -57,7 +57,7 @@ def _starts(ephemeral: range, count: int) -> list[int]:
 
 
 def _hold(route: Route, first: int, count: int) -> list[socket.socket]:
-    """Sockets bound to ports of the block from ``first`` on, none if one of those is taken."""
+    """Sockets bound to ports of the block from ``first`` on; none if one of these ports is taken."""
     held: list[socket.socket] = []
     for port in (
         *range(first, first + HELD_PORTS),
