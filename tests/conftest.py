@@ -1,4 +1,4 @@
-"""What all tests share: the ``netns`` marker and the fixtures of the real-kernel lab."""
+"""For all tests: the ``netns`` marker and the fixtures of the real-kernel lab."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what cannot run here, with the reason; under ``CI=true`` a reason is a failure."""
+    """Skip a test that cannot run here, with the reason; under ``CI=true`` fail it instead."""
     reason = missing_for_namespaces() if item.get_closest_marker("netns") else None
     if reason is None:
         return

@@ -1,4 +1,4 @@
-"""The documented 17-hop trace on the simulated Internet, at the pace of the real one. No socket is opened."""
+"""Shows the documented 17-hop trace on the simulated Internet, at real speed. Opens no socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TARGET = "207.250.14.6:21"
 
 
 def main(pace: float) -> None:
-    """Trace and print; ``pace`` is how many real seconds a simulated one takes."""
+    """Trace and print; a simulated second takes ``pace`` real seconds."""
     invocation = parse([TARGET])
     assert isinstance(invocation, Invocation)
     scenario = load(SCENARIO)

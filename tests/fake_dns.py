@@ -1,4 +1,4 @@
-"""A DNS server on loopback, UDP and TCP, that says what a test tells it to."""
+"""A DNS server on loopback, UDP and TCP, whose answers a test sets."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Question = tuple[str, str]
 
 @dataclass
 class Zone:
-    """What the server knows, and how it misbehaves.
+    """The records of the server, and its faults.
 
-    A name without any record does not exist; CNAME records are followed. ``rcodes`` are errors for names,
-    ``delays`` seconds for questions (``delay`` for all others), ``silent`` questions that get no answer,
-    ``truncated`` ones that get a whole answer over TCP only, ``garbage`` ones whose answer has no meaning.
+    A name without any record does not exist; CNAME records are followed. ``rcodes`` has errors by name,
+    ``delays`` seconds by question (``delay`` for all others). ``silent`` questions get no answer,
+    ``truncated`` ones a whole answer only over TCP, ``garbage`` ones an unreadable answer.
     """
 
     records: Mapping[Question, list[str]]
@@ -68,13 +68,13 @@ class Zone:
 
 
 def question_of(query: dns.message.Message) -> Question:
-    """What ``query`` asks."""
+    """The question in ``query``."""
     question = query.question[0]
     return question.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(question.rdtype)
 
 
 class FakeDns:
-    """Serves a ``Zone`` for a ``with`` block; ``asked`` lists what was asked over UDP, in order."""
+    """Serves a ``Zone`` during a ``with`` block; ``asked`` lists the questions over UDP, in order."""
 
     def __init__(self, zone: Zone) -> None:
         self.asked: list[Question] = []
@@ -98,7 +98,7 @@ class FakeDns:
             served.close()
 
     def resolver(self, lifetime: float = 5.0) -> dns.resolver.Resolver:
-        """A resolver that asks this server only, without search domains."""
+        """A resolver that asks only this server, without search domains."""
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers = [LOOPBACK]
         resolver.port = self.port
@@ -146,7 +146,7 @@ class FakeDns:
 
 
 def _sockets_on_one_port() -> tuple[socket.socket, socket.socket]:
-    """A UDP and a listening TCP socket; a few tries, since a port may be free in one protocol only."""
+    """A UDP and a listening TCP socket. Tries several ports: one may be free in one protocol only."""
     for _ in range(20):
         tcp = socket.create_server((LOOPBACK, 0))
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,7 +1,7 @@
 """Traces in one line: ``'10.0.0.1 10.0.1.1 * 10.0.3.1 open'`` is a path of three routers and a silent hop.
 
-A place is a router's address, several of them for flows that part (``10.0.1.1|10.0.1.2``), ``*`` for
-silence, ``open``, ``closed`` or ``ADDRESS!TYPE/CODE`` (unreachable) for the end. ``x9`` repeats the place
+A place is a router's address, several addresses if flows take different paths (``10.0.1.1|10.0.1.2``), ``*``
+for silence, or an end: ``open``, ``closed`` or ``ADDRESS!TYPE/CODE`` (unreachable). ``x9`` repeats the place
 before it. Only the last place may be an end.
 """
 
@@ -74,10 +74,10 @@ def trace(
     names: Mapping[str, str] | None = None,
     extra: tuple[ProbeRecord, ...] = (),
 ) -> Evidence:
-    """The evidence of a trace over ``text``, ``start`` being the TTL of its first place.
+    """The evidence of a trace over ``text``; ``start`` is the TTL of its first place.
 
-    ``back`` is the number of hops on the way back from the destination (as many as forward by default),
-    which sends with TTL ``initial``. ``quotes`` are by TTL. ``last`` is the last TTL asked for.
+    ``back`` is the number of hops on the way back from the destination (by default as many as forward), which
+    sends with TTL ``initial``. ``quotes`` are by TTL. ``last`` is the last TTL of the trace.
     """
     hops, records = [], []
     outcome = Outcome.NOT_REACHED

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 CLONE_NEWNET = 0x4000_0000
 NOBODY = 65534
 REPLY_WAIT = 5.0
-"""Seconds to wait for what must come."""
+"""Seconds to wait for replies that must come."""
 STAMPS_BEGIN = 0.5
-"""Seconds until the kernel stamps what it receives, at most; it begins after a socket asked for it."""
+"""The most seconds until the kernel stamps packets; it begins some time after a socket asks for it."""
 
 
 class Heard(NamedTuple):
@@ -42,7 +42,7 @@ class Heard(NamedTuple):
 
 @contextmanager
 def inside(namespace: Namespace) -> Iterator[None]:
-    """Within the block this thread opens its sockets in ``namespace``."""
+    """During the block this thread opens its sockets in ``namespace``."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{namespace.name}", os.O_RDONLY)
     libc = ctypes.CDLL(None)
@@ -57,7 +57,7 @@ def inside(namespace: Namespace) -> Iterator[None]:
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Within the block this process is uid nobody; that empties its effective capabilities as well."""
+    """During the block this process is uid nobody, which also clears its effective capabilities."""
     os.seteuid(NOBODY)
     try:
         yield
@@ -80,7 +80,7 @@ def raw_prober(namespace: Namespace, destination: str, **options: str) -> Iterat
 
 @contextmanager
 def connect_prober(namespace: Namespace, destination: str, **options: object) -> Iterator[ConnectProber]:
-    """An unprivileged prober to ``destination`` in ``namespace``, as uid nobody; it never has a privilege."""
+    """A prober without privilege to ``destination`` in ``namespace``, opened and run as uid nobody."""
     config = TraceConfig(host=destination, **options)  # type: ignore[arg-type]
     with inside(namespace), as_nobody():
         opened = ConnectProber(config, destination)
@@ -98,12 +98,12 @@ def capture_prober(namespace: Namespace, destination: str) -> Iterator[ScapyProb
 
 
 def probe(ttl: int, port: int = 80, flow: int = 0) -> Probe:
-    """A probe with a token of its own."""
+    """A probe with a new token."""
     return Probe(secrets.randbits(32), port, ttl, 1, flow)
 
 
 def ask(opened: Prober, *probes: Probe, patience: float = REPLY_WAIT) -> list[Heard]:
-    """Send ``probes`` and wait for as many replies; in the order of ``probes``."""
+    """Send ``probes`` and wait for as many replies; returns them in the order of ``probes``."""
     sent: dict[int, tuple[Probe, float]] = {}
     for asked in probes:
         sent_at = opened.send(asked)
@@ -118,7 +118,7 @@ def ask(opened: Prober, *probes: Probe, patience: float = REPLY_WAIT) -> list[He
 
 
 def readable(opened: Prober) -> list[int]:
-    """Those of a prober's descriptors that are readable now."""
+    """The descriptors of a prober that are readable now."""
     poll = select.poll()
     for number in opened.descriptors():
         poll.register(number, select.POLLIN)
@@ -126,5 +126,5 @@ def readable(opened: Prober) -> list[int]:
 
 
 def kinds(heard: Sequence[Heard]) -> list[tuple[ReplyKind, str]]:
-    """What was answered by whom."""
+    """The kind and the sender of each reply."""
     return [(h.reply.kind, h.reply.sender) for h in heard]

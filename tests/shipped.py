@@ -1,7 +1,7 @@
-"""The man page and the shell completions, made from the one argparse declaration.
+"""Makes the man page and the shell completions from the argparse declaration. Writes into src/tracetcp/data.
 
-They are checked in and shipped, so that who installs tracetcp needs no generator. After a change of the
-flags: ``python tests/shipped.py``.
+They are checked in and shipped, so that installing tracetcp needs no generator. Run ``python
+tests/shipped.py`` after a change of the flags.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "src/tracetcp/data"
 SUMMARY = "show where TCP packets to a port really go"
 LEFT_OUT = "HELP"
-"""Stands in for ``--help``, which the generator of the page leaves out: ours is worth saying, for ``-?``."""
+"""Replaces ``--help``, which the generator would leave out: ours must be shown because of ``-?``."""
 HELPERS = """\
 _tracetcp_hosts() { compgen -A hostname -- "$1"; }
 _tracetcp_interfaces() { compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$1"; }
 """
-"""Completions that bash has no word for; zsh brings its own."""
+"""Completions that bash lacks; zsh has its own."""
 COMPLETED = {
     "target": {"bash": "_tracetcp_hosts", "zsh": "_hosts"},
     "interface": {"bash": "_tracetcp_interfaces", "zsh": "_net_interfaces"},
@@ -33,12 +33,12 @@ COMPLETED = {
 
 
 def shipped() -> dict[str, str]:
-    """File name in ``DATA`` to the content that it should have."""
+    """The content of each file in ``DATA``, by file name."""
     return {"tracetcp.1": man_page(), "tracetcp.bash": bash_completion(), "_tracetcp": zsh_completion()}
 
 
 def man_page() -> str:
-    """The manual: the help's groups as sections, its closing blocks as sections of their own."""
+    """The manual: each group of the help and each closing block is a section."""
     parser = build_parser()
     parser.epilog = None
     for action in parser._actions:
@@ -59,14 +59,14 @@ def man_page() -> str:
 
 
 def _section(block: str) -> str:
-    """``targets:`` with its lines, or ``exit status: ...``, as a section that keeps its lines."""
+    """``targets:`` with its lines, or ``exit status: ...``, as a section with the same lines."""
     title, _, text = block.partition(":")
     body = text.lstrip("\n").rstrip().replace("\\", "\\\\").replace("-", "\\-")
     return f".SH {title.upper()}\n.nf\n{body}\n.fi\n"
 
 
 def release_date() -> str:
-    """The day of the newest release in the changelog."""
+    """The date of the newest release in the changelog."""
     changelog = (ROOT / "docs/changelog.md").read_text(encoding="utf-8")
     newest = re.search(r"^## \[[^]]+\] - (\S+)$", changelog, re.MULTILINE)
     assert newest, "docs/changelog.md names no release"
@@ -79,7 +79,7 @@ def bash_completion() -> str:
 
 
 def zsh_completion() -> str:
-    """Completion for zsh, mended where the generator forgets quotes and the second of two arguments."""
+    """Completion for zsh; adds the quotes and the second arguments that the generator leaves out."""
     text = _completion("zsh").replace("{-?,--help}", "{'-?',--help}")
     return re.sub(r":\('(\w+)', '(\w+)'\):", r":\1: :\2: ", text)
 

@@ -1,5 +1,5 @@
-"""tracetcp beside its peers: the same work on the same path, in turn, every result checked for truth.
+"""Benchmarks of tracetcp and its peers: the same work on the same path, in turn, every result checked.
 
-``places`` sets the paths up, ``process`` runs and measures one program, ``truth`` checks what it said,
-``rows`` holds the work and its targets, ``engine`` measures the decisions alone. Not part of the tests.
+``places`` sets up the paths, ``process`` runs and measures one program, ``truth`` checks its output, ``rows``
+has the work and its targets, ``engine`` measures the engine alone. Not part of the tests.
 """

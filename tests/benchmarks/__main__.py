@@ -1,4 +1,4 @@
-"""Runs the rows asked for and prints them: the only part that writes."""
+"""Runs the selected rows and prints the results; the only part that writes to stdout."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 SIMULATOR, ENGINE = "simulator", "engine"
 QUICK_LIMIT = 10.0
-"""Seconds after which --quick stops a contestant."""
+"""With --quick a contestant is stopped after this many seconds."""
 
 
 class Result:
-    """What one contestant took in every round, and what it said that was wrong."""
+    """The times of one contestant in every round, and the errors in its output."""
 
     def __init__(self, contestant: Contestant) -> None:
         self.contestant = contestant
@@ -38,11 +38,11 @@ class Result:
 
     @property
     def median(self) -> float:
-        """Of all rounds; of a contestant that was cut, the time it was given."""
+        """The median of all rounds; for a contestant that was stopped, its time limit."""
         return median(self.figures)
 
     def add(self, row: Row, place: Place, limit: float) -> None:
-        """Run once and keep the figure."""
+        """Run once and keep the result."""
         finished = row.run(place, self.contestant.words(place.destination), limit)
         self.is_cut = finished.is_cut
         self.figures.append(row.measure(finished) / self.contestant.ports)
@@ -51,7 +51,7 @@ class Result:
 
 
 def measure(row: Row, rounds: int, longest: float) -> list[Result]:
-    """Let the contestants of ``row`` take turns for ``rounds`` rounds; one that was cut sits out the rest."""
+    """Run the contestants of ``row`` in turn for ``rounds`` rounds; one that was stopped is not run again."""
     results = [Result(contestant) for contestant in row.contestants]
     with row.opener() as place:
         for _ in range(rounds):
@@ -95,7 +95,7 @@ def _judged(target: Target, row: Row, results: Sequence[Result]) -> str:
 
 
 def machine() -> str:
-    """What this ran on."""
+    """A description of this machine and the programs."""
     names = Path("/proc/cpuinfo").read_text().splitlines()
     processor = next((line.split(":")[1].strip() for line in names if line.startswith("model name")), "?")
     return (
@@ -105,7 +105,7 @@ def machine() -> str:
 
 
 def _blaster() -> None:
-    """What the simulator itself keeps up with: no scan over it can be faster."""
+    """Print the speed of the simulator itself; no scan over it can be faster."""
     sys.stdout.write("The simulator alone, SYNs answered per second   [simulator]\n")
     sys.stdout.flush()
     subprocess.run([sys.executable, "-m", "internet.blaster"], check=True, timeout=120)

@@ -1,7 +1,7 @@
 """The engine alone, on a virtual clock: ``python -m benchmarks.engine``. Opens no socket.
 
-An event is a probe sent or a reply received. The network here answers at once what it is asked; what is
-measured is the time that decisions take.
+An event is a probe sent or a reply received. Besides the engine, the figures include only the loop that
+replaces network and runner.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 SECRET = b"a repeatable run"
 HOPS = 15
 DESTINATION = "203.0.113.80"
-BATCH = 0.0002
-"""Seconds of virtual time that one turn of the runner stands for when a scan sends at full speed."""
+TURN_SECONDS = 0.0002
+"""Seconds of virtual time for one turn of the runner when a scan sends at full speed."""
 
 
 class Speed(NamedTuple):
-    """What a run of ``ports`` ports took: real ``seconds`` for ``probes`` probes and ``replies`` replies."""
+    """A run of ``ports`` ports: the real ``seconds`` for ``probes`` probes and ``replies`` replies."""
 
     name: str
     ports: int
@@ -52,7 +52,7 @@ def scan(ports: int) -> Speed:
 
 
 def trace(ports: int) -> Speed:
-    """Traces of 15 hops, 10 ms each, to ``ports`` closed ports, three pings a hop, without pacing."""
+    """Traces of 15 hops, 10 ms each, to ``ports`` closed ports: three pings per hop, no pacing."""
     config = TraceConfig(host="h", ports=range(ports), anti_flood=False)
     return _measure("trace", config)
 
@@ -65,7 +65,7 @@ def _measure(name: str, config: TraceConfig) -> Speed:
 
 
 def _run(engine: Engine) -> tuple[int, int]:
-    """Serve ``engine`` to its end; returns how many probes it sent and replies it got."""
+    """Drive ``engine`` to its end; returns the number of probes sent and of replies received."""
     waiting: list[tuple[float, int, Reply]] = []
     now, probes, replies = 0.0, 0, 0
     while not engine.is_done:
@@ -75,7 +75,7 @@ def _run(engine: Engine) -> tuple[int, int]:
                 probes += 1
                 reply = _answer(probe, now)
                 heapq.heappush(waiting, (reply.received_at, probes, reply))
-        now = max(now + BATCH, min(engine.wake_at(), waiting[0][0] if waiting else inf))
+        now = max(now + TURN_SECONDS, min(engine.wake_at(), waiting[0][0] if waiting else inf))
         while waiting and waiting[0][0] <= now:
             engine.receive(heapq.heappop(waiting)[2])
             replies += 1

@@ -1,6 +1,6 @@
-"""Where programs are measured: nowhere, on a simulated network, or on real kernels.
+"""The places where programs are measured: without a network, on a simulated one, or on real kernels.
 
-Opens namespaces through ``internet`` and ``lab`` and removes them.
+Creates namespaces through ``internet`` and ``lab`` and removes them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from lab.namespaces import Namespace
 
-ROUTER = 3
-"""The scanned kernel: two routers lie before it."""
+SCANNED_ROUTER = 3
+"""The number of the router whose kernel is scanned; there are two routers before it."""
 LISTENING = (22, 80, 443, *range(8000, 8010), 65535)
 
 
 class Place(NamedTuple):
-    """Where a program runs, the word for its target, and the interface its probes leave by."""
+    """The namespace in which a program runs, its target, and the interface that sends its probes."""
 
     namespace: Namespace | None
     destination: str
@@ -60,5 +60,5 @@ def real_kernel() -> Iterator[Place]:
     """A Linux kernel two routers away, with ``LISTENING`` ports open."""
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, Chain(Path(folder)) as chain:
         listen = [sys.executable, str(SERVERS / "listen.py"), "benchmark", *map(str, LISTENING)]
-        chain.start(router(ROUTER), listen)
-        yield Place(chain.client, near(ROUTER), "eth0")
+        chain.start(router(SCANNED_ROUTER), listen)
+        yield Place(chain.client, near(SCANNED_ROUTER), "eth0")

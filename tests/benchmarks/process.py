@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from benchmarks.places import Place
 
 FIRST_RECORD = 24
-"""Where the first packet's record begins in a pcap file: seconds, microseconds."""
+"""The offset of the first packet's record in a pcap file: seconds, microseconds."""
 SYN = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
 
-# A child starts with the peak of the process that forked it: this one has grown by what it has read.
+# A child starts with the peak memory of the process that forked it, and this process has grown.
 WEIGH = """
 import os, sys
 child = os.fork() or os.execvp(sys.argv[1], sys.argv[1:])
@@ -33,10 +33,10 @@ sys.stderr.write(f"\\n{os.wait4(child, 0)[2].ru_maxrss}\\n")
 
 
 class Run(NamedTuple):
-    """What a run left behind. ``is_cut``: it outlived its time and was stopped.
+    """The results of a run. ``is_cut`` means that it exceeded its time limit and was stopped.
 
-    ``cpu`` are the seconds that it computed. Measured by functions of their own, else 0: ``first_syn``, the
-    seconds from its start to its first SYN, and ``memory``, its peak in MB.
+    ``cpu`` is its processor time in seconds. ``first_syn``, the seconds from its start to its first SYN, and
+    ``memory``, its peak in MB, are 0 unless measured by a function below.
     """
 
     seconds: float
@@ -49,7 +49,7 @@ class Run(NamedTuple):
 
 
 def run(place: Place, command: Sequence[str], limit: float) -> Run:
-    """Run ``command`` at ``place`` to its end, for ``limit`` seconds at most."""
+    """Run ``command`` at ``place`` to its end, for at most ``limit`` seconds."""
     prefix = place.namespace.prefix if place.namespace else []
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         began_at = time.monotonic()
@@ -59,7 +59,7 @@ def run(place: Place, command: Sequence[str], limit: float) -> Run:
         is_cut = not _ends_within(process, limit)
         if is_cut:
             process.kill()
-        _, status, used = os.wait4(process.pid, 0)  # the one call that tells what this child alone used
+        _, status, used = os.wait4(process.pid, 0)  # the only call that gives the usage of this child alone
         seconds = time.monotonic() - began_at
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
@@ -68,7 +68,7 @@ def run(place: Place, command: Sequence[str], limit: float) -> Run:
 
 
 def run_captured(place: Place, command: Sequence[str], limit: float) -> Run:
-    """As ``run``, with the instant of the first SYN captured on the wire."""
+    """Like ``run``, and captures the first SYN on the wire."""
     assert place.namespace is not None
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         with Capture(place.namespace, place.interface, Path(folder, "syns.pcap"), SYN) as capture:
@@ -79,14 +79,14 @@ def run_captured(place: Place, command: Sequence[str], limit: float) -> Run:
 
 
 def run_weighed(place: Place, command: Sequence[str], limit: float) -> Run:
-    """As ``run``, with the peak of memory."""
+    """Like ``run``, and measures the peak of memory."""
     finished = run(place, [sys.executable, "-I", "-S", "-c", WEIGH, *command], limit)
     weight = 0.0 if finished.is_cut else int(finished.err.splitlines()[-1]) / 1024
     return finished._replace(memory=weight)
 
 
 def run_beyond_start(place: Place, command: Sequence[str], limit: float) -> Run:
-    """As ``run`` for a scan, less the processor time of a scan of one port."""
+    """Like ``run`` for a scan, minus the processor time of a scan of one port."""
     program, destination = command[0], command[-1]
     start = run(place, [program, "-s", "1", "1", destination], limit)
     finished = run(place, command, limit)

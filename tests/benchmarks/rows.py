@@ -1,4 +1,4 @@
-"""The work that is measured, its targets, and what the truth is. Opens nothing itself."""
+"""The work that is measured, its targets, and the right results. Opens nothing itself."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ SCAN = "-s 1 65535"
 
 
 class Contestant(NamedTuple):
-    """A command line (the target's place is ``@``) and how to check what it writes.
+    """A command line (``@`` stands for the target) and the check of its output.
 
-    Stopped after ``limit`` seconds, and then not run again. ``ports`` divides its figure.
+    It is stopped after ``limit`` seconds and then not run again. Its figure is divided by ``ports``.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Contestant(NamedTuple):
     ports: int = 1
 
     def words(self, destination: str) -> list[str]:
-        """What to run."""
+        """The command line for ``destination``."""
         words = [destination if word == "@" else word for word in self.command.split()]
         programs = {"tracetcp": str(SCRIPT), "python": sys.executable}
         return [programs.get(words[0], words[0]), *words[1:]]
@@ -50,7 +50,7 @@ class Target(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the table. The first contestant is the one that has ``targets``."""
+    """One line of the table. ``targets`` are those of the first contestant."""
 
     key: str
     work: str
@@ -63,7 +63,7 @@ class Row(NamedTuple):
 
 
 def _hops(name: str, past: int = 0) -> list[str]:
-    """The addresses of a scenario's hops, silent ones empty: to its destination, or the first ``past``."""
+    """The addresses of a scenario's hops, empty if silent: up to its destination, or the first ``past``."""
     found = load(name)
     hops = ["" if each[0].is_silent else each[0].addresses[4] for each in found.routes[0].hops]
     return hops[:past] if past else [*hops, found.destination.addresses[4]]

@@ -1,4 +1,4 @@
-"""Whether a program's output is what the network is. Pure: text in, a complaint or nothing out."""
+"""Checks a program's output against the network. Pure: text in, a complaint or an empty text out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     Check = Callable[[str], str]
-    """Takes what a program wrote and returns what is wrong with it, or nothing."""
+    """Takes the output of a program and returns what is wrong with it, or an empty text."""
 
 HOP = re.compile(r"^ *(\d+)(?:\.\||\s)")
 ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -23,17 +23,17 @@ NMAP_REST = re.compile(r"(\d+) (closed|filtered) tcp ports")
 
 
 def contains(text: str) -> Check:
-    """``text`` was written."""
+    """The output contains ``text``."""
     return lambda out: "" if text in out else f"does not say {text!r}"
 
 
 def both(*checks: Check) -> Check:
-    """Every one of ``checks``; the first complaint counts."""
+    """All of ``checks``; returns the first complaint."""
     return lambda out: next(filter(None, (check(out) for check in checks)), "")
 
 
 def path(hops: Sequence[str]) -> Check:
-    """Hop for hop these addresses and no others; an empty one is silent."""
+    """The output has these addresses hop by hop, and no others; an empty address is a silent hop."""
 
     def check(out: str) -> str:
         found = {int(match[1]): line for line in out.splitlines() if (match := HOP.match(line))}
@@ -49,7 +49,7 @@ def path(hops: Sequence[str]) -> Check:
 
 
 def scanned(states: Mapping[int, str]) -> Check:
-    """Every port once, in order, ``open``, ``closed`` or ``silent``, as tracetcp writes it."""
+    """The output of tracetcp has every port once, in order, as ``open``, ``closed`` or ``silent``."""
 
     def check(out: str) -> str:
         rows = [match for line in out.splitlines() if (match := SCANNED.match(line))]
@@ -62,7 +62,7 @@ def scanned(states: Mapping[int, str]) -> Check:
 
 
 def nmapped(states: Mapping[int, str]) -> Check:
-    """The open ports by number and the others by their count, as nmap writes them."""
+    """The output of nmap has the open ports by number and the others by count."""
 
     def check(out: str) -> str:
         listed = {int(port): state for port, state in NMAP_PORT.findall(out)}
@@ -80,7 +80,7 @@ def nmapped(states: Mapping[int, str]) -> Check:
 
 
 def traced(ports: range, address: str, silent: set[int]) -> Check:
-    """One row at TTL 3 for every port: ``address``, or nothing for the ``silent`` ones."""
+    """The output has one row at TTL 3 for every port: ``address``, or a star for the ``silent`` ones."""
 
     def check(out: str) -> str:
         rows = [match for line in out.splitlines() if (match := TRACED.match(line))]

@@ -1,6 +1,6 @@
-"""``python -m fuzz TARGET [libFuzzer options]``: feed a parser with whatever reaches new code in it.
+"""``python -m fuzz TARGET [libFuzzer options]``: feed a parser with bytes that reach new code in it.
 
-A target must return for any bytes; an exception is the finding. What was found once is kept in ``corpus``.
+A target must return for any bytes; an exception is a finding. Inputs found once are kept in ``corpus``.
 """
 
 from __future__ import annotations

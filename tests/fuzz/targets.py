@@ -1,4 +1,4 @@
-"""What is fuzzed: one function a parser, each taking any bytes."""
+"""The fuzz targets: one function for each parser, each taking any bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIX.encode(PROBE)
 
 
 def ipv4(data: bytes) -> None:
-    """An IPv4 packet as the raw sockets give it; only our own token may come out."""
+    """An IPv4 packet as from a raw socket; only our own token may be returned."""
     reply = FOUR.decode(data, 1.0)
     assert reply is None or reply.token == PROBE.token
 

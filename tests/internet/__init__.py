@@ -1,14 +1,14 @@
-"""The simulated Internet: a network of any number of hops from a description, for tests without wires.
+"""The simulated Internet: a network of any number of hops, made from a description.
 
-scenario    what a network can be, read from TOML
+scenario    the description of a network, read from TOML
 notation    the same in one line of Python
-expectation    the rows that a scenario expects of the program
-behaviour   how it answers a SYN; a pure function of time, SYN and seed
-counts      what it saw, so that politeness can be asserted
-virtual     a prober on a virtual clock: the engine runs against it in no time
+expectation    the rows that the program must show of a scenario
+behaviour   how the network answers a SYN; a pure function of time, SYN and seed
+counts      what the network saw, so that tests can check the pacing
+virtual     a prober on a virtual clock, for runs of the engine that take no real time
 report      a whole run of the engine on that clock, and its rows
-wire, tun   the same network on a TUN device: any program runs against it
-lab         namespaces round the TUN program
+wire, tun   the same network on a TUN device, for runs of any program
+lab         namespaces around the TUN program
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """How a simulated network answers a SYN: a pure function of the instant, the SYN and the scenario's seed.
 
-No clock, no socket, no bytes: ``virtual`` makes replies of the answers, ``wire`` packets. What needs an order
-of arrival (a destination that remembers, a stateful firewall) comes back as something pending, to be handed
-in again when it is due; ``Simulation`` does that for both.
+No clock, no socket, no bytes: ``virtual`` turns the answers into replies, ``wire`` into packets. Where the
+order of arrival matters (a destination that remembers, a stateful firewall), a pending step is returned; the
+caller passes it in again when it is due. ``Simulation`` does that for both.
 
-What happens to a SYN, hop by hop:
-1. The hop rewrites it, as later quotes show.
-2. Rules for what is addressed to somebody at the hop act (a proxy, an injector).
-3. A SYN whose TTL ends here is told about, or not: silence, rate limit.
-4. The other rules act on what passes on, then loss and the bottleneck. Linux keeps this order.
+At each hop, in this order, which is that of Linux:
+1. The hop rewrites the SYN, as later quotes show.
+2. Rules act on packets for somebody at the hop (a proxy, an injector).
+3. If the TTL of the SYN ends here, the hop sends an error, unless it is silent or rate-limited.
+4. The other rules act on a SYN that passes on; then come loss and the bottleneck.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ HOST_UNREACHABLE = {4: 1, 6: 3}
 MSS = b"\x02\x04"
 SYN_ACK_RETRIES = 5
 FORGETFUL = ("answer", "linux")
-"""Destinations to which a connection is gone once the client's RST came (see ``again``)."""
+"""The values of ``again`` for which the destination closes a connection when the client's RST comes."""
 CHALLENGE_GAP = 0.5
-"""Linux answers out-of-window segments of one connection at most this often (tcp_invalid_ratelimit)."""
+"""Linux answers out-of-window segments of one connection at most once in this many seconds
+(tcp_invalid_ratelimit).
+"""
 
 
 class Syn(NamedTuple):
-    """A SYN as some place sees it. Addresses are packed; ``ip_id`` is 0 for IPv6, ``flow_label`` for IPv4."""
+    """A SYN as one place sees it. Addresses are packed; ``ip_id`` is 0 for IPv6, ``flow_label`` for IPv4."""
 
     family: int
     source: bytes
@@ -60,7 +62,7 @@ class Syn(NamedTuple):
 
     @property
     def flow(self) -> Flow:
-        """The 5-tuple, less the protocol."""
+        """The 5-tuple without the protocol."""
         return self.source, self.destination, self.source_port, self.destination_port
 
 
@@ -68,9 +70,9 @@ Flow: TypeAlias = tuple[bytes, bytes, int, int]
 
 
 class IcmpError(NamedTuple):
-    """An ICMP message about ``syn``, which ``quoted`` shows as ``sender`` saw it.
+    """An ICMP message about ``syn``; ``quoted`` is the SYN as ``sender`` saw it.
 
-    ``ttl`` is what is left of the message's own TTL at the client; ``quote`` the TCP bytes quoted at most.
+    ``ttl`` is the TTL of the message when it reaches the client; ``quote`` the most TCP bytes quoted.
     """
 
     syn: Syn
@@ -85,7 +87,7 @@ class IcmpError(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A TCP segment in the name of the destination of ``syn``; ``ttl`` as it is left at the client."""
+    """A TCP segment in the name of the destination of ``syn``; ``ttl`` is that on arrival at the client."""
 
     syn: Syn
     ttl: int
@@ -97,7 +99,7 @@ class Segment(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """A SYN that is about to reach the destination, and what its answer will go through."""
+    """A SYN that is about to reach the destination, and the path of its answer."""
 
     syn: Syn
     distance: int
@@ -114,12 +116,12 @@ class Reset(NamedTuple):
 
     @property
     def destination(self) -> bytes:
-        """Whither it goes."""
+        """The destination's address."""
         return self.flow[1]
 
 
 class Retransmission(NamedTuple):
-    """A SYN-ACK that leaves again, the ``tries``-th time, unless its connection is gone."""
+    """A SYN-ACK to be retransmitted, for the ``tries``-th time, unless its connection is closed."""
 
     arrival: Arrival
     tries: int
@@ -128,7 +130,7 @@ class Retransmission(NamedTuple):
 Answer: TypeAlias = IcmpError | Segment
 Pending: TypeAlias = Arrival | Reset | Retransmission
 Step: TypeAlias = tuple[float, Answer | Pending]
-"""How long after now (seconds) something reaches the client, or is due to be handed to ``resume``."""
+"""Seconds from now, and what then reaches the client or must be passed to ``resume``."""
 
 
 class _Path(NamedTuple):
@@ -144,7 +146,7 @@ class _HalfOpen(NamedTuple):
 
 
 class _Trip:
-    """A SYN on its way: how it looks by now, its delay so far, the chance of an answer to get back."""
+    """A SYN on the path: its current fields, its delay so far, the chance that an answer gets back."""
 
     def __init__(self, syn: Syn, path: _Path, back: float) -> None:
         self.syn = self.seen = syn
@@ -155,7 +157,7 @@ class _Trip:
 
 
 class Bucket:
-    """The token bucket of Linux's ``inet_peer_xrlim_allow``: full at first, a refusal costs nothing."""
+    """The token bucket of Linux's ``inet_peer_xrlim_allow``: full at first; a refusal takes no token."""
 
     def __init__(self, limit: Limit) -> None:
         self._limit = limit
@@ -163,7 +165,7 @@ class Bucket:
         self._at = -inf
 
     def allows(self, now: float) -> bool:
-        """Whether one more may be sent now; if so it is counted."""
+        """Whether one more may be sent at ``now``; if so, takes a token."""
         refilled = self._tokens + (now - self._at) * self._limit.per_second
         self._tokens = min(self._limit.burst, refilled)
         self._at = now
@@ -174,7 +176,7 @@ class Bucket:
 
 
 class Network:
-    """A scenario at work. Told of SYNs in order of time; ``counts`` is what it saw."""
+    """A running scenario. It must get SYNs in order of time; ``counts`` is what it saw."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.counts = Counts()
@@ -192,7 +194,7 @@ class Network:
         self._tracked: dict[Flow, int] = {}
 
     def syn(self, now: float, syn: Syn) -> list[Step]:
-        """What comes of a SYN that leaves the client at ``now``."""
+        """The results of a SYN that leaves the client at ``now``."""
         scenario = self._scenario
         self.counts.sent(now, syn.ttl)
         trip = _Trip(syn, self._single or self._path(now, syn), 1 - scenario.loss_back)
@@ -205,14 +207,14 @@ class Network:
         return trip.steps
 
     def reset(self, now: float, flow: Flow, sequence: int) -> list[Step]:
-        """What comes of a RST that the client sends at ``now``."""
+        """The results of a RST that the client sends at ``now``."""
         self.counts.resets += 1
         if self._happens(self._scenario.loss_out):
             return []
         return [(self._scenario.destination.rtts[0] / 2, Reset(flow, sequence))]
 
     def resume(self, now: float, pending: Pending) -> list[Step]:
-        """Go on with something that is due at ``now``."""
+        """Continue with a pending step that is due at ``now``."""
         if isinstance(pending, Arrival):
             return [(pending.rtt / 2 + delay, step) for delay, step in self._at_destination(now, pending)]
         if isinstance(pending, Retransmission):
@@ -224,10 +226,10 @@ class Network:
                 del self._half_open[pending.flow]
         return []
 
-    # The way
+    # The path
 
     def _path(self, now: float, syn: Syn) -> _Path:
-        """The path of a SYN: routes come and go, the flow decides where they share load."""
+        """The path of a SYN: routes change over time; where they share load, the flow decides."""
         if self._began_at is None:
             self._began_at = now
         self._nth[syn.ttl, syn.destination_port] += 1
@@ -251,12 +253,12 @@ class Network:
         return _path_of(routers, self._scenario.loop)
 
     def _pick(self, flow: Flow, hop: int, choices: int) -> int:
-        """What ``hop`` picks for ``flow``: hops choose independently, as routers with salts of their own."""
+        """The choice of ``hop`` for ``flow``; independent at each hop, like routers with different salts."""
         text = f"{flow} {hop} {self._scenario.seed}".encode()
         return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") % choices
 
     def _travel(self, now: float, trip: _Trip) -> bool:
-        """Take a SYN past the hops that touch it; whether it is still there."""
+        """Take a SYN past the hops that touch it; returns whether it was not dropped."""
         ttl = trip.syn.ttl
         narrow = self._scenario.bottleneck
         has_queued = narrow is None or ttl <= narrow.hop
@@ -272,7 +274,7 @@ class Network:
         return has_queued or self._queue(now, trip)
 
     def _pass(self, now: float, trip: _Trip, number: int, router: Router) -> bool:
-        """What a hop does to a SYN before its TTL is looked at and after; whether it goes on."""
+        """Do what a hop does to a SYN before and after the check of its TTL; returns whether it goes on."""
         is_expiring = number == trip.syn.ttl
         if router.rewrite:
             trip.seen = rewritten(trip.seen, router.rewrite)
@@ -290,7 +292,7 @@ class Network:
         return not self._happens(router.loss_out)
 
     def _act(self, now: float, trip: _Trip, number: int, router: Router, rule: Rule) -> bool:
-        """Do what a rule says; whether the SYN's way ends with it."""
+        """Apply a rule; returns whether it ends the path of the SYN."""
         if rule.action in ("rst", "syn-ack"):
             segments = _segments(trip.syn, number, rule.stack, is_open=rule.action == "syn-ack")
             self._answer(trip, router, segments)
@@ -304,7 +306,7 @@ class Network:
         return True
 
     def _queue(self, now: float, trip: _Trip) -> bool:
-        """Wait for the bottleneck's link; False when there is no room to wait."""
+        """Queue a SYN at the bottleneck; False if the queue is full."""
         narrow = self._scenario.bottleneck
         assert narrow is not None
         waiting = max(0.0, self._link_free_at - now) * narrow.rate
@@ -324,13 +326,13 @@ class Network:
         self._tell(now, trip, number, router, ERROR_TYPES[trip.syn.family][0], 0)
 
     def _tell(self, now: float, trip: _Trip, number: int, router: Router, icmp_type: int, code: int) -> None:
-        """An ICMP message of ``router``, if it is not silent and has not said enough lately."""
+        """Send an ICMP message of ``router``, unless it is silent or its rate limit is reached."""
         syn = trip.syn
         sender = router.addresses[syn.family]
         if router.is_silent or not self._allows(now, sender, router.limits.get(syn.family)):
             return
         quoted = trip.seen
-        if quoted.ttl == syn.ttl:  # unless somebody wrote another TTL into it
+        if quoted.ttl == syn.ttl:  # else a hop has rewritten the TTL
             quoted = quoted._replace(ttl=syn.ttl - number + 1)
         ttl = max(1, router.reply_ttl - number + 1)
         error = IcmpError(
@@ -350,7 +352,7 @@ class Network:
         return False
 
     def _answer(self, trip: _Trip, place: Router, answers: list[IcmpError] | list[Segment]) -> None:
-        """Send ``answers`` back from ``place``, copies included, as far as they are not lost."""
+        """Send ``answers`` and their duplicates back from ``place``, except those that are lost."""
         for _ in range(1 + place.duplicates):
             delay = trip.delay + self._rtt(place, trip.syn.destination_port)
             trip.steps += [(delay, answer) for answer in answers if not self._happens(1 - trip.back)]
@@ -372,7 +374,7 @@ class Network:
     # The destination
 
     def _reach(self, now: float, trip: _Trip) -> None:
-        """Bring a SYN to the destination: at once where order does not matter, else when it is due."""
+        """Bring a SYN to the destination: at once if the order does not matter, else when it is due."""
         destination = self._scenario.destination
         distance = len(trip.path.routers) + 1
         if self._happens(destination.loss_out):
@@ -390,7 +392,7 @@ class Network:
         trip.steps += [(delay + later, step) for later, step in self._at_destination(0.0, arrival)]
 
     def _give_up(self, now: float, trip: _Trip, after: float) -> None:
-        """The last router has asked for the destination's link address in vain."""
+        """Let the last router report the host unreachable: nothing answered its link-layer request."""
         routers = trip.path.routers
         if routers:
             trip.delay += after
@@ -399,7 +401,7 @@ class Network:
             self._tell(now, trip, len(routers), routers[-1], ERROR_TYPES[family][1], code)
 
     def _at_destination(self, now: float, arrival: Arrival) -> list[Step]:
-        """The destination's answers; delays count from its own door to the client's less the way back."""
+        """The destination's answers. Their delays do not include the way back; the callers add it."""
         destination = self._scenario.destination
         syn = arrival.syn
         self.counts.destination[syn.destination_port] += 1
@@ -415,7 +417,7 @@ class Network:
         return self._reply(arrival, _segments(syn, arrival.distance, destination.stack, is_open=is_open))
 
     def _answer_in_context(self, now: float, arrival: Arrival, *, is_open: bool) -> list[Step]:
-        """The answer of a destination that knows what else it got of this flow."""
+        """The answer of a destination that remembers the earlier SYNs of this flow."""
         destination, syn = self._scenario.destination, arrival.syn
         if destination.once and syn.flow in self._answered:
             return []
@@ -463,7 +465,7 @@ class Network:
         return steps
 
     def _reply(self, arrival: Arrival, segments: list[Segment]) -> list[Step]:
-        """``segments`` as far as loss and the stateful firewall let them back."""
+        """The ``segments`` that neither loss nor the stateful firewall keeps back."""
         syn = arrival.syn
         if arrival.is_tracked and self._tracked.setdefault(syn.flow, syn.sequence) != syn.sequence:
             return []
@@ -472,7 +474,7 @@ class Network:
 
 
 class Simulation:
-    """A network and the calendar of what it will do; instants are on the caller's clock."""
+    """A network and the schedule of its answers; instants are on the caller's clock."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.network = Network(scenario)
@@ -481,7 +483,7 @@ class Simulation:
 
     @property
     def next_at(self) -> float:
-        """When something is due next; infinity when nothing is."""
+        """When something is due next; infinity if nothing is."""
         return self._calendar[0][0] if self._calendar else inf
 
     def send(self, now: float, syn: Syn) -> None:
@@ -489,7 +491,7 @@ class Simulation:
         self._note(now, self.network.syn(now, syn))
 
     def reset(self, now: float, flow: Flow, sequence: int) -> None:
-        """The client's system refuses a SYN-ACK with a RST."""
+        """The client's kernel answers a SYN-ACK with a RST."""
         self._note(now, self.network.reset(now, flow, sequence))
 
     def due(self, now: float) -> list[tuple[float, Answer]]:
@@ -511,7 +513,7 @@ class Simulation:
 
 
 def rewritten(syn: Syn, rewrite: Rewrite) -> Syn:
-    """``syn`` with what ``rewrite`` changes."""
+    """``syn`` with the changes of ``rewrite``."""
     changes: dict[str, object] = {}
     for name, (number, is_added) in rewrite.numbers.items():
         if name == ABSENT[syn.family]:
@@ -529,7 +531,7 @@ def rewritten(syn: Syn, rewrite: Rewrite) -> Syn:
 
 
 ABSENT = {4: "flow_label", 6: "ip_id"}
-"""What packets of a family do not have."""
+"""For each family, the field that its packets lack."""
 _WIDTHS = {
     "source_port": 0xFFFF,
     "destination_port": 0xFFFF,
@@ -547,12 +549,12 @@ def mss_option(mss: int) -> bytes:
 
 
 def isn(sequence: int) -> int:
-    """The initial sequence number with which a SYN numbered ``sequence`` is answered."""
+    """The initial sequence number of the answer to a SYN with ``sequence``."""
     return (sequence * 2_654_435_761 + 1) & 0xFFFFFFFF
 
 
 def _segments(syn: Syn, hop: int, stack: Stack, *, is_open: bool) -> list[Segment]:
-    """SYN-ACK or RST from ``hop``; if ``stack`` does so after its opposite with a wrong acknowledgement."""
+    """SYN-ACK or RST from ``hop``; if ``stack`` says so, after its opposite with a wrong acknowledgement."""
     ttl = max(1, stack.ttl - hop + 1)
     right = syn.sequence + 1 & 0xFFFFFFFF
     segments = []
@@ -569,7 +571,7 @@ def _segment(syn: Syn, ttl: int, stack: Stack, acknowledgement: int, *, is_open:
 
 
 def _single_path(scenario: Scenario) -> _Path | None:
-    """The path of every flow, None where there are several."""
+    """The path of all flows, None if there are several paths."""
     routes: tuple[Route, ...] = scenario.routes
     if len(routes) > 1 or any(len(routers) > 1 for routers in routes[0].hops):
         return None
@@ -577,7 +579,7 @@ def _single_path(scenario: Scenario) -> _Path | None:
 
 
 def _path_of(routers: list[Router], loop: int | None) -> _Path:
-    """The path over ``routers``; a ``loop`` from a hop on leads round until every TTL has ended."""
+    """The path over ``routers``; with ``loop`` it repeats from that hop on until every TTL has ended."""
     while loop and len(routers) < LONGEST_PATH:
         routers = [*routers, *routers[loop - 1 :]][:LONGEST_PATH]
     touching = tuple((number, router) for number, router in enumerate(routers, 1) if router.touches)

@@ -1,7 +1,7 @@
-"""Measures what the simulator keeps up with: ``python -m internet.blaster [SYNS] [NOTATION]``, as root.
+"""Measures the speed of the simulator: ``python -m internet.blaster [SYNS] [NOTATION]``, as root.
 
-Sends SYNs from a raw socket inside a simulated network's namespace as fast as they are answered (a window
-of 2000 unanswered ones), and prints how many per second that were.
+Sends SYNs from a raw socket inside a simulated network's namespace as fast as they are answered (at most
+2000 unanswered ones), and prints the number per second.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from internet import network, wire
 from internet.behaviour import Syn
 from internet.lab import simulated
 
-WINDOW = 2000
+MOST_UNANSWERED = 2000
 RECEIVE_BUFFER = 16_000_000
 SO_RCVBUFFORCE = 33  # of asm-generic/socket.h; the socket module lacks it
-STALLED = 0.5
-"""Without any answer for so many seconds, what is out counts as lost."""
+STALL_SECONDS = 0.5
+"""After this many seconds without an answer, all unanswered SYNs count as lost."""
 
 
 def blast(source: str, destination: str, syns: int) -> tuple[float, int]:
-    """Send SYNs with TTL 64; return the seconds that took and how many TCP answers came."""
+    """Send SYNs with TTL 64; returns the seconds taken and the number of TCP answers."""
     ends = wire.packed(source), wire.packed(destination)
     first = Syn(4, *ends, 20_000, 1, 1, 64, 0, 0, 0, 64_240, b"")
     packets = [
@@ -32,12 +32,12 @@ def blast(source: str, destination: str, syns: int) -> tuple[float, int]:
     sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     listener = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-    listener.settimeout(STALLED)
+    listener.settimeout(STALL_SECONDS)
     with sender, listener:
         began_at = last_at = time.monotonic()
         sent = answered = 0
         while answered < syns:
-            while sent < syns and sent - answered < WINDOW:
+            while sent < syns and sent - answered < MOST_UNANSWERED:
                 sender.sendto(packets[sent], (destination, 0))
                 sent += 1
             try:

@@ -1,4 +1,4 @@
-"""A clock that jumps: four seconds of waiting cost nothing, and every run is repeatable."""
+"""A clock that jumps: a wait of four seconds takes no time, and every run is repeatable."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class VirtualClock:
-    """A ``runner.Wait``: time passes only while somebody waits. Probers that share one may run side by side.
+    """A ``runner.Wait`` whose time passes only in a wait. Probers that share one can run side by side.
 
-    At ``interrupt_at`` Ctrl-C is pressed.
+    At ``interrupt_at`` it raises ``KeyboardInterrupt``, as Ctrl-C does.
     """
 
     def __init__(self, now: float = 0.0, interrupt_at: float = inf) -> None:
@@ -20,7 +20,7 @@ class VirtualClock:
         self._interrupt_at = interrupt_at
 
     def __call__(self, _descriptors: Sequence[int], until: float) -> tuple[int, ...]:
-        """Jump to ``until``, for nothing outside wakes this clock."""
+        """Jump to ``until``: nothing outside can end this wait earlier."""
         assert until < inf, "the engine waits for ever: nothing is in flight and no instant was given"
         if until >= self._interrupt_at:
             self.now, self._interrupt_at = max(self.now, self._interrupt_at), inf
@@ -29,4 +29,4 @@ class VirtualClock:
         return ()
 
     def close(self) -> None:
-        """There is nothing to close: for who puts this in the place of a ``SelectorWait``."""
+        """Do nothing; ``SelectorWait`` has this method, and this class replaces it."""

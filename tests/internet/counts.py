@@ -1,6 +1,6 @@
-"""Counts what a network saw, so that a test can assert politeness.
+"""Counts the packets that a network saw, so that tests can check the pacing.
 
-Pure: told of instants (seconds on any clock), knows no clock itself.
+Pure: instants are arguments (seconds on any clock).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BURST_GAP = 0.010
-"""SYNs less than this many seconds after one another are one burst."""
+"""SYNs that follow each other within less than this many seconds are one burst."""
 
 
 class Meter:
-    """How many SYNs one place saw, and how close together."""
+    """The SYNs that one place saw: how many, and how close together."""
 
     __slots__ = ("_burst", "_short", "_window", "in_1_s", "in_100_ms", "longest_burst", "syns")
 
@@ -30,7 +30,7 @@ class Meter:
         """Count a SYN; instants never go backwards."""
         short, window = self._short, self._window
         self._burst = self._burst + 1 if window and at - window[-1] < BURST_GAP else 1
-        if self._burst > self.longest_burst:  # comparisons: max() shows in the simulator's speed
+        if self._burst > self.longest_burst:  # not max(), which would slow down the simulator
             self.longest_burst = self._burst
         self.syns += 1
         short.append(at)
@@ -53,9 +53,9 @@ class Meter:
 class Counts:
     """What a network saw and sent.
 
-    ``ttl`` meters every SYN by the TTL it left with, ``router`` those that reached a router with their last
-    TTL, by its address, ``destination`` counts by port those that reached the destination. ``answers`` are
-    packets sent in answer, ``limited`` errors not sent for a rate limit, ``queue_losses`` SYNs lost at the
+    ``ttl`` meters every SYN by its original TTL; ``router`` meters, by address, the SYNs whose TTL ended at a
+    router; ``destination`` counts, by port, the SYNs that reached the destination. ``answers`` counts packets
+    sent in answer, ``limited`` errors not sent because of a rate limit, ``queue_losses`` SYNs lost at the
     bottleneck, ``resets`` RSTs of the client.
     """
 
@@ -78,14 +78,14 @@ class Counts:
         meter.add(at)
 
     def expired(self, at: float, address: str) -> None:
-        """A SYN's last TTL took it to the router with ``address``."""
+        """The TTL of a SYN ended at the router with ``address``."""
         meter = self.router.get(address)
         if meter is None:
             meter = self.router[address] = Meter()
         meter.add(at)
 
     def as_table(self) -> dict[str, Any]:
-        """Everything, ready for JSON; keys are texts."""
+        """All figures, ready for JSON; keys are strings."""
         return {
             "syns": self.syns,
             "last_ttl": max(self.ttl, default=0),
@@ -101,7 +101,7 @@ class Counts:
 
 
 def most_within(instants: Iterable[float], seconds: float) -> int:
-    """The largest number of ``instants`` (ascending) in any stretch of less than ``seconds``."""
+    """The largest number of ``instants`` (ascending) within any period of less than ``seconds``."""
     recent: deque[float] = deque()
     most = 0
     for at in instants:

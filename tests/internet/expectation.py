@@ -1,23 +1,23 @@
-"""What a scenario expects of the program: the rows of its ``expect``, and whether rows found are those.
+"""The rows that a scenario expects of the program (``expect``), and their comparison with rows found. Pure.
 
 A row is written as ``Report.lines`` writes it, ``[PORTS: ]HOPS CELL... ANSWER...``:
 
-    3 10 * 12 10.3.1.1          hop 3: RTTs in whole milliseconds, a star for a lost probe, who answered
-    7 20 open                   the destination, as is ``7 20 closed``
-    4 8 8 8 10.3.1.1 unreachable    a router that says so
-    5 * * *                     nobody
+    3 10 * 12 10.3.1.1          hop 3: RTTs in whole milliseconds, a star for a lost probe, what answered
+    7 20 open                   the destination; also ``7 20 closed``
+    4 8 8 8 10.3.1.1 unreachable    a router that reports the destination unreachable
+    5 * * *                     no answer
 
 Short forms
     7-30 * * *                  such a row for each of these hops; also ``3,5,7``
     1-254 N N N 10.N.1.1        N stands for the hop's number
-    135,137-139: 3 *            a row of these ports; ``others:`` are the ports that no other row names
+    135,137-139: 3 *            a row of these ports; ``others:`` means the ports that no other row names
 
-What chance decides (jitter, loss, the choice of a path) is not pinned to what one run happened to get
-    ?       answered, after whatever time
+Results that depend on chance (jitter, loss, the choice of a path) are not fixed to those of one run
+    ?       answered, after any time
     ?*      answered or lost
-    [*]     a star that may be there or not; before the cell of a destination
-    10.2.1.1|10.2.2.1           one of these routers or several, in whatever order
-    a list instead of a row     one of those lists of rows, as it happens
+    [*]     an optional star before the cell of a destination
+    10.2.1.1|10.2.2.1           one or several of these routers, in any order
+    a list instead of a row     any one of these lists of rows
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ANY_TIME = r" \d+"
 
 
 class Row(NamedTuple):
-    """One row of ``expect``, short forms and all. ``ports`` is None for ``others`` and for a lone port."""
+    """One row of ``expect``, including short forms. ``ports`` is None for ``others`` and for a lone port."""
 
     text: str
     ports: frozenset[int] | None
@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row expected at one place of the report: the port in front, how it is written, and what fits."""
+    """A row expected at one place of the report: its port, its text, and the patterns that fit it."""
 
     front: str
     text: str
@@ -81,10 +81,10 @@ class Expectation:
         self._choices = choices
 
     def fitted(self, found: Sequence[str], *, has_real_time: bool = False) -> list[str]:
-        """The expected rows, those that ``found`` fits in the very words of ``found``.
+        """The expected rows; a row that fits ``found`` is returned exactly as in ``found``.
 
-        So ``found == fitted(found)`` is the test, and where it fails the difference is what is wrong.
-        With ``has_real_time`` an RTT may be any.
+        So a test asserts ``found == fitted(found)``, and if it fails the difference is the error.
+        With ``has_real_time`` any RTT fits.
         """
 
         def fit(lines: Sequence[Line]) -> list[str]:
@@ -99,7 +99,7 @@ class Expectation:
 
 
 def expectation(scenario: Scenario, family: int) -> Expectation:
-    """What ``scenario`` expects over ``family``; raises ``ScenarioError`` where it expects nothing."""
+    """The rows that ``scenario`` expects over ``family``; raises ``ScenarioError`` if it has none."""
     rows = scenario.expect6 if family == 6 and scenario.expect6 else scenario.expect
     if not rows:
         raise ScenarioError(f"{scenario.title!r} has no expect: state the rows of this network")
@@ -109,12 +109,12 @@ def expectation(scenario: Scenario, family: int) -> Expectation:
 
 
 def arguments(command: str, address: str) -> list[str]:
-    """The words of ``command`` with ``address`` for TARGET."""
+    """The words of ``command``, with ``address`` in place of TARGET."""
     return shlex.split(command.replace(TARGET, f"[{address}]" if ":" in address else address))
 
 
 def read_command(command: str, address: str) -> Invocation:
-    """``command`` as the program understands it; raises ``ScenarioError`` where it does not."""
+    """``command`` as the program parses it; raises ``ScenarioError`` if it refuses it."""
     try:
         invocation = parse(arguments(command, address))
     except UsageError as error:
@@ -125,9 +125,9 @@ def read_command(command: str, address: str) -> Invocation:
 
 
 def read_rows(rows: Sequence[object]) -> tuple[tuple[Row, ...], ...]:
-    """Every list of rows that may come out of an ``expect``, none for an empty one.
+    """Every possible list of rows of an ``expect``; none if it is empty.
 
-    Raises ``ScenarioError`` for what is no row.
+    Raises ``ScenarioError`` for an invalid row.
     """
     options = [row if isinstance(row, list) else [[row]] for row in rows]
     spelled = [[each if isinstance(each, list) else [each] for each in option] for option in options]
@@ -137,7 +137,7 @@ def read_rows(rows: Sequence[object]) -> tuple[tuple[Row, ...], ...]:
 
 
 def read_row(text: object) -> Row:
-    """A row as it is written; raises ``ScenarioError`` for anything else."""
+    """Parse a row; raises ``ScenarioError`` if ``text`` is none."""
     found = _ROW.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise ScenarioError(f"{text!r} is no row: write '3 10 * 12 10.3.1.1' or '7 20 open'")
@@ -151,12 +151,12 @@ def read_row(text: object) -> Row:
 
 
 def line_of(port: int, row: str, ports: Sequence[int]) -> str:
-    """``row`` of ``port`` as it stands in a report on ``ports``: the port in front if there are several."""
+    """``row`` of ``port`` as in a report on ``ports``: with the port in front if there are several."""
     return row if len(ports) == 1 else f"{port}: {row}"
 
 
 def _mates(scenario: Scenario) -> dict[str, str]:
-    """The IPv6 address of whatever has an IPv4 address."""
+    """For each IPv4 address in ``scenario``, the IPv6 address of the same place."""
     routers = [router for route in scenario.routes for hop in route.hops for router in hop]
     addresses = [*(router.addresses for router in routers), scenario.destination.addresses]
     return {each[4]: each[6] for each in addresses}
@@ -179,7 +179,7 @@ def _spelled_out(rows: Sequence[Row], ports: Sequence[int], mates: Mapping[str, 
 
 
 def _patterns(row: Row, hop: int, mates: Mapping[str, str]) -> tuple[str, re.Pattern[str], re.Pattern[str]]:
-    """The row of ``hop`` as text, and as patterns with its RTTs and without."""
+    """The row of ``hop`` as text, as a pattern with its RTTs, and as one without."""
     cells = [str(hop) if cell == "N" else cell for cell in row.cells]
     senders = []
     for sender in row.senders:

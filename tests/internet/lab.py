@@ -1,11 +1,11 @@
-"""A namespace whose only way out is a simulated network.
+"""A namespace whose only connection is a simulated network.
 
     with simulated(network("1ms 2ms | open 80")) as internet:
         finished = internet.run(["traceroute", "-T", "-n", internet.destination])
         assert internet.counts()["destination_syns"] <= 5
 
-Makes a namespace with a TUN device, starts the programs ``tun`` and, where a scenario has names,
-``name_server`` in it, and removes everything at the end.
+Creates a namespace with a TUN device, starts ``tun`` and, if the scenario has names, ``name_server`` in it,
+and removes everything at the end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ INTERFACE = "internet0"
 NAME_SERVER = "127.0.0.1"
 TESTS = Path(__file__).resolve().parents[1]
 READY_WITHIN = 20.0
-"""Seconds that a program may take to start on a busy machine."""
+"""The most seconds that a program may take to start, on a busy machine."""
 SYSCTLS = {
     "net.ipv4.conf.all.rp_filter": 0,
     "net.ipv4.conf.default.rp_filter": 0,
@@ -44,14 +44,14 @@ SYSCTLS = {
     "net.ipv6.conf.default.accept_ra": 0,
     "net.ipv6.conf.default.accept_dad": 0,
     "net.ipv6.conf.default.accept_redirects": 0,
-    "net.ipv6.conf.default.addr_gen_mode": 1,  # no link-local address: nothing speaks unasked
+    "net.ipv6.conf.default.addr_gen_mode": 1,  # no link-local address, so the kernel sends nothing by itself
     "net.ipv6.conf.default.router_solicitations": 0,
 }
 _labels = count(1)
 
 
 class SimulatedInternet:
-    """The client's namespace in a running simulation; ``destination`` and ``destination6`` lie behind it."""
+    """The client's namespace in a running simulation, and the addresses of the destination."""
 
     def __init__(
         self, scenario: Scenario, namespace: Namespace, simulator: subprocess.Popen[str], log: Path
@@ -64,11 +64,11 @@ class SimulatedInternet:
         self._log = log
 
     def questions(self) -> list[str]:
-        """The names and addresses that the name server was asked for, in order."""
+        """The names and addresses that the name server was asked about, in order."""
         return self._log.read_text(encoding="utf-8").split() if self._log.exists() else []
 
     def run(self, command: Sequence[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run ``command`` in the namespace to its end; one that outlives ``timeout`` fails the test."""
+        """Run ``command`` in the namespace to its end; the test fails if it takes longer than ``timeout``."""
         return subprocess.run(
             [*self.namespace.prefix, *command],
             stdin=subprocess.DEVNULL,
@@ -83,7 +83,7 @@ class SimulatedInternet:
         return program.run(self.namespace, arguments, timeout=timeout)
 
     def counts(self) -> dict[str, Any]:
-        """What the network has seen so far: ``Counts.as_table`` with strays, noise and refused packets."""
+        """The counts so far: ``Counts.as_table`` plus stray, noise and refused packets."""
         self._simulator.send_signal(signal.SIGUSR1)
         table: dict[str, Any] = json.loads(_line(self._simulator))
         return table
@@ -91,7 +91,7 @@ class SimulatedInternet:
 
 @contextmanager
 def simulated(scenario: Scenario) -> Iterator[SimulatedInternet]:
-    """Run ``scenario`` for as long as the context lasts."""
+    """Run ``scenario`` while the ``with`` block runs."""
     namespace = Namespace(f"sim{next(_labels)}")
     with tempfile.TemporaryDirectory(prefix="internet-") as folder:
         try:
@@ -100,7 +100,7 @@ def simulated(scenario: Scenario) -> Iterator[SimulatedInternet]:
             _configure(namespace, scenario)
             simulator = _start(namespace, "internet.tun", str(path), "--interface", INTERFACE)
             log = Path(folder, "questions")
-            if any(scenario.dns[1:]):  # all but the delay
+            if any(scenario.dns[1:]):  # all except the delay
                 _start(namespace, "internet.name_server", str(path), NAME_SERVER, str(log))
             yield SimulatedInternet(scenario, namespace, simulator, log)
         finally:
@@ -108,7 +108,7 @@ def simulated(scenario: Scenario) -> Iterator[SimulatedInternet]:
 
 
 def _configure(namespace: Namespace, scenario: Scenario) -> None:
-    """Addresses, default routes and name service."""
+    """Set up addresses, default routes and name service."""
     namespace.sysctl(SYSCTLS)
     namespace.ip(
         "link set lo up",

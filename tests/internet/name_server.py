@@ -1,7 +1,7 @@
-"""A small DNS server that says what a scenario says: ``python -m internet.name_server SCENARIO ADDRESS LOG``.
+"""A small DNS server for a scenario: ``python -m internet.name_server SCENARIO ADDRESS LOG``.
 
-Answers A, AAAA, PTR and TXT questions on UDP port 53 of ADDRESS, late or wrongly where the scenario wants
-that, and writes into the file LOG what was asked for, a line a question. Writes ``ready`` once it listens.
+Answers A, AAAA, PTR and TXT questions on UDP port 53 of ADDRESS, late or wrongly where the scenario says so,
+and writes each question into the file LOG, one a line. Writes ``ready`` to stdout once it listens.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class NameServer(asyncio.DatagramProtocol):
         self._log = log
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
+        """Keep the transport for the answers."""
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        """Put the answer, if there is one, on the calendar."""
+        """Schedule the answer, if there is one."""
         try:
             query = dns.message.from_wire(data)
         except dns.exception.DNSException:
@@ -61,7 +61,7 @@ class NameServer(asyncio.DatagramProtocol):
 
 
 def subject_of(query: dns.message.Message) -> str:
-    """The address or name that is asked for, as a scenario writes it."""
+    """The address or name in the question, as a scenario writes it."""
     question = query.question[0]
     if question.rdtype == dns.rdatatype.PTR:
         try:
@@ -72,7 +72,7 @@ def subject_of(query: dns.message.Message) -> str:
 
 
 def answer(wording: Dns, query: dns.message.Message, subject: str) -> bytes | None:
-    """The wire form of the answer; None where the scenario wants silence."""
+    """The bytes of the answer; None where the scenario has none."""
     failure = wording.failures.get(subject)
     if failure == "timeout":
         return None
@@ -102,7 +102,7 @@ def _records(wording: Dns, kind: dns.rdatatype.RdataType, subject: str) -> list[
 
 
 def _pointer(name: str) -> dns.rdata.Rdata:
-    """A PTR record to ``name``, which may hold anything: labels are cut at dots, bytes are UTF-8."""
+    """A PTR record to ``name``, which may be any text: dots separate labels, bytes are UTF-8."""
     labels = [label.encode() for label in name.split(".")]
     target = dns.name.Name([*labels, b""])
     kind = dns.rdatatype.PTR

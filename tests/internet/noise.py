@@ -1,7 +1,7 @@
-"""Packets that answer nothing, made of a SYN that is under way, to be thrown at the client.
+"""Noise: packets that answer nothing, derived from a SYN in flight and sent to the client. Pure.
 
 Each kind is an answer to that SYN with one thing wrong, or no answer at all. ``STRANGER`` sends the ICMP
-errors, so that a tool which believes one shows an address that is not in the network.
+errors, so a tool that accepts one shows an address that is not in the network.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _segment(
     wrong: int = 0,
     header: int | None = None,
 ) -> bytes:
-    """SYN-ACK or RST as an answer to ``syn``, less what the caller says."""
+    """SYN-ACK or RST as an answer to ``syn``, with the changes that the caller gives."""
     source_port, port = ports if any(ports) else (syn.destination_port, syn.source_port)
     flow = (source or syn.destination, syn.source, source_port, port)
     acknowledgement = (syn.sequence + 1 + wrong) & 0xFFFFFFFF
@@ -64,7 +64,7 @@ def _segment(
 
 
 def _stranger_syn(syn: Syn, chance: Random, **kept: object) -> Syn:
-    """``syn`` with everything replaced that only its sender knows, but for what is ``kept``."""
+    """``syn`` with all fields that only its sender knows replaced, except those in ``kept``."""
     changes: dict[str, object] = {
         "source_port": chance.randrange(1024, 65_536),
         "sequence": chance.getrandbits(32),
@@ -117,7 +117,7 @@ def _icmp_checksum(syn: Syn, chance: Random) -> bytes:
 
 
 def _quoted_header_length(syn: Syn, chance: Random) -> bytes:
-    """For IPv6, which has none, a quoted payload length without room for a TCP header."""
+    """A wrong header length; for IPv6, which has none, a payload length without room for a TCP header."""
     quoted = bytearray(wire.quote(syn))
     if syn.family == 4:
         quoted[0] = 0x40 | chance.choice((0, 1, 4, 15))
@@ -127,12 +127,12 @@ def _quoted_header_length(syn: Syn, chance: Random) -> bytes:
 
 
 def _quoted_sequence(syn: Syn, chance: Random) -> bytes:
-    """Right addresses and ports: what anybody can guess."""
+    """The right addresses and ports, which anybody can guess, and a wrong sequence number."""
     return _error(syn, wire.quote(_stranger_syn(syn, chance, source_port=syn.source_port)))
 
 
 def _quoted_source_port(syn: Syn, chance: Random) -> bytes:
-    """The right identification or flow label, and nothing else that is secret."""
+    """The right identification or flow label, but no other secret field."""
     other = _stranger_syn(syn, chance, ip_id=syn.ip_id, flow_label=syn.flow_label)
     return _error(syn, wire.quote(other._replace(source_port=syn.source_port ^ chance.randrange(1, 1024))))
 
@@ -195,4 +195,4 @@ KINDS: dict[str, Callable[[Syn, Random], bytes]] = {
     "tcp sender": _tcp_sender,
     "random bytes": _random_bytes,
 }
-"""How each kind is made."""
+"""The function that makes each kind."""

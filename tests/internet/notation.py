@@ -11,15 +11,15 @@ then, in any order and without blanks:
     !  !2           rate-limited as Linux is over IPv4; two errors at once instead of six
     =8              quotes 8 bytes of TCP
     [drop 135]      a rule: action and ports; ``[unreachable 13 80]`` and ``[notice 5 80]`` have a code or
-                    type between them; several rules stand in several brackets, no ports means all.
-                    ``[injected rst 80]`` lets the SYN pass, ``[passing rst 80]`` takes no notice of a SYN
-                    whose TTL ends there
+                    type between them; each rule has brackets of its own; without ports it is for all.
+                    ``[injected rst 80]`` lets the SYN pass, ``[passing rst 80]`` ignores a SYN whose TTL
+                    ends there
     @               answers from the destination's own address
     20x5ms          twenty hops of 5 ms
-A slash begins a further path, which shares the flows with the first: ``1 2 3 / 1 2 3 4``. Its routers have
-addresses of their own: 10.N.2.1 is hop N of the second path.
-Behind the bars keys of the destination table with their values, flags without: ``open 80,443``, ``down``,
-``once``, ``again linux``, ``resets 200`` (so many a second, and at once).
+A slash begins another path, which shares the flows with the first: ``1 2 3 / 1 2 3 4``. Its routers have
+other addresses: 10.N.2.1 is hop N of the second path.
+After the bars come keys of the destination table with their values (flags have none): ``open 80,443``,
+``down``, ``once``, ``again linux``, ``resets 200`` (so many a second, and as many at once).
 Keyword arguments are further top-level keys of the scenario (see ``scenario``), ``hop_3={...}`` further keys
 of hop 3, ``route_2={...}`` further keys of the second path.
 """
@@ -64,14 +64,14 @@ def network(notation: str, **table: Any) -> Scenario:
 
 
 def _on_path(path: int, number: int, hop: Values) -> Values:
-    """Hop ``number`` of a further path with the addresses that it has there."""
+    """Hop ``number`` of a further path, with its addresses on that path."""
     if "count" in hop or "routers" in hop:
         raise ScenarioError(f"path {path}, hop {number}: on a further path each hop is one router")
     return {"address": f"10.{number}.{path}.1", "address6": f"fd00:{number:x}:{path:x}::1"} | hop
 
 
 def _add(table: Values, name: str, places: list[Values], first: int, notation: str) -> None:
-    """Move the keys NAME_PLACE of ``table`` to where they belong; the first of ``places`` is ``first``."""
+    """Move the keys NAME_PLACE of ``table`` into ``places``, the first of which has the number ``first``."""
     for key in [key for key in table if re.fullmatch(rf"{name}_\d+", key)]:
         place = int(key.rpartition("_")[2]) - first
         if not 0 <= place < len(places):

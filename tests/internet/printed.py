@@ -1,4 +1,4 @@
-"""Reads the rows out of the program's own output, verbose or condensed, and writes them as in ``expect``."""
+"""Reads the rows from the program's output, verbose or condensed, and writes them as in ``expect``. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDS = {
 
 
 def printed_rows(out: str, config: TraceConfig) -> list[str]:
-    """The rows of ``out``, which a run under ``config`` printed."""
+    """The rows in ``out``, the output of a run under ``config``."""
     found = []
     port = config.ports[0]
     for line in out.splitlines():
@@ -33,7 +33,7 @@ def printed_rows(out: str, config: TraceConfig) -> list[str]:
         row = record or ROW.match(line)
         if row is None:
             continue
-        # A port scan numbers its rows 1 where it is condensed: its TTL is no place on a path.
+        # The condensed output of a port scan numbers its rows 1: its TTL is no place on a path.
         is_numbered_1 = record is not None and config.max_hops == 1
         hop = str(config.start_hop) if is_numbered_1 else row["hop"]
         found.append(line_of(int(record["port"]) if record else port, _row(hop, row["rest"]), config.ports))
@@ -41,7 +41,7 @@ def printed_rows(out: str, config: TraceConfig) -> list[str]:
 
 
 def _row(hop: str, text: str) -> str:
-    """The row of ``hop``, behind whose number ``text`` stands."""
+    """The row of ``hop``, with ``text`` after its number."""
     cells = [rtt or star for rtt, star in CELL.findall(text)]
     end = next((end for words, end in ENDS.items() if words in text), None)
     if end is not None:

@@ -1,4 +1,4 @@
-"""Runs the real engine and loop against a scenario on the virtual clock, and reads what came of it.
+"""Runs the real engine and loop against a scenario on the virtual clock, and reports the result.
 
 report = trace(network("1 10 * | rtt 20"), TraceConfig(host="target"))
 assert report.lines()[-1] == "4 20 open"
@@ -24,7 +24,7 @@ SECRET = b"repeatable runs."
 
 
 class Report:
-    """What one run decided, and what it cost."""
+    """The events of one run, and the probes that it took."""
 
     def __init__(self, prober: VirtualProber, config: TraceConfig) -> None:
         self.prober = prober
@@ -37,7 +37,7 @@ class Report:
         self.ports_done = engine.ports_done
 
     def hops(self, port: int | None = None) -> list[HopFinished]:
-        """The rows, of ``port`` only if it is given."""
+        """The rows; only those of ``port`` if it is given."""
         rows = [event for _, event in self.events if isinstance(event, HopFinished)]
         return [row for row in rows if port is None or row.port == port]
 
@@ -46,7 +46,7 @@ class Report:
         return [line(row.hop) for row in self.hops(port)]
 
     def all_lines(self) -> list[str]:
-        """The rows as ``expect`` has them: with the port in front where there are several."""
+        """The rows as in ``expect``: with the port in front where there are several."""
         return [line_of(row.port, line(row.hop), self.config.ports) for row in self.hops()]
 
     @property
@@ -60,11 +60,11 @@ class Report:
         return {event.port: event.outcome for event in self.finished}
 
     def sent_with(self, ttl: int) -> list[float]:
-        """When probes with ``ttl`` left."""
+        """The instants at which probes with ``ttl`` were sent."""
         return [at for at, probe in self.prober.sent if probe.ttl == ttl]
 
     def sent_beyond(self, ttl: int) -> int:
-        """How many probes left with a TTL larger than ``ttl``."""
+        """The number of probes sent with a TTL larger than ``ttl``."""
         return sum(probe.ttl > ttl for _, probe in self.prober.sent)
 
 

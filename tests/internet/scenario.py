@@ -1,29 +1,29 @@
-"""What a simulated network is: frozen values, read from tables and checked.
+"""The description of a simulated network: frozen values, read from tables and checked.
 
 A scenario is a TOML file (``load``), a Python table of the same shape (``Scenario.of``), or one line of
-notation (``notation.network``). Durations are written in milliseconds and held in seconds; whatever is
-absent has the default in brackets. Errors say which table is wrong and what may stand there.
+notation (``notation.network``). Durations are written in milliseconds and kept in seconds; a missing key has
+the default in brackets. Errors say which table is wrong and what is allowed there.
 
 Top level
     title               what the scenario shows
-    command ["TARGET"]  the program's command line: options, ports behind TARGET, which is the destination's
-                        address, as in "-p 1 -r 130 140 TARGET" or "TARGET:25,80"
+    command ["TARGET"]  the program's command line: options, and ports after TARGET, which is the
+                        destination's address, as in "-p 1 -r 130 140 TARGET" or "TARGET:25,80"
     expect              list of the rows that the command shows of this network (``expectation`` has the
-                        notation); over IPv6 each address is the one that the same place has there
-    expect6             the rows over IPv6 where they are others
+                        notation); over IPv6 each address becomes the IPv6 address of the same place
+    expect6             the rows over IPv6 if they differ
     seed [0]            of all chance: equal seeds and equal SYNs give equal networks
-    loss_out [0], loss_back [0], loss      chance of a packet to be lost on its way out, back, both
-    client ["198.18.0.2"], client6 ["2001:db8:ffff::2"]     where the probing program lives
-    defaults            a hop table whose keys hold for every hop that does not write its own
+    loss_out [0], loss_back [0], loss      chance of a packet to be lost on the way out, back, both
+    client ["198.18.0.2"], client6 ["2001:db8:ffff::2"]     the addresses of the probing program
+    defaults            a hop table whose keys hold for every hop without its own
     hop                 list of hop tables: the path; its last hop is the last router
     route               list of further paths (below)
-    loop                number of a hop: behind the last hop the path comes back there, for ever
+    loop                number of a hop: after the last hop the path continues there, again and again
     destination, bottleneck, noise, dns    tables (below)
 
 Hop (``[[hop]]``), in order of distance
-    address, address6   of the router [made up from the hop's number]; "destination" takes the target's
-    name                what the DNS server says of the addresses [nothing]
-    rtt [1]             round trip time; a list is used in turn by the SYNs to one port
+    address, address6   of the router [made from the hop's number]; "destination" means the target's
+    name                the reverse DNS name of the addresses [none]
+    rtt [1]             round trip time; the SYNs to one port use the values of a list in turn
     port_rtt            table: port -> rtt
     jitter [0]          up to this much is added to every rtt, so answers may overtake each other
     loss_out, loss_back, loss      chance to lose a packet that passes here
@@ -31,45 +31,45 @@ Hop (``[[hop]]``), in order of distance
     limit               ICMP errors: "linux" (6 at once, then 1 per second; IPv6 10 per second),
                         { burst, per_second }, or "none" [none]
     quote ["full"]      TCP bytes quoted, 8 to 60
-    labels              list of MPLS { label, traffic_class [0], ttl [1] } told with every error
+    labels              list of MPLS { label, traffic_class [0], ttl [1] } sent with every error
     extension ["rfc4884"]   or "legacy": length field unused
     reply_ttl [255]     TTL its errors start with
     duplicates [0]      further copies of every answer
     rewrite             table: what it changes in SYNs that enter, as later quotes show: source, destination,
                         source6, destination6 (addresses), source_port, destination_port, sequence, ip_id,
-                        tos, mss, ttl, flow_label (a number, or text "+7": that much more). Answers of the
-                        destination come as if it were undone
+                        tos, mss, ttl, flow_label (a number, or text "+7": that much more). It is undone in
+                        the answers of the destination
     conntrack [false]   a stateful firewall: of the SYNs of one flow, only one gets its answer through
     rule                list of rules for SYNs that pass (below)
     routers [1]         number of such routers, chosen by hash of the 5-tuple
     router              instead: list of tables with the keys above, which override the hop's
     next                routers of the next hop (numbers from 1) to which this one has a link [all]
-    count [1], step [0] so many hops like this one in a row, each with an rtt ``step`` larger
+    count [1], step [0] this many hops like this one in a row, the rtt of each ``step`` larger
 
-Rule (``[[hop.rule]]``): the first that fits ends the way of a SYN, but for those that let it pass
-    ports ["all"]       destination ports that it is for
+Rule (``[[hop.rule]]``): the first that fits ends the path of a SYN, except rules that let it pass
+    ports ["all"]       the destination ports to which it applies
     action ["drop"]     "drop"; "rst" and "syn-ack": an answer in the destination's name; "unreachable": an
                         ICMP error with ``code``; "notice": an ICMP message of ``type`` and ``code``, the SYN
                         passes
     code [13], code6 [1], type [5]     of ICMP and ICMPv6 (unreachable is type 3 and 1)
     injected [false]    an answer by a listener beside the path: the SYN passes
-    expiring            does it act on a SYN whose TTL ends here? Linux decides that before it filters:
-                        [false], but [true] for what is addressed to somebody here: "rst", "syn-ack"
+    expiring            does it act on a SYN whose TTL ends here? Linux checks the TTL before it filters:
+                        [false], but [true] for packets addressed to somebody here: "rst", "syn-ack"
     ttl [64], window, mss, wrong_ack     as for the destination
 
 Route (``[[route]]``)
     hop                 as above
-    since [0]           from this instant (milliseconds after the first SYN) on it replaces what is above it
-    attempt [1]         so does it from the SYN number ``attempt`` of a TTL and port on
+    since [0]           from this instant (milliseconds after the first SYN) on it replaces the paths above it
+    attempt [1]         it replaces them from SYN number ``attempt`` of a TTL and port on
                         without either: it shares the flows with the path above
 
 Destination
     address ["203.0.113.80"], address6 ["2001:db8::80"], name
     rtt [of the last hop], port_rtt, jitter, loss      as for a hop
-    open [80], closed, silent, others ["closed"]     ports, and what all the others are
+    open [80], closed, silent, others ["closed"]     ports, and the state of all others
     down [false]        it does not exist: the last router says host unreachable after ``down_after`` [3000]
-    refuse_ttl [0]      SYNs that arrive with a TTL up to this are answered RST, on any port
-    again ["answer"]    to a further SYN of a flow that it answered with SYN-ACK: "answer", "silent", "rst",
+    refuse_ttl [0]      SYNs that arrive with a TTL up to this are answered with RST, on any port
+    again ["answer"]    to another SYN of a flow that it answered with SYN-ACK: "answer", "silent", "rst",
                         "challenge" (a challenge ACK), "linux" (RST in the window, else a challenge ACK at
                         most twice a second, until the client's RST closes the connection)
     resets ["none"]     RSTs: { burst, per_second } as for a hop's limit; the BSDs send 200 a second
@@ -78,7 +78,7 @@ Destination
     retransmit [false]  SYN-ACKs again after 1, 3, 7... seconds until the client's RST
     ttl [64], window [65160], mss [1460]     of its answers
 
-Bottleneck: ``hop`` [1], ``rate`` packets per second behind it, ``queue`` [100] packets wait, others are lost
+Bottleneck: ``hop`` [1], ``rate`` packets per second after it; ``queue`` [100] packets wait, others are lost
 Noise (TUN only): ``per_second`` [0] packets that answer nothing, of all ``kinds`` in ``noise.KINDS``
 DNS (TUN only): ``delay`` [0] of answers; ``names``: table address -> name, or a list of names;
 ``delays``: address or name -> milliseconds; ``failures``: address or name -> "servfail", "refused",
@@ -106,10 +106,10 @@ if TYPE_CHECKING:
 DESTINATION = {4: "203.0.113.80", 6: "2001:db8::80"}
 CLIENT = {4: "198.18.0.2", 6: "2001:db8:ffff::2"}
 SCENARIOS = Path(__file__).parent / "scenarios"
-WINDOW = 65_160
+RECEIVE_WINDOW = 65_160
 LONGEST_PATH = 255
-FULL = 60
-"""No TCP header is longer: quoting so many bytes quotes all."""
+FULL_QUOTE = 60
+"""The longest TCP header, in bytes: a quote of this length has all of it."""
 
 ANSWERING = ("rst", "syn-ack")
 ACTIONS = ("drop", *ANSWERING, "unreachable", "notice")
@@ -122,7 +122,7 @@ NUMBERS_REWRITTEN = (
 
 
 class Limit(NamedTuple):
-    """A token bucket as Linux's ``inet_peer_xrlim_allow``: refused requests cost nothing."""
+    """A token bucket like Linux's ``inet_peer_xrlim_allow``: a refusal takes no token."""
 
     burst: int
     per_second: float
@@ -132,16 +132,16 @@ LINUX_LIMIT = {4: Limit(6, 1), 6: Limit(6, 10)}
 
 
 class Stack(NamedTuple):
-    """How a TCP stack's answers look."""
+    """The properties of a TCP stack's answers."""
 
     ttl: int = 64
-    window: int = WINDOW
+    window: int = RECEIVE_WINDOW
     mss: int = 1460
     wrong_ack: bool = False
 
 
 class Rule(NamedTuple):
-    """What a hop does with some SYNs; see the format above."""
+    """A rule of a hop for some SYNs; see the format above."""
 
     ports: frozenset[int]
     action: str
@@ -153,7 +153,7 @@ class Rule(NamedTuple):
 
 
 class Rewrite(NamedTuple):
-    """Changes of quoted SYNs: field -> (number, whether it is added), and addresses by family."""
+    """Changes to SYNs: field -> (number, whether it is added), and addresses by family."""
 
     numbers: Mapping[str, tuple[int, bool]]
     sources: Mapping[int, str]
@@ -185,12 +185,12 @@ class Router:
 
     @property
     def touches(self) -> bool:
-        """Whether a SYN that passes may not come out as it went in."""
+        """Whether it may change or drop a SYN that passes."""
         return bool(self.loss_out or self.loss_back or self.rewrite or self.tracks or self.rules)
 
 
 class Route(NamedTuple):
-    """One path: for each hop its routers; and from when on it is the one."""
+    """One path: the routers of each hop, and from when on it is used."""
 
     hops: tuple[tuple[Router, ...], ...]
     since: float
@@ -198,13 +198,13 @@ class Route(NamedTuple):
 
     @property
     def replaces(self) -> bool:
-        """Whether it takes the place of the routes before it, from some moment on."""
+        """Whether it replaces the routes before it, from some moment on."""
         return self.since > 0 or self.attempt > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """The host at the end. ``rtt`` is None for that of the last hop."""
+    """The host at the end. ``rtt`` is None if it is that of the last hop."""
 
     addresses: Mapping[int, str]
     name: str
@@ -231,7 +231,7 @@ class Destination:
 
 
 class Bottleneck(NamedTuple):
-    """A slow link behind ``hop``: ``rate`` packets per second, ``queue`` packets wait."""
+    """A slow link after ``hop``: ``rate`` packets per second; ``queue`` packets can wait."""
 
     hop: int
     rate: float
@@ -246,7 +246,7 @@ class Noise(NamedTuple):
 
 
 class Dns(NamedTuple):
-    """What the name server says, how late (seconds), and where it fails. Keys are addresses and names."""
+    """The answers of the name server, their delay (seconds), and its failures. Keys: addresses and names."""
 
     delay: float
     names: Mapping[str, tuple[str, ...]]
@@ -258,7 +258,7 @@ class Dns(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A network. ``table`` is what it was read from, to be handed to another process."""
+    """A network. ``table`` is the table that it was read from, to pass to another process."""
 
     title: str
     command: str
@@ -343,7 +343,7 @@ def _destination_addresses(table: Table) -> dict[int, str]:
 def _read_route(
     table: Table, defaults: object, destination: Mapping[int, str], *, is_whole: bool = False
 ) -> Route:
-    """A route's hops; ``is_whole``: the table is of a route alone, not the top level."""
+    """A route's hops; ``is_whole`` means that the table is a route's own, not the top level."""
     hops: list[tuple[Router, ...]] = []
     for each in table.tables("hop"):
         for index in range(each.whole("count", 1, 1, LONGEST_PATH)):
@@ -372,7 +372,7 @@ def _check_links(table: Table, hops: list[tuple[Router, ...]]) -> None:
 def _read_hop(
     hop: Table, defaults: Table, number: int, index: int, destination: Mapping[int, str]
 ) -> tuple[Router, ...]:
-    """The routers of hop ``number``, which is copy ``index`` of the hop that the table describes."""
+    """The routers of hop ``number``, which is copy ``index`` of the hop described by the table."""
     step = hop.milliseconds("step", 0) * index
     copies = hop.whole("routers", 1, 1, 64)
     tables = hop.several("router") or [{}] * copies
@@ -401,7 +401,9 @@ def _read_router(table: Table, place: tuple[int, int], step: float, destination:
         loss_back=loss_back,
         is_silent=table.flag("silent"),
         limits=_read_limits(table),
-        quote=FULL if table.value("quote") in (None, "full") else table.whole("quote", FULL, 8, FULL),
+        quote=FULL_QUOTE
+        if table.value("quote") in (None, "full")
+        else table.whole("quote", FULL_QUOTE, 8, FULL_QUOTE),
         labels=_read_labels(table),
         is_legacy=table.choice("extension", ("rfc4884", "legacy")) == "legacy",
         reply_ttl=table.whole("reply_ttl", 255, 1, 255),
@@ -411,7 +413,7 @@ def _read_router(table: Table, place: tuple[int, int], step: float, destination:
         rules=tuple(_read_rule(each) for each in table.tables("rule")),
         links=_links(table),
     )
-    if router.labels and router.quote < FULL:
+    if router.labels and router.quote < FULL_QUOTE:
         raise ScenarioError(f"{table.where}: a quote before labels is padded to 128 bytes, so it is whole")
     for key in ("count", "step", "routers", "router"):
         table.value(key)
@@ -509,7 +511,7 @@ def _read_rule(table: Table) -> Rule:
 def _read_stack(table: Table) -> Stack:
     return Stack(
         ttl=table.whole("ttl", 64, 1, 255),
-        window=table.whole("window", WINDOW, 0, 65_535),
+        window=table.whole("window", RECEIVE_WINDOW, 0, 65_535),
         mss=table.whole("mss", 1460, 0, 65_535),
         wrong_ack=table.flag("wrong_ack"),
     )
@@ -545,7 +547,7 @@ def _read_destination(table: Table, addresses: Mapping[int, str], route: Route) 
 
 
 def _port_states(table: Table) -> dict[str, frozenset[int]]:
-    """The ports of each state; raises for one that has two."""
+    """The ports of each state; raises ``ScenarioError`` if a port has two states."""
     written = {state: table.ports(state, frozenset()) for state in STATES}
     if not any(map(table.value, (*STATES, "others"))):
         written["open"] = frozenset({80})

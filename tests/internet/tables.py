@@ -1,7 +1,4 @@
-"""Reads tables (of TOML or Python) key by key and says clearly what is wrong with them.
-
-Pure: knows no network and no file.
-"""
+"""Reads tables (of TOML or Python) key by key, with clear errors. Pure: knows no network and no file."""
 
 from __future__ import annotations
 
@@ -19,14 +16,14 @@ EVERY_PORT = frozenset(range(65_536))
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be: where, what is written there, and what may be."""
+    """An invalid scenario: says where, what is written there, and what is allowed."""
 
 
 class Table:
-    """One table, read key by key; ``finish()`` refuses the keys that nobody asked for.
+    """One table, read key by key; ``finish()`` refuses keys that were not read.
 
-    ``where`` says in messages which table this is, ``values`` is what it holds. Every
-    method raises ``ScenarioError`` for a value that does not fit and returns ``default`` for an absent one.
+    ``where`` names the table in messages, ``values`` is its content. Every method raises ``ScenarioError``
+    for an invalid value and returns ``default`` for a missing one.
     """
 
     def __init__(self, values: object, where: str) -> None:
@@ -37,7 +34,7 @@ class Table:
         self._known: set[str] = set()
 
     def value(self, key: str) -> object:
-        """Whatever stands there, None where nothing does."""
+        """The value of ``key``, None if it is missing."""
         self._known.add(key)
         return self.values.get(key)
 
@@ -107,7 +104,7 @@ class Table:
             raise self.wrong(key, 'ports such as 80, "80,8000-8010" or "all"') from None
 
     def several(self, key: str) -> list[object]:
-        """A list; a single value stands for a list of one; empty by default."""
+        """A list; a single value means a list of one; empty by default."""
         value = self.value(key)
         if value is None:
             return []
@@ -119,18 +116,18 @@ class Table:
         return None if value is None else Table(value, f"{self.where}, {key}")
 
     def tables(self, key: str) -> list[Table]:
-        """A list of tables; a single one stands for a list of one."""
+        """A list of tables; a single table means a list of one."""
         return [
             Table(value, f"{self.where}, {key} {number}") for number, value in enumerate(self.several(key), 1)
         ]
 
     def below(self, own: object, defaults: Table, label: str) -> Table:
-        """A table with the keys of ``own``, for what is absent there of this one, then of ``defaults``."""
+        """A table with the keys of ``own``; keys missing there come from this one, then from ``defaults``."""
         where = f"{self.where}, {label}"
         return Table(defaults.values | self.values | Table(own, where).values, where)
 
     def finish(self) -> None:
-        """Refuse every key that was not asked for."""
+        """Raise ``ScenarioError`` for a key that was not read."""
         for key in self.values:
             if key not in self._known:
                 known = ", ".join(sorted(self._known))
@@ -142,7 +139,7 @@ class Table:
 
 
 def read_ports(value: object) -> frozenset[int]:
-    """The ports that ``value`` names (see ``Table.ports``); raises ``ValueError`` for anything else."""
+    """The ports in ``value`` (see ``Table.ports``); raises ``ValueError`` for anything else."""
     if isinstance(value, list):
         return frozenset().union(*map(read_ports, value))
     if value == "all":

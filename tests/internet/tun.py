@@ -1,8 +1,8 @@
 """The simulated network on a TUN device: ``python -m internet.tun SCENARIO --interface NAME``.
 
 SCENARIO is a TOML file or its table as JSON. The device must exist, be up and have the client's addresses;
-this program writes ``ready`` once it answers. SIGUSR1 writes what was seen so far to standard output as one
-line of JSON, SIGTERM the same as it ends. Opens the device and nothing else.
+this program writes ``ready`` once it answers. On SIGUSR1 it writes the counts so far to standard output as
+one line of JSON; on SIGTERM it does the same and ends. Opens only the device.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
-LARGEST = 2048
-BATCH = 64
-"""Packets read before the answers that are due meanwhile are written."""
+LARGEST_PACKET = 2048
+BATCH_PACKETS = 64
+"""Packets read before the answers that are due are written."""
 
 
 class Tun:
-    """A scenario at work on the TUN device called ``interface``."""
+    """A scenario running on the TUN device called ``interface``."""
 
     def __init__(self, scenario: Scenario, interface: str) -> None:
         self._device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
@@ -55,7 +55,7 @@ class Tun:
         self._strays = self._noise_sent = self._refused = 0
 
     def serve(self) -> None:
-        """Answer until a signal's handler raises ``SystemExit``."""
+        """Answer until a signal handler raises ``SystemExit``."""
         simulation = self._simulation
         while True:
             next_at = min(simulation.next_at, self._noise_at)
@@ -70,21 +70,21 @@ class Tun:
                 self._make_noise(now)
 
     def report(self) -> bytes:
-        """What was seen, as a line of JSON."""
+        """The counts, as one line of JSON."""
         own = {"strays": self._strays, "noise": self._noise_sent, "refused": self._refused}
         return json.dumps(self._simulation.network.counts.as_table() | own).encode() + b"\n"
 
     def _read(self) -> None:
-        """Take the packets that wait, one batch at most."""
-        for _ in range(BATCH):
+        """Read the queued packets, at most one batch."""
+        for _ in range(BATCH_PACKETS):
             try:
-                packet = os.read(self._device, LARGEST)
+                packet = os.read(self._device, LARGEST_PACKET)
             except BlockingIOError:
                 return
             self._take(packet)
 
     def _take(self, packet: bytes) -> None:
-        """Hand the client's SYN or RST to the network, count anything else."""
+        """Pass the client's SYN or RST to the network; count any other packet."""
         item = wire.read(packet)
         now = time.monotonic()
         if item is None or item.destination not in self._addresses:
@@ -98,7 +98,7 @@ class Tun:
                 self._noise_at = now
 
     def _make_noise(self, now: float) -> None:
-        """Write the noise that is due by now; there is something to imitate since the first SYN."""
+        """Write the noise that is due; it imitates answers to SYNs, so it begins with the first SYN."""
         assert self._last_syn is not None
         while self._noise_at <= now:
             kind = self._noise.kinds[self._noise_sent % len(self._noise.kinds)]
@@ -107,7 +107,7 @@ class Tun:
             self._noise_at += 1 / self._noise.per_second
 
     def _write(self, packet: bytes) -> None:
-        """Give the kernel a packet; one that it refuses (a device that is down) is lost."""
+        """Write a packet to the kernel; if it refuses one (the device is down), the packet is lost."""
         try:
             os.write(self._device, packet)
         except OSError:
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("scenario", help="a TOML file, or JSON of the same shape")
     parser.add_argument("--interface", required=True, help="an existing TUN device in this namespace")
     arguments = parser.parse_args()
-    gc.disable()  # nothing here makes cycles, and pauses would show as jitter
+    gc.disable()  # this program makes no reference cycles, and pauses would show as jitter
     tun = Tun(read_scenario(arguments.scenario), arguments.interface)
 
     def report(number: int, _: FrameType | None) -> None:

@@ -1,7 +1,7 @@
-"""A prober on a virtual clock: a whole trace over a simulated network in no time.
+"""A prober on a virtual clock: a whole trace over a simulated network takes no real time. Opens no socket.
 
-It does what a real prober and the kernel below it do: replies are matched to probes, what a good matcher
-must refuse is not handed out, and a SYN-ACK is answered with RST.
+It does what a real prober and the kernel do: it matches replies to probes, drops what a good matcher must
+refuse, and answers a SYN-ACK with a RST.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
     from tracetcp.model import SendFailure
 
 SOURCE_PORTS_FROM = 40_000
-WINDOW = 64_240
+RECEIVE_WINDOW = 64_240
 OPTIONS = mss_option(1460) + b"\x01\x03\x03\x07\x01\x01\x04\x02"
 TCP_HEADER = 20
 MOST_IDLE_TURNS = 100_000
-"""So often an engine may wait without ever sending a probe."""
+"""How often an engine may wait without sending a probe before the test fails."""
 SHORT_OF_WINDOW = 16
-"""A quote shorter than this ends before the window, by which IPv6 probes tell their TTL."""
+"""A quote with fewer bytes of TCP ends before the window, which tells the TTL of an IPv6 probe."""
 _KINDS = {11: ReplyKind.TIME_EXCEEDED, 3: ReplyKind.UNREACHABLE}
 _KINDS_6 = {3: ReplyKind.TIME_EXCEEDED, 1: ReplyKind.UNREACHABLE}
 
 
 class Sent(NamedTuple):
-    """A probe that left, and when."""
+    """A probe, and when it was sent."""
 
     at: float
     probe: Probe
 
 
 class VirtualProber(Prober):
-    """Sends probes into a scenario's network; time passes only in ``wait``, which ``run`` is to be given.
+    """Sends probes into a scenario's network; time passes only in ``wait``, which must be passed to ``run``.
 
-    ``sent`` is every probe with its instant, ``counts`` what the network saw. ``failing`` tells which probes
-    cannot be sent, and may be set later; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is
-    no time. Probers that run side by side share ``wait``, a clock with its own instants of these.
+    ``sent`` has every probe with its instant, ``counts`` what the network saw. ``failing`` says which probes
+    cannot be sent, and may be set later. At ``interrupt_at`` the wait raises ``KeyboardInterrupt``. The clock
+    starts at ``starts_at``. Probers that run side by side share a ``wait``, which then has these instants.
     """
 
     kind = "virtual"
@@ -98,7 +98,7 @@ class VirtualProber(Prober):
         return self.wait.now
 
     def descriptors(self) -> Sequence[int]:
-        """See ``Prober.descriptors``; there are none, for nothing outside wakes a virtual clock."""
+        """See ``Prober.descriptors``; there are none, because nothing outside wakes a virtual clock."""
         return ()
 
     def wake_at(self) -> float:
@@ -116,16 +116,16 @@ class VirtualProber(Prober):
         self._is_closed = True
 
     def inject(self, *replies: Reply) -> None:
-        """Hand out ``replies`` of strangers, with whatever token, at their ``received_at``."""
+        """Deliver ``replies`` of strangers, with any tokens, at their ``received_at``."""
         self._injected = sorted([*self._injected, *replies], key=lambda reply: reply.received_at)
 
     def _next_injected_at(self) -> float:
         return self._injected[0].received_at if self._injected else inf
 
     def drain(self) -> Sequence[Reply]:
-        """See ``Prober.drain``; in order of arrival. The kernel refuses every SYN-ACK.
+        """See ``Prober.drain``; in order of arrival. Every SYN-ACK is answered with a RST.
 
-        Draining again and again while nothing is sent fails the test.
+        The test fails if this is called too often while nothing is sent.
         """
         self._idle_turns += 1
         assert self._idle_turns < MOST_IDLE_TURNS, "the engine goes round in circles: it sends nothing"
@@ -154,13 +154,13 @@ class VirtualProber(Prober):
             0,
             len(self.sent) & 0xFFFF if is_ipv4 else 0,
             0 if is_ipv4 else (probe.flow * 2_654_435_761 & 0xFFFFF) or 1,
-            WINDOW if is_ipv4 else WINDOW + probe.ttl,
+            RECEIVE_WINDOW if is_ipv4 else RECEIVE_WINDOW + probe.ttl,
             OPTIONS,
         )
 
 
 def reply_of(answer: Answer, at: float) -> Reply | None:
-    """``answer`` as a good prober hands it out: None for what must not be taken for an answer."""
+    """``answer`` as a good prober returns it; None if it must not be accepted as an answer."""
     if isinstance(answer, Segment):
         return _tcp_reply(answer, at)
     syn, quoted = answer.syn, answer.quoted
@@ -191,7 +191,7 @@ def _tcp_reply(answer: Segment, at: float) -> Reply | None:
 
 
 def _is_known(syn: Syn, quoted: Syn, length: int) -> bool:
-    """Whether a quote carries enough of what only the sender of ``syn`` knows; see ``tracetcp.packets``."""
+    """Whether a quote has enough of what only the sender of ``syn`` knows; see ``tracetcp.wire.matching``."""
     if quoted.sequence == syn.sequence:
         return True
     if syn.family == 4:
@@ -201,7 +201,7 @@ def _is_known(syn: Syn, quoted: Syn, length: int) -> bool:
 
 
 def _quote(answer: IcmpError) -> Quote:
-    """The quote of ``answer`` with what differs from the SYN as it was sent."""
+    """The quote in ``answer``, with the names of the fields that differ from the SYN as it was sent."""
     syn, quoted = answer.syn, answer.quoted
     length = min(answer.quote, TCP_HEADER + len(quoted.options))
     has_mss = length >= TCP_HEADER + 4

@@ -1,7 +1,6 @@
-"""Bytes of a simulated network: packets of the client read, answers written. Knows no socket and no clock.
+"""Reads the client's packets and writes the answers of a simulated network. Knows no socket and no clock.
 
-Written without the packet code under test and without scapy (too slow here), which is the oracle of its
-tests.
+Uses neither the packet code under test nor scapy, which is too slow here; its tests compare it with scapy.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _SYN_FLAGS, _SYN, _RST = 0x17, 0x02, 0x04
 
 
 def read(packet: bytes) -> Syn | Reset | None:
-    """The SYN or RST that ``packet`` of the client is, None for anything else."""
+    """The SYN or RST in ``packet`` of the client, None for anything else."""
     if packet[0] >> 4 == 4:
         first, tos, _, ip_id, _, ttl, protocol, _, source, destination = _IPV4.unpack_from(packet)
         family, header, flow_label = 4, (first & 0xF) * 4, 0
@@ -96,7 +95,7 @@ def icmp_error(answer: IcmpError) -> bytes:
 
 
 def quote(syn: Syn) -> bytes:
-    """The whole packet that ``syn`` was, checksums right."""
+    """The whole packet of ``syn``, with correct checksums."""
     segment = tcp_segment(syn.flow, syn.sequence, 0, _SYN, syn.window, syn.options)
     return ip_packet(
         syn.family,
@@ -134,7 +133,7 @@ def ip_packet(
 
 
 def icmp_message(ends: tuple[bytes, bytes], icmp_type: int, code: int, rest: bytes) -> bytes:
-    """An ICMP message from ``ends[0]`` to ``ends[1]`` with ``rest`` behind type, code and checksum."""
+    """An ICMP message from ``ends[0]`` to ``ends[1]`` with ``rest`` after type, code and checksum."""
     message = struct.pack("!BBH", icmp_type, code, 0) + rest
     pseudo = pseudo_header(ends, ICMP[6], len(message)) if len(ends[0]) == 16 else b""
     return message[:2] + checksum_of(pseudo + message).to_bytes(2, "big") + message[4:]
@@ -149,7 +148,7 @@ def tcp_segment(
     options: bytes,
     header: int | None = None,
 ) -> bytes:
-    """A TCP segment without data; ``header`` is a length to claim instead of the true one."""
+    """A TCP segment without data; ``header`` is a header length to write instead of the true one."""
     source, destination, source_port, port = flow
     offset = ((_TCP.size + len(options) if header is None else header) // 4) << 4
     fields = (source_port, port, sequence, acknowledgement, offset, flags, window)
@@ -159,7 +158,7 @@ def tcp_segment(
 
 
 def pseudo_header(ends: tuple[bytes, bytes], protocol: int, length: int) -> bytes:
-    """What the checksum covers besides (RFC 9293 section 3.1, RFC 8200 section 8.1)."""
+    """The pseudo header that the checksum also covers (RFC 9293 section 3.1, RFC 8200 section 8.1)."""
     return ends[0] + ends[1] + struct.pack("!II", length, protocol)
 
 

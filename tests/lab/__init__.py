@@ -2,8 +2,8 @@
 
     client - r1 - r2 - r3 - r4 - r5 - r6 - server
 
-Everything lives in namespaces that carry this process's id in their name; no link leads out of them, and
-the root namespace is never configured. ``conftest.py`` hands the lab to tests as fixtures.
+Everything lives in namespaces with this process's id in their names. No link leads out of them, and the root
+namespace is never configured. ``conftest.py`` gives the lab to tests as fixtures.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Packets of one interface of the lab, captured by tcpdump and read back.
+"""Captures the packets of one interface of the lab with tcpdump and reads them back.
 
-Writes one file in a temporary folder that the caller owns.
+Writes one file, in a temporary folder that the caller owns.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from lab.namespaces import Namespace
 
-SETTLE = 0.3
-"""Seconds that the last packets get to reach the file."""
+SETTLE_SECONDS = 0.3
+"""Seconds to wait for the last packets to reach the file."""
 CHECKSUM_OPTIONS = ("ip.check_checksum:TRUE", "tcp.check_checksum:TRUE")
 
 
@@ -41,12 +41,12 @@ class Capture:
         raise AssertionError("tcpdump ended before it listened")
 
     def __exit__(self, *_: object) -> None:
-        time.sleep(SETTLE)
+        time.sleep(SETTLE_SECONDS)
         self._process.send_signal(signal.SIGINT)
         self._process.communicate(timeout=10)
 
     def packets(self) -> list[Packet]:
-        """Every packet captured, as scapy sees it."""
+        """Every captured packet, as scapy decodes it."""
         import scapy.layers.inet
         import scapy.layers.inet6
         import scapy.layers.l2  # noqa: F401 - the layers that the reader dissects with
@@ -55,7 +55,7 @@ class Capture:
         return list(rdpcap(str(self.file)))
 
     def fields(self, display_filter: str, *names: str) -> list[tuple[str, ...]]:
-        """What tshark reads in ``names`` for each packet that passes ``display_filter``."""
+        """The fields ``names`` that tshark shows for each packet that passes ``display_filter``."""
         command = ["tshark", "-n", "-r", str(self.file), "-Y", display_filter, "-T", "fields"]
         command += [word for option in CHECKSUM_OPTIONS for word in ("-o", option)]
         command += [word for name in names for word in ("-e", name)]

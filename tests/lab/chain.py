@@ -1,4 +1,4 @@
-"""The chain: client - r1 ... r6 - server, both families, and what a test may do to it.
+"""The chain: client - r1 ... r6 - server, both families, and the changes that a test may make to it.
 
 Addresses (N is the number of the link, which is the number of the router at its far end):
 
@@ -8,7 +8,7 @@ Addresses (N is the number of the link, which is the number of the router at its
     server  10.0.7.1   fd00:7::1      link 7, interface eth0
 
 The client has a second link, eth1 (10.0.99.2, fd00:99::2), straight to r2's ``side`` interface
-(10.0.99.1, fd00:99::1): a path that leaves out r1. The routers know these networks and no default route.
+(10.0.99.1, fd00:99::1): a path without r1. The routers know these networks and have no default route.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ EVERYWHERE = {
     "net.ipv6.conf.default.accept_ra": 0,
     "net.ipv6.conf.default.accept_dad": 0,
 }
-# A dead neighbour is found dead after one unanswered question, not after three seconds.
+# A dead neighbour is given up after one unanswered request, not after three seconds.
 QUICK_NEIGHBOURS = {
     f"net.{family}.neigh.{interface}.{name}": value
     for family in ("ipv4", "ipv6")
@@ -56,8 +56,8 @@ NO_RATE_LIMIT = {
     "net.ipv4.icmp_msgs_burst": 100_000,
     "net.ipv6.icmp.ratelimit": 0,
 }
-# The kernel's own defaults. Since Linux 6.12 the global budget (msgs) is one per namespace; before it is
-# the machine's and cannot be set here, but 1000 a second is more than any test of the lab asks for.
+# The kernel's own defaults. Since Linux 6.12 each namespace has a global budget (msgs) of its own. Before, it
+# is the machine's and cannot be set here, but its 1000 a second are more than any test of the lab needs.
 RATE_LIMIT = {
     "net.ipv4.icmp_ratelimit": 1000,
     "net.ipv4.icmp_msgs_per_sec": 1000,
@@ -81,7 +81,7 @@ SERVER_6 = near(ROUTERS + 1, 6)
 DEAD = f"10.0.{ROUTERS + 1}.99"
 DEAD_6 = f"fd00:{ROUTERS + 1}::99"
 
-# What the DNS server on r1 knows. A router without a record has no name.
+# The records of the DNS server on r1. A router without a record has no name.
 HOSTS = (
     f"wintermute,{near(1)},{near(1, 6)}",
     f"core-3.lab.example,{near(3)},{near(3, 6)}",
@@ -95,7 +95,7 @@ NAME_OF_THE_SERVER = tuple(
 
 
 class Chain:
-    """The namespaces and their servers, built on entry and removed on exit, whatever happens between."""
+    """The namespaces and their servers, built on entry and always removed on exit."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -105,7 +105,7 @@ class Chain:
         self.nodes: dict[str, Namespace] = {}
 
     def __enter__(self) -> Self:
-        """Build everything; a failure half-way removes what was built."""
+        """Build everything; on a failure, what was built is removed."""
         with ExitStack() as undo:
             undo.callback(self._stack.close)
             for label in ("client", *map(router, range(1, ROUTERS + 1)), "server"):
@@ -122,7 +122,7 @@ class Chain:
 
     @property
     def client(self) -> Namespace:
-        """Where the program runs."""
+        """The namespace in which the program runs."""
         return self.nodes["client"]
 
     def run(
@@ -133,7 +133,7 @@ class Chain:
         timeout: float = 20,
         environment: dict[str, str] | None = None,
     ) -> program.Finished:
-        """Run the installed program on the client as if ``tracetcp ARGUMENTS`` was typed there."""
+        """Run ``tracetcp ARGUMENTS``, the installed program, on the client."""
         return program.run(
             self.client, shlex.split(arguments), user=user, timeout=timeout, extra_environment=environment
         )
@@ -164,17 +164,17 @@ class Chain:
         return _await_line(process, ready)
 
     def resolve_with(self, *addresses: str) -> None:
-        """Let the client ask these DNS servers for the rest of the test."""
+        """Make the client use these DNS servers for the rest of the test."""
         self._after_test.callback(self._resolver, near(1))
         self._resolver(*addresses)
 
     def capture(self, label: str = "client", interface: str = "eth0", only: str = "") -> Capture:
-        """A capture to be used in a ``with`` block; ``only`` is a tcpdump filter."""
+        """A capture for use in a ``with`` block; ``only`` is a tcpdump filter."""
         self._captures += 1
         return Capture(self.nodes[label], interface, self._folder / f"{self._captures}.pcap", only)
 
     def reset(self) -> None:
-        """Take back whatever the last test changed, the newest change first."""
+        """Undo the changes of the last test, the newest first."""
         self._after_test.close()
 
     def _wire(self) -> None:
@@ -192,7 +192,7 @@ class Chain:
             self.nodes["server"].ip(f"route add {EVERYTHING[family]} via {_far(ROUTERS, family)}")
 
     def _link(self, number: int) -> None:
-        """Lay link ``number``, from the client or a router to the next router or the server."""
+        """Create link ``number``, from the client or a router to the next router or the server."""
         left = self.nodes["client" if number == 1 else router(number - 1)]
         right = self.nodes["server" if number > ROUTERS else router(number)]
         left_interface = "eth0" if number == 1 else "far"
@@ -212,11 +212,11 @@ class Chain:
             f"address add 10.0.{link}.{host}/24 dev {interface}",
             f"address add fd00:{link}::{host}/64 dev {interface} nodad",
         )
-        # Sums must be in the packets, not left to a card that does not exist: captures check them.
+        # Captures check the checksums, so they must not be left to a network card that does not exist.
         self.nodes[label].run(["ethtool", "--offload", interface, "tx", "off", "rx", "off"])
 
     def _route_through(self, number: int) -> None:
-        """Let router ``number`` forward, and tell it where the links lie that are not its own."""
+        """Make router ``number`` forward, with routes to the links that are not its own."""
         this = self.nodes[router(number)]
         this.sysctl(FORWARDING | QUICK_NEIGHBOURS)
         links = [link for link in range(1, ROUTERS + 2) if link not in (number, number + 1)]
@@ -252,7 +252,7 @@ class Chain:
 
 
 def _far(number: int, family: int) -> str:
-    """The address of router ``number`` on the link behind it; 0 is the client."""
+    """The address of router ``number`` on the link after it; 0 is the client."""
     return f"10.0.{number + 1}.2" if family == 4 else f"fd00:{number + 1}::2"
 
 
@@ -261,7 +261,7 @@ def _network(link: int, family: int) -> str:
 
 
 def _await_line(process: subprocess.Popen[str], mark: str) -> subprocess.Popen[str]:
-    """Return ``process`` once it has written a line that holds ``mark``."""
+    """Return ``process`` once it has written a line that contains ``mark``."""
     assert process.stdout is not None
     said = []
     for line in process.stdout:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 PREFIX = "tracetcp-test"
 ETC = Path("/etc/netns")
 STOP_WAIT = 5.0
-"""How long a process may take to end after a signal, in seconds."""
+"""The most seconds that a process may take to end after a signal."""
 
 
 class Namespace:
-    """A network namespace with a loopback and nothing else, until links are added.
+    """A network namespace with only a loopback until links are added.
 
-    ``label`` names it within the lab; the system's name also carries this process's id.
+    ``label`` names it within the lab; its name in the system also has this process's id.
     """
 
     def __init__(self, label: str) -> None:
@@ -39,33 +39,33 @@ class Namespace:
         _command(["ip", "-n", self.name, "-batch", "-"], "\n".join(lines) + "\n")
 
     def nft(self, rules: str) -> None:
-        """Load nftables rules on top of those there."""
+        """Add nftables rules to those already loaded."""
         self.run(["nft", "-f", "-"], rules)
 
     def sysctl(self, settings: Mapping[str, int]) -> None:
-        """Set kernel parameters; those that this kernel keeps outside namespaces are left alone."""
+        """Set kernel parameters; skips those that this kernel does not keep per namespace."""
         lines = [f"{key}={value}" for key, value in settings.items()]
         self.run(["sysctl", "--quiet", "--ignore", "--write", *lines])
 
     def run(self, command: Sequence[str], text: str | None = None) -> str:
-        """Run ``command`` to its end and return its standard output; a failure raises."""
+        """Run ``command`` to its end and return its standard output; raises if it fails."""
         return _command([*self.prefix, *command], text)
 
     @property
     def prefix(self) -> list[str]:
-        """The words to put before a command line to have it run in here."""
+        """The words before a command line that make it run in this namespace."""
         return ["ip", "netns", "exec", self.name]
 
     def start(
         self, command: Sequence[str], *, stdout: int | None = None, stderr: int | None = None
     ) -> subprocess.Popen[str]:
-        """Start ``command``, to be stopped with the namespace at the latest."""
+        """Start ``command``; it is stopped with the namespace at the latest."""
         process = subprocess.Popen([*self.prefix, *command], text=True, stdout=stdout, stderr=stderr)
         self._processes.append(process)
         return process
 
     def etc(self, file_name: str, text: str) -> None:
-        """Let programs started from now on see ``text`` as ``/etc/FILE_NAME``."""
+        """Make programs started from now on see ``text`` as ``/etc/FILE_NAME``."""
         folder = ETC / self.name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / file_name).write_text(text)
@@ -80,9 +80,9 @@ class Namespace:
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """End ``process``, gently first; its pipes are closed.
+    """End ``process``, with SIGTERM if that is enough, and close its pipes.
 
-    What it says as it ends is read and forgotten: a pipe that nobody reads would hold it up.
+    Its last output is read and dropped, because a full pipe would block it.
     """
     if process.poll() is None:
         process.terminate()
@@ -97,7 +97,7 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 def remove_orphans() -> None:
-    """Remove the namespaces of test processes that were killed before they could do it themselves."""
+    """Remove the namespaces of test processes that were killed before they could do so."""
     for name in _command(["ip", "netns", "list"]).split():
         _, _, tail = name.partition(f"{PREFIX}-")
         owner = tail.partition("-")[0]

@@ -1,8 +1,8 @@
 """Runs the installed ``tracetcp`` console script inside a namespace, as root or as nobody.
 
-An ordinary user must be able to read the interpreter and the checkout. Where they lie under a closed
-directory (root's home), the run gets a private mount namespace in which just those trees are laid open;
-the file system of the machine does not change.
+An ordinary user must be able to read the interpreter and the checkout. If they are under a closed directory
+(root's home), the run gets a private mount namespace in which only those trees are readable; the file system
+of the machine does not change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SCRIPT = Path(sys.executable).parent / "tracetcp"
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 UNTRUSTED_ENVIRONMENT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONSAFEPATH")
 
-# $1 the closed directory, then the trees below it that the user may see, "--", the command.
+# Arguments: the closed directory, the trees below it that the user may read, "--", the command.
 LAY_OPEN = """
 closed=$1; shift
 trees=""; while [ "$1" != -- ]; do trees="$trees $1"; shift; done; shift
@@ -39,7 +39,7 @@ cd /; exec "$@"
 
 
 class Finished(NamedTuple):
-    """What a run of the program left behind; ``seconds`` is its whole wall time."""
+    """The results of a run of the program; ``seconds`` is its whole wall time."""
 
     status: int
     out: str
@@ -48,7 +48,7 @@ class Finished(NamedTuple):
 
     @property
     def rows(self) -> list[str]:
-        """The lines of the output that say something."""
+        """The non-empty lines of the output."""
         return [line for line in self.out.splitlines() if line]
 
 
@@ -62,7 +62,7 @@ def command(namespace: Namespace, arguments: Sequence[str], user: str | None = N
 
 
 def environment() -> dict[str, str]:
-    """The tests' environment, less what would keep the installed program from being itself."""
+    """The tests' environment without the variables that would change the installed program."""
     return {key: value for key, value in os.environ.items() if key not in UNTRUSTED_ENVIRONMENT}
 
 
@@ -74,7 +74,7 @@ def run(
     timeout: float = 20,
     extra_environment: dict[str, str] | None = None,
 ) -> Finished:
-    """Run ``tracetcp`` to its end; one that outlives ``timeout`` seconds fails the test."""
+    """Run ``tracetcp`` to its end; the test fails if it takes longer than ``timeout`` seconds."""
     began_at = time.monotonic()
     finished = subprocess.run(
         command(namespace, arguments, user),
@@ -96,7 +96,7 @@ def _without_privilege(user: str) -> list[str]:
 
 
 def _laid_open(uid: int) -> list[str]:
-    """The words that open closed directories above the program to ``uid``, or none when all is open."""
+    """The words that open closed directories above the program for ``uid``; none if all are open."""
     trees = sorted({Path(sys.prefix), Path(sys.base_prefix), SOURCE})
     words: list[str] = []
     for closed in sorted({top for tree in trees for top in [_closed_above(tree, uid)] if top}):
@@ -106,7 +106,7 @@ def _laid_open(uid: int) -> list[str]:
 
 
 def _closed_above(tree: Path, uid: int) -> Path | None:
-    """The outermost directory at or above ``tree`` that others than its owner may not enter."""
+    """The outermost directory at or above ``tree`` that ``uid`` may not enter, or None."""
     for directory in [*reversed(tree.parents), tree]:
         status = directory.stat()
         if status.st_uid != uid and not status.st_mode & 0o001:

@@ -1,4 +1,4 @@
-"""The output of a real run in a form that can be compared literally."""
+"""Turns the output of a real run into a form that can be compared literally. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ REACHED_TIME = re.compile(r"(?<= in )\d+ ms(?=\. )")
 
 
 def shape(output: str) -> str:
-    """``output`` with every round-trip time written ``~ ms``.
+    """``output`` with every round-trip time written as ``~ ms``.
 
-    A cell keeps its place: only one that fills its eight columns exactly is replaced.
+    Cells keep their columns: only a cell that fills its eight columns exactly is replaced.
     """
     return REACHED_TIME.sub("~ ms", CELL.sub(_shape_cell, output))
 

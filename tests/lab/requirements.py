@@ -1,4 +1,4 @@
-"""What the machine must offer before a namespace can be built; asks, and changes nothing."""
+"""Checks whether this machine can build namespaces. Changes nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROGRAMS = ("ip", "nft", "tcpdump", "tshark", "dnsmasq", "ethtool", "setpriv", "
 
 @functools.cache
 def missing_for_namespaces() -> str | None:
-    """The reason why namespaces cannot be built here, or None when they can."""
+    """The reason why namespaces cannot be built here, or None if they can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
     absent = [name for name in PROGRAMS if shutil.which(name) is None]

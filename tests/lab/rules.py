@@ -1,30 +1,30 @@
-"""nftables rules for the lab's faults, as text for ``Chain.nft``; both families unless said."""
+"""nftables rules for the lab's faults, as text for ``Chain.nft``; for both families unless stated."""
 
 from __future__ import annotations
 
 
 def forwarded(*rules: str) -> str:
-    """Filter what a router forwards, after it has answered expired TTLs."""
+    """Filter the packets that a router forwards, after it has answered expired TTLs."""
     return _chain("forwarding", "type filter hook forward priority 0;", rules)
 
 
 def arriving(*rules: str) -> str:
-    """Filter what a host or router takes in for itself."""
+    """Filter the packets addressed to a host or router itself."""
     return _chain("arriving", "type filter hook input priority 0;", rules)
 
 
 def leaving(*rules: str) -> str:
-    """Filter what a host sends; a dropped packet is EPERM to its sender."""
+    """Filter the packets that a host sends; the sender of a dropped packet gets EPERM."""
     return _chain("leaving", "type filter hook output priority 0;", rules)
 
 
 def drop(*ports: int | str) -> str:
-    """Drop SYNs to these ports without a word."""
+    """Drop SYNs to these ports silently."""
     return f"tcp dport {{ {', '.join(map(str, ports))} }} drop"
 
 
 def redirect(port: int, local_port: int) -> str:
-    """A transparent proxy: connections to ``port`` of anybody end at ``local_port`` of this router."""
+    """A transparent proxy: connections to ``port`` of any host end at ``local_port`` of this router."""
     rule = f"tcp dport {port} redirect to :{local_port}"
     return _chain("redirecting", "type nat hook prerouting priority -100;", [rule])
 
@@ -41,4 +41,4 @@ def _chain(name: str, hook: str, rules: list[str] | tuple[str, ...]) -> str:
 
 
 ONLY_ESTABLISHED = arriving("ct state established,related accept", "icmpv6 type 135-136 accept", "drop")
-"""A host firewall that takes in nothing but answers (and IPv6 neighbour discovery)."""
+"""A host firewall that accepts only answers (and IPv6 neighbour discovery)."""

@@ -1,4 +1,4 @@
-"""Times are masked only where they stand in a cell of the right width."""
+"""Times are masked only in a cell of the right width."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A host that answers late: ``late.py INTERFACE SECONDS`` answers each SYN to a port of ``ANSWERS``.
 
-The kernel must drop those SYNs, or it would answer at once. Answers leave SECONDS after the SYN came.
+The kernel must drop those SYNs, else it would answer at once. Answers are sent SECONDS after the SYN.
 Writes ``ready`` once it listens.
 """
 

@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that takes connections to ``port`` over IPv6 and IPv4."""
+    """A socket that accepts connections to ``port`` over IPv6 and IPv4."""
     listener = socket.create_server(
         ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512, reuse_port=False
     )
@@ -35,7 +35,7 @@ def listen(port: int) -> socket.socket:
 
 
 def greet(listener: socket.socket, name: str) -> None:
-    """Take one connection; a client that is gone already is no fault of the server's."""
+    """Accept one connection; ignores a client that has already gone."""
     with contextlib.suppress(OSError):
         connection, _ = listener.accept()
         with connection:

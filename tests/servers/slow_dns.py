@@ -1,7 +1,7 @@
-"""A DNS server that takes its time: ``slow_dns.py ADDRESS SECONDS NAME`` answers every PTR with NAME.
+"""A slow DNS server: ``slow_dns.py ADDRESS SECONDS NAME`` answers every PTR with NAME.
 
-Each answer leaves SECONDS after its question, whatever else is asked meanwhile; other questions get an
-empty answer as late. Writes ``ready`` once it listens.
+Each answer is sent SECONDS after its question, whatever else is asked meanwhile; other questions get an empty
+answer after the same time. Writes ``ready`` once it listens.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class SlowServer(asyncio.DatagramProtocol):
         self._name = name
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
+        """Keep the transport for the answers."""
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        """Put the answer on the calendar."""
+        """Schedule the answer."""
         loop = asyncio.get_running_loop()
         loop.call_later(self._delay, self._transport.sendto, answer(data, self._name), addr)
 
 
 def answer(question: bytes, name: str) -> bytes:
-    """The wire form of the answer to ``question``: ``name`` for PTR, nothing else for the rest."""
+    """The bytes of the answer to ``question``: ``name`` for PTR, no record for other types."""
     query = dns.message.from_wire(question)
     response = dns.message.make_response(query, recursion_available=True)
     if query.question[0].rdtype == dns.rdatatype.PTR:

@@ -64,7 +64,7 @@ def attach(to: socket.socket, program: bytes) -> None:
 
 
 def _program(matches: list[Match], has_ip_header: bool) -> bytes:
-    """``matches`` in order; each drops at once the packets that fail it. A jump skips instructions."""
+    """``matches`` in order; each drops at once what fails it. A jump's operand is the number to skip."""
     code = [_instruction(X_FROM_IP_HEADER_LENGTH, 0)] if has_ip_header else []
     for match in matches:
         code.append(_instruction(*match.load))
