@@ -1,4 +1,4 @@
-"""The rules of docs/design.md that code can break without any other test noticing."""
+"""The rules of docs/design.md that no other test would catch: imports between layers, headers, streams."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def tree_of(path: Path) -> ast.Module:
 
 @cache
 def imports(path: Path) -> frozenset[str]:
-    """Every module that ``path`` imports: at the top, inside a function, and for types alone."""
+    """Every module that ``path`` imports: at the top, inside a function, or for types only."""
     found: set[str] = set()
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
@@ -84,7 +84,7 @@ def imports(path: Path) -> frozenset[str]:
 
 
 def _module(package: str, name: str) -> str:
-    """The module that ``from package import name`` needs: ``name`` may be one itself."""
+    """The module that ``from package import name`` needs; ``name`` may itself be a module."""
     return f"{package}.{name}" if f"{package}.{name}" in names() else package
 
 
@@ -103,7 +103,7 @@ def layer_of(name: str) -> str:
 
 
 def calls(path: Path) -> set[str]:
-    """What ``path`` calls, and every dotted name in it."""
+    """The names that ``path`` calls, and every dotted name in it."""
     nodes = list(ast.walk(tree_of(path)))
     called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
     return called | {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}

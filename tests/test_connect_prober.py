@@ -1,4 +1,4 @@
-"""The prober without privileges against real kernels: what it sends, what it hears, what it leaves behind."""
+"""The prober without privileges against real kernels: what it sends, receives and leaves behind."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_routes_that_lead_nowhere_are_told(
     lab: Chain, family: int, server: str, route: str, icmp: tuple[int, int]
 ) -> None:
     lab.ip("r2", f"route add {route} {server}", f"route del {route} {server}")
-    time.sleep(1.1)  # Linux says so once a second, and the last test may have been a moment ago
+    time.sleep(1.1)  # Linux sends this error once a second, and the last test may have used it up
     with prober(lab.client, server) as opened:
         (heard,) = ask(opened, probe(64))
     assert kinds([heard]) == [(UNREACHABLE, near(2, family))]
@@ -137,7 +137,7 @@ def test_a_host_that_is_not_there_is_reported_by_the_last_router(
 
 @pytest.mark.parametrize("gone", ["10.0.1.77", "fd00:1::77"])
 def test_a_neighbour_that_is_not_there_is_reported_by_this_machine(lab: Chain, gone: str) -> None:
-    """The kernel says so after three seconds, and has sent nothing."""
+    """The kernel reports it after three seconds and sends nothing."""
     with lab.capture(only="tcp") as capture, prober(lab.client, gone) as opened:
         (heard,) = ask(opened, probe(64))
         own = opened.source
@@ -194,7 +194,7 @@ def test_a_link_local_sender_has_its_scope(lab: Chain) -> None:
 
 
 def late_server(lab: Chain, seconds: float = LATE_SECONDS) -> None:
-    """Let the server answer some ports after ``seconds``, and one never."""
+    """Make the server answer some ports after ``seconds``, and one never."""
     lab.nft("server", rules.arriving(rules.drop("7001-7006")))
     server = Path(__file__).parent / "servers" / "late.py"
     lab.start("server", [sys.executable, str(server), "eth0", str(seconds)])
@@ -218,7 +218,7 @@ def test_one_syn_a_probe_and_late_answers_are_heard(lab: Chain, family: int, ser
 
 @BOTH
 def test_a_late_syn_ack_is_answered_with_rst_alone(lab: Chain, family: int, server: str) -> None:
-    """Nothing completes the handshake, so no application hears of it."""
+    """Nothing completes the handshake, so no application sees a connection."""
     late_server(lab)
     with lab.capture(only=f"tcp port {LATE_SYN_ACK}") as capture, prober(lab.client, server) as opened:
         ask(opened, probe(64, LATE_SYN_ACK))
@@ -243,7 +243,7 @@ def test_a_host_that_accepts_and_resets_is_open(lab: Chain, family: int, server:
     with prober(lab.client, server) as opened:
         asked = probe(64, LATE_SYN_ACK_RST)
         opened.send(asked)
-        time.sleep(0.8)  # both have come when the prober looks
+        time.sleep(0.8)  # both have arrived when the prober looks
         replies = first_replies(opened, opened.clock() + REPLY_WAIT)
     assert [(r.token, r.kind, r.sender) for r in replies] == [(asked.token, SYN_ACK, server)]
 
@@ -256,7 +256,7 @@ def test_a_reassembly_that_timed_out_is_no_answer(lab: Chain, family: int, serve
 
 
 def test_a_kernel_that_gives_up_is_no_answer(lab: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does so three seconds after the SYN when it may try once more, had it been let."""
+    """With one retransmission, which is suppressed, it gives up three seconds after the SYN."""
     monkeypatch.setattr(connect, "SYN_RETRANSMISSIONS", 1)
     linear = "net.ipv4.tcp_syn_linear_timeouts"
     lab.sysctl("client", {linear: 0}, {linear: 4})
@@ -279,7 +279,7 @@ def test_where_nothing_silences_a_socket_it_is_closed_in_time(
 
 
 def test_a_silent_neighbour_gets_one_syn(lab: Chain) -> None:
-    """No router between, so nothing keeps the kernel from a second SYN but closing the socket."""
+    """There is no router in between, so only closing the socket prevents a second SYN."""
     lab.nft("r1", rules.arriving(rules.drop(99)))
     with lab.capture(only="tcp") as capture, prober(lab.client, near(1)) as opened:
         assert ask(opened, probe(64, 99), patience=OVER_TWO_RETRANSMISSIONS) == []
@@ -448,7 +448,7 @@ def test_labels_are_found_behind_the_quote() -> None:
 
 
 def run_limited(lab: Chain, arguments: str, descriptors_allowed: int) -> program.Finished:
-    """Run the program as nobody with so many descriptors."""
+    """Run the program as nobody with at most ``descriptors_allowed`` descriptors."""
     command = program.command(lab.client, shlex.split(arguments), user="nobody")
     began_at = time.monotonic()
     finished = subprocess.run(

@@ -39,5 +39,5 @@ def test_the_pace_stretches_the_simulated_time(monkeypatch: pytest.MonkeyPatch) 
         return sum(pauses)
 
     real = slept(1.0)
-    assert real > 0.128  # the RTT of the last row, at least
+    assert real > 0.128  # at least the RTT of the last row
     assert slept(3.0) == pytest.approx(3 * real)

@@ -1,4 +1,4 @@
-"""README and docs are true: links resolve, commands parse, flags are all there, the demo works."""
+"""README and docs are correct: links resolve, commands parse, every flag is listed, the demo works."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def commands() -> list[tuple[str, str]]:
-    """Every command line of the documents with its page, as far as it is tracetcp's own."""
+    """Every tracetcp command line of the documents, cut before a pipe or comment, with its page."""
     lines = [
         (page.name, line) for page in PAGES for line in COMMAND.findall(page.read_text(encoding="utf-8"))
     ]

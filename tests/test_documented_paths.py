@@ -1,7 +1,7 @@
-"""The seven documented examples, out of the installed program, on simulated networks built like them.
+"""The seven documented examples from the installed program, on simulated networks built like them.
 
-Times vary by some milliseconds; everything else must be the example's to the byte. Rows that an example
-leaves out in prose are left out of the comparison.
+Times vary by a few milliseconds; everything else must equal the example to the byte. Rows that an example
+leaves out in prose are not compared.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LEFT_OUT = ("continues until", "repeats until")
 
 
 def shape(line: str) -> str:
-    """The line without its times and blanks: a time of another length moves what follows."""
+    """The line without times and blanks, because a time of another length moves the text after it."""
     return " ".join(TIME.sub("N ms ", line).split())
 
 

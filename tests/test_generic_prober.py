@@ -1,7 +1,7 @@
-"""The prober of macOS and Windows, on this system's kernels: scapy opens its sockets here too.
+"""The prober of macOS and Windows, tested on Linux kernels: scapy can open its sockets here too.
 
-Each runs in a process of its own: scapy decides on import how it captures. ``pcap`` is the way of Windows
-(and of macOS where libpcap is preferred), ``native`` stands for BPF.
+Each run has a process of its own, because scapy decides on import how it captures. ``pcap`` is the way on
+Windows (and on macOS where libpcap is preferred); ``native`` stands for BPF.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def heard(
     gateway: str = "",
     prefix: Sequence[str] = (),
 ) -> list[str]:
-    """What a prober hears that is sent ``ttl:port`` probes; its complaint if it does not start."""
+    """The replies to ``ttl:port`` probes; the error if the prober does not start."""
     command = [*lab.client.prefix, *prefix, sys.executable, "-c", SCRIPT, way, target, interface, gateway]
     finished = subprocess.run(
         [*command, *probes],
@@ -83,7 +83,7 @@ def heard(
 
 
 class Frames:
-    """Stands for a socket of scapy's that captures: no descriptor, frames that nothing tells of."""
+    """Replaces a capturing socket of scapy's: no descriptor, and nothing announces its frames."""
 
     closed = False
 

@@ -1,8 +1,8 @@
-"""The seven documented examples, byte for byte: their own replies driven through the real formatters.
+"""The seven documented examples, byte for byte, from the real formatters.
 
-Each example is read back into events (the inverse of the formatters, written independently of them), so
-that what is compared is wording, columns and blank lines. Rows that an example leaves out in prose are left
-out here too.
+Each example is parsed back into events (the inverse of the formatters, written independently of them), which
+the formatters then render. So wording, columns and blank lines are compared. Rows that an example leaves out
+in prose are left out here too.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Example:
 
 
 def corrected(name: str, lines: list[str]) -> list[str]:
-    """The example's lines; two rows of the proxy example carry one blank too few, and the tab stops win."""
+    """The example's lines; two rows of the proxy example have one blank too few for the tab stops."""
     if name != "verbose-proxy-port-80.txt":
         return lines
     return [
@@ -123,7 +123,7 @@ def test_a_documented_example_comes_out_byte_for_byte(path: Path) -> None:
     shown = text.split("\n")
     assert shown.pop() == ""
     expected = corrected(path.name, example.expected)
-    if path.stem == "condensed-port-scan":  # the blank lines round its prose stand for ports left out
+    if path.stem == "condensed-port-scan":  # the blank lines around its prose mean ports left out
         expected = [line for line in expected if line]
     assert shown == expected
     assert len(example.events) > 5

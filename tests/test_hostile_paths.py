@@ -37,11 +37,11 @@ WAITING = {
     "silent-after-hop-6",
     "two-seconds",
 }
-"""Scenarios that take seconds of waiting: IPv4 alone waits here, the virtual clock runs both families."""
+"""Scenarios that wait for seconds: here they run over IPv4 only, on the virtual clock over both families."""
 
 
 def run(net: SimulatedInternet, family: int = 4, options: Sequence[str] = ("-n",)) -> Finished:
-    """The scenario's own command, whose rows must be those that the scenario expects."""
+    """Run the scenario's command and check that its rows are those that the scenario expects."""
     expected = expectation(net.scenario, family)
     words = arguments(net.scenario.command, net.scenario.destination.addresses[family])
     finished = net.tracetcp(*options, *words, timeout=50)
@@ -72,7 +72,7 @@ def test_an_unreachable_of_every_code_is_told_in_its_words(family: int, icmp_typ
 
 
 def test_each_column_is_one_path_where_routers_share_load() -> None:
-    """Of the links to the next hop not all exist: a column that mixed two flows would show one of those."""
+    """Not all links to the next hop exist: a column that mixed two flows would show a missing one."""
     links = {"10.2.1.1": ("10.3.1.1", "10.3.2.1"), "10.2.2.1": ("10.3.3.1", "10.3.4.1")}
     with simulated(load("load-balancing")) as net:
         finished = net.tracetcp("-n", "-p", "8", "--json", net.destination, timeout=50)

@@ -1,7 +1,7 @@
-"""The simulated Internet itself, shown with hand-made probes: no trace algorithm is involved.
+"""Tests of the simulated Internet itself, with hand-made probes and without the engine.
 
-Every ability of a scenario has a test that could tell its absence. The bytes of the TUN side are checked
-against scapy, and against the virtual side through the packet code that the program uses.
+Every feature of a scenario has a test that fails without it. The bytes of the TUN side are compared with
+scapy, and, through the program's packet code, with the virtual side.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def probe(ttl: int, port: int = 80, flow: int = 0, token: int | None = None) -> 
 
 
 def gather(prober: VirtualProber, until: float = LONG) -> list[Reply]:
-    """Every reply that comes until then."""
+    """Every reply that comes before ``until``."""
     replies: list[Reply] = []
     while prober.clock() < until:
         replies += prober.receive(until)
@@ -66,7 +66,7 @@ def replies_to(scenario: Scenario, *probes: Probe, family: int = 4) -> list[Repl
 
 
 def seen(replies: Iterable[Reply]) -> list[tuple[str, str, float]]:
-    """Kind, sender and milliseconds of each."""
+    """Kind, sender and RTT in milliseconds of each reply."""
     return [(r.kind.value, r.sender, round(r.received_at * 1000, 3)) for r in replies]
 
 
@@ -172,13 +172,13 @@ def test_a_rate_limited_router_sends_six_then_one_a_second_and_refusals_cost_not
     answered = {answer.syn.sequence for _, answer in everything(simulation)}
     assert [index in answered for index in range(len(instants))] == [
         *[True] * 6,
-        *[False] * 3,  # at 0.9 the bucket holds nine tenths
+        *[False] * 3,  # at 0.9 the bucket has nine tenths of a token
         True,
         False,
         True,
         True,
         False,
-        *[True] * 6,  # a long rest fills it to six, no further
+        *[True] * 6,  # after a long rest it has six, no more
         False,
     ]
     assert simulation.network.counts.limited == 6
@@ -693,7 +693,7 @@ def test_a_notation_is_short_for_a_table() -> None:
 
 
 def told(rows: list[object], found: list[str], command: str = "TARGET", **how: Any) -> bool:
-    """Whether ``found`` is what a path of two hops expects."""
+    """Whether ``found`` fits the ``rows`` expected of a path of two hops."""
     path = network("1 2", expect=rows, command=command)
     expected = expectation(path, how.pop("family", 4))
     return expected.fitted(found, **how) == found
@@ -923,7 +923,7 @@ WIRE_SCENARIOS = [
 @pytest.mark.parametrize("name", WIRE_SCENARIOS)
 @pytest.mark.parametrize("family", [4, 6])
 def test_both_worlds_say_the_same_of_every_answer(name: str, family: int) -> None:
-    """What the program's packet code reads off the wire is what the virtual prober hands out."""
+    """The program's packet code reads from the wire what the virtual prober returns."""
     scenario = load(name)
     load_scapy(family)
     codec = open_codec(scenario.clients[family], scenario.destination.addresses[family], 40_000)
@@ -945,7 +945,7 @@ def test_both_worlds_say_the_same_of_every_answer(name: str, family: int) -> Non
 
 @pytest.mark.parametrize("family", [4, 6])
 def test_scapy_builds_the_same_bytes(family: int) -> None:
-    """Dissected and put together again with fresh lengths and checksums, every packet is the same."""
+    """Dissected and rebuilt by scapy with new lengths and checksums, every packet is the same."""
     load_scapy(family)
     from scapy.layers.inet import IP, TCP, ICMPerror, IPerror, TCPerror
     from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6TimeExceeded, IPerror6, IPv6

@@ -1,4 +1,4 @@
-"""The program as a process among others: pipes, interrupts, bad input, and nothing left behind."""
+"""The program as a process: pipes, interrupts, bad input, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.netns
 
 SILENT = "10.0.99.77"
-"""Nobody: traces to it take their whole time."""
+"""An address without a host: a trace to it waits the whole timeout."""
 
 
 def through_shell(lab: Chain, line: str, arguments: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +71,7 @@ def test_rows_appear_as_they_are_decided(lab: Chain) -> None:
 
 
 def started(lab: Chain, arguments: str) -> subprocess.Popen[str]:
-    """The program under way, in a session of its own so that a signal meets nobody else."""
+    """The running program, in a session of its own so that a signal reaches no other process."""
     return subprocess.Popen(
         program.command(lab.client, shlex.split(arguments)),
         env=program.environment(),
@@ -115,7 +115,7 @@ def test_interrupt_at_any_moment_leaves_no_process(lab: Chain, delay: float) -> 
         os.killpg(process.pid, 0)
 
 
-# The kernel's own neighbour discovery is nobody's doing.
+# Not the kernel's own neighbour discovery.
 ANY_PROBE = "tcp or udp"
 BAD_INPUT = [
     "",

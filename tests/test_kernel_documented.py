@@ -1,7 +1,7 @@
 """The documented uses, run through real kernels by the installed program.
 
-The network is the one the documentation describes: port 135 is dropped behind hop 2, ports 137 to 139
-behind hop 1, and in the proxy test router 2 takes connections to port 80 for itself.
+The network is the one that the documentation describes: port 135 is dropped after hop 2, ports 137 to 139
+after hop 1, and in the proxy test router 2 accepts the connections to port 80 itself.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def test_six_hops_with_three_pings_take_less_than_a_second(
     finished = lab.run(f"-n {SERVER}")
     record_property("seconds", finished.seconds)
     assert finished.status == 0
-    assert finished.seconds < 2.5  # a machine with other work to do; alone it takes well under one
+    assert finished.seconds < 2.5  # for a busy machine; on an idle one it takes well under one second
 
 
 def test_transparent_proxy_answers_nearer_than_the_server(lab: Chain) -> None:
@@ -150,7 +150,7 @@ def scanned(pings: int) -> str:
 
 @pytest.fixture
 def guarded(lab: Chain) -> Chain:
-    """A server that keeps silent on all ports but three."""
+    """A server that is silent on all ports except three."""
     lab.nft("server", rules.arriving("tcp dport { 21, 23, 80 } accept", "meta l4proto tcp drop"))
     return lab
 

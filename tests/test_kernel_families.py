@@ -1,4 +1,4 @@
-"""IPv6 like IPv4, and the ways to choose where probes leave: family, interface, gateway, own addresses."""
+"""IPv6 like IPv4, and the options that choose the route: family, interface, gateway, own addresses."""
 
 from __future__ import annotations
 

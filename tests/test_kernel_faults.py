@@ -1,4 +1,4 @@
-"""What goes wrong on real paths and on the machine itself: firewalls, NAT, dead hosts, no route, no right."""
+"""Faults on real paths and on this machine: firewalls, NAT, dead hosts, no route, no permission."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Trace Complete.
 
 
 def refuses_to_run(status: int, out: str, err: str) -> bool:
-    """Whether a run ended as one that could not be done should: status 3 and one sentence."""
+    """Whether a run that could not be done ended with status 3 and one sentence."""
     return status == 3 and out == "" and err.startswith("tracetcp: ") and err.count("\n") == 1
 
 

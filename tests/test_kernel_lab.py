@@ -1,4 +1,4 @@
-"""The lab itself tells the truth: what the other kernel tests stand on, seen with other programs' eyes."""
+"""The lab itself works as the other kernel tests assume, checked with other programs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_names_come_from_the_lab(lab: Chain) -> None:
 def test_no_namespace_has_a_link_to_the_outside(lab: Chain) -> None:
     inside = sum(len(node.run(["ls", "/sys/class/net"]).split()) for node in lab.nodes.values())
     loopbacks, ends = len(lab.nodes), 2 * len(lab.nodes)
-    assert inside == loopbacks + ends  # seven links of the chain and the side link, two ends each
+    assert inside == loopbacks + ends  # the seven links of the chain and the side link have two ends each
 
 
 def test_the_lab_goes_away_when_its_process_is_interrupted(lab: Chain, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Names from a real DNS server: in header and rows, slow, hostile, or not there at all."""
+"""Names from a real DNS server, in header and rows: a slow, a hostile and a missing server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLOW_SERVER = "10.0.2.2"
 
 
 def ask_a_slow_server(lab: Chain, delay: float, name: str) -> None:
-    """Let the client's resolver be one that takes ``delay`` seconds for every answer."""
+    """Give the client a resolver that takes ``delay`` seconds for every answer."""
     lab.start("r1", [sys.executable, str(SERVERS / "slow_dns.py"), SLOW_SERVER, str(delay), name])
     lab.resolve_with(SLOW_SERVER)
 
@@ -85,7 +85,7 @@ def test_slow_server_delays_the_report_by_a_second_once(lab: Chain) -> None:
     assert "late" not in finished.out
     assert finished.out.startswith("\nTracing route to 10.0.7.1 on port 80\n")
     assert shape(finished.out).count("~ ms") == 6 * 3 + 1
-    assert finished.seconds < 4.0  # header and rows one second each at most, the rest is a busy machine's
+    assert finished.seconds < 4.0  # at most one second each for header and rows, the rest for a busy machine
 
 
 def test_server_that_needs_a_moment_is_waited_for(lab: Chain) -> None:

@@ -1,4 +1,4 @@
-"""What the program really puts on the wire, read back by tshark: sums, options, counts, no loose ends."""
+"""The program's packets, read by tshark: checksums, options, counts, and no connection left open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.netns
 SYN = "tcp.flags.syn == 1 and tcp.flags.ack == 0"
 SYN_ACK = "tcp.flags.syn == 1 and tcp.flags.ack == 1"
 GOOD = "1"
-"""tshark's word for a checksum that is right."""
+"""tshark's value for a correct checksum."""
 RETRANSMISSION_WAIT = 1.6
 """A Linux server repeats its SYN-ACK after one second."""
 
@@ -34,7 +34,7 @@ def trace_6(chain: Chain) -> Capture:
 
 
 def captured(chain: Chain, target: str) -> Capture:
-    """A default trace of an open port, seen on the client's link until a second after its end."""
+    """A capture of a default trace of an open port on the client's link, until a second after its end."""
     capture = chain.capture(only="tcp")
     with capture:
         finished = chain.run(f"-n {target}")
@@ -112,7 +112,7 @@ def test_no_half_open_connection_is_left_behind_a_host_firewall(lab: Chain, targ
 
 
 def assert_torn_down(capture: Capture) -> None:
-    """Each connection that the server took up was reset by the client, and never offered again."""
+    """The client reset each connection that the server accepted, and no SYN-ACK was retransmitted."""
     offered = Counter(capture.fields(SYN_ACK, "tcp.dstport", "tcp.ack_raw"))
     reset = set(capture.fields("tcp.flags.reset == 1 and tcp.dstport == 80", "tcp.srcport"))
     assert offered

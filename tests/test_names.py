@@ -45,7 +45,7 @@ ROUTER_PTR = "1.2.0.192.in-addr.arpa"
 ROUTER_ORIGIN = "1.2.0.192.origin.asn.cymru.com"
 SOURCE = Path(resolving.__file__).parents[1]
 AMPLE = 10.0
-"""Seconds within which a busy machine surely gets something done."""
+"""Seconds that are ample for anything, even on a busy machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def resolv_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The system's resolver configuration: no server at first, so that no test asks the machine's."""
+    """The system's resolver configuration: no server at first, so that no test asks this machine's."""
     path = tmp_path / "resolv.conf"
     path.touch()
     read = dns.resolver.Resolver.read_resolv_conf
@@ -91,7 +91,7 @@ def usable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def settle(lookup: AddressLookup, address: str) -> str | None:
-    """Ask, wait for the descriptor as the prober does, and return what was found."""
+    """Ask, wait for the descriptor as the runner does, and return what was found."""
     lookup.ask(address)
     deadline = time.monotonic() + AMPLE
     while lookup.waits_until(address) > -inf and time.monotonic() < deadline:
@@ -221,7 +221,7 @@ def test_the_only_family_is_taken_even_without_a_route(
 
 
 class Route:
-    """Stands in for a socket that asks the kernel for a route; ``source`` None means that there is none."""
+    """Replaces a socket that asks the kernel for a route; ``source`` None means that there is none."""
 
     source: str | None = None
 
@@ -507,7 +507,7 @@ def test_names_come_from_dns_all_at_once_and_are_asked_once(serve: ServeZone) ->
         lookup.ask(address)
     for address in addresses:
         settle(lookup, address)
-    assert time.monotonic() - began < 15 * 0.5  # one by one it would be 30
+    assert time.monotonic() - began < 15 * 0.5  # one by one it would take 30
     assert lookup.found == {f"192.0.2.{n}": f"hop-{n}.example" for n in range(1, 31)}
     assert len(server.asked) == 30
     lookup.close()
@@ -607,7 +607,7 @@ def test_a_truncated_name_is_asked_for_again_over_tcp(serve: ServeZone) -> None:
 
 def test_a_burst_of_answers_fills_the_buffer_and_blocks_no_worker() -> None:
     lookup = ReverseNames()
-    for _ in range(100_000):  # more answers than any buffer holds, none of them acknowledged
+    for _ in range(100_000):  # more answers than fit in any buffer, none acknowledged
         lookup._settle(ROUTER, "full.example")
     lookup.acknowledge()
     assert select.select([lookup.fileno()], [], [], 0)[0] == []
@@ -739,7 +739,7 @@ def test_the_process_ends_while_queries_are_under_way() -> None:
 
 
 def origins(server: FakeDns) -> OriginNames:
-    """Asks ``server``, and takes the documentation's addresses for public ones."""
+    """Asks ``server``, and treats documentation addresses as public."""
     return OriginNames(
         server.resolver, is_public=lambda address: address.startswith(("192.0.2.", "2001:db8:"))
     )

@@ -26,7 +26,7 @@ ORIGINS = {
     "2001:1900::9": "3356 | 2001:1900::/32 | US | arin | 2004-08-20",
 }
 MOST_WAITED = 1.0
-"""Seconds that rows wait for texts, once for all of them (docs/output.md)."""
+"""The seconds that rows wait for texts, all together (docs/output.md)."""
 
 
 def internet(**dns: Any) -> Scenario:
@@ -39,7 +39,7 @@ def internet(**dns: Any) -> Scenario:
 
 
 def rows(out: str) -> list[str]:
-    """What stands behind the times of each router's row."""
+    """The text after the times in each router's row."""
     return [
         " ".join(line.split()[7:]) for line in out.splitlines() if line[:1].isdigit() and "Dest" not in line
     ]

@@ -1,4 +1,4 @@
-"""Packets out and in, with scapy as the oracle: it dissects what we encode, we decode what it builds."""
+"""Packets in both directions, compared with scapy: it dissects what we encode, we decode what it builds."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ probes = st.builds(
 
 
 def rebuilt(packet: Packet) -> bytes:
-    """The same packet with its lengths and checksums worked out by scapy."""
+    """The same packet with lengths and checksums computed by scapy."""
     copy = packet.copy()
     for layer, field in ((IP, "chksum"), (IP, "len"), (IPv6, "plen"), (Tcp, "chksum")):
         if layer in copy:
@@ -216,7 +216,7 @@ class TestTcpAnswers:
         assert hear6(tcp_answer(**fields)) is None
 
     def test_a_checksum_left_to_the_card_is_taken(self) -> None:
-        """As packets of this machine's own kernel look on loopback and veth."""
+        """This machine's kernel sends such packets over loopback and veth."""
         pseudo = bytes.fromhex("c6336409 c0000201 0006 0014".replace(" ", ""))
         partial = word_sum(pseudo)
         assert hear4(from_target(chksum=partial)) is not None
@@ -524,7 +524,7 @@ ACK_PROBE = PROBE._replace(kind=ACK)
 
 @pytest.fixture
 def _acks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adds the kind: a bare ACK, to which only a RST is an answer, and says that the port is unfiltered."""
+    """Adds a kind: a bare ACK; its only answer is a RST, which says that the port is unfiltered."""
 
     def segment(_mss: int) -> Packet:
         return Tcp(sport=0, dport=0, seq=0, flags="A", window=1024, chksum=0)
@@ -536,7 +536,7 @@ def _acks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_acks")
 class TestAnotherKind:
-    """A kind is added by its entries in two tables alone."""
+    """Entries in two tables are enough to add a kind."""
 
     @given(probes)
     def test_it_is_encoded_by_its_own_template(self, probe: Probe) -> None:
@@ -731,7 +731,7 @@ class TestProbeTable:
 
 
 class TestAnyBytes:
-    """Whatever comes from the network is a reply or nothing."""
+    """Any bytes from the network give a reply or None, never an exception."""
 
     @given(st.binary(max_size=200))
     def test_ipv4(self, packet: bytes) -> None:

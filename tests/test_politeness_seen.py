@@ -1,7 +1,7 @@
-"""Politeness on the wire: the installed program under ``-e``, counted by the network at the routers.
+"""Pacing on the wire: the installed program under ``-e``; the network counts the probes at each router.
 
-The network counts when it takes a packet from its queue. So packets may come closer together than they were
-sent, but on a machine that is not stalled no more than a fourth can fall into a tenth of a second.
+The network counts a packet when it reads it from its queue. So packets may appear closer together than they
+were sent, but unless the machine stalls at most a fourth one can fall into the same tenth of a second.
 """
 
 from __future__ import annotations

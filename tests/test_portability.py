@@ -1,4 +1,4 @@
-"""No module needs Linux to be imported; other systems get the prober that is theirs."""
+"""Every module can be imported without Linux, and other systems get their own prober."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ for name in modules:
 
 
 def modules() -> Iterator[str]:
-    """Every module of the package but ``__main__``, which runs the program."""
+    """Every module of the package except ``__main__``, which runs the program."""
     for path in sorted((SOURCE / "tracetcp").rglob("*.py")):
         words = path.relative_to(SOURCE).with_suffix("").parts
         name = ".".join(words[:-1] if words[-1] == "__init__" else words)

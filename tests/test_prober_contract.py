@@ -1,6 +1,6 @@
-"""The contract of ``Prober``, kept by every prober alike: against real kernels, and by the virtual one.
+"""The contract of ``Prober``: the same tests for every prober, on real kernels, and for the virtual one.
 
-What is special to one of them stands in a file of its own.
+Tests that concern only one prober are in that prober's own file.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     Opener: TypeAlias = "Callable[[], AbstractContextManager[Subject]]"
 
 QUIET = 0.3
-"""Seconds to wait for what must not come."""
+"""Seconds to wait for replies that must not come."""
 AT_ONCE = 0.5
-"""Seconds that a call may take which does not wait, on a busy machine."""
+"""The most seconds for a call that does not wait, on a busy machine."""
 STAMP_ERROR = 0.001
-"""Seconds by which a stamp may be off on another clock."""
+"""The most seconds by which a stamp from another clock may be wrong."""
 KERNEL: dict[str, Callable[..., AbstractContextManager[Prober]]] = {
     "raw": raw_prober,
     "connect": connect_prober,
@@ -46,7 +46,7 @@ IN_FLIGHT = 200
 
 
 class Subject:
-    """A prober before a network of at least three hops, port 80 open and others closed, and how to wait."""
+    """A prober, its wait, and a network of at least three hops with port 80 open and others closed."""
 
     def __init__(self, prober: Prober, wait: Wait) -> None:
         self.prober = prober
@@ -57,7 +57,7 @@ class Subject:
         self._wait(self.prober.descriptors(), min(until, self.prober.wake_at()))
 
     def replies(self, count: int = 1, patience: float = REPLY_WAIT) -> list[Reply]:
-        """As many replies as that, and more if they come with the last; fewer when ``patience`` ends."""
+        """At least ``count`` replies, including all that come with the last; fewer once ``patience`` ends."""
         until = self.prober.clock() + patience
         found = [*self.prober.drain()]
         while len(found) < count and self.prober.clock() < until:
@@ -66,7 +66,7 @@ class Subject:
         return found
 
     def send(self, *probes: Probe) -> dict[int, float]:
-        """Send them; the instant of each by its token."""
+        """Send ``probes``; returns the instant of each by its token."""
         sent = {each.token: self.prober.send(each) for each in probes}
         return {token: at for token, at in sent.items() if isinstance(at, float)}
 
@@ -100,10 +100,10 @@ EVERY = pytest.mark.parametrize("subject", ["virtual", *ON_KERNELS], indirect=Tr
 KERNELS = pytest.mark.parametrize("subject", ON_KERNELS, indirect=True)
 VIRTUAL = pytest.mark.parametrize("subject", ["virtual"], indirect=True)
 SEEING = pytest.mark.parametrize("subject", [ON_KERNELS[0]], indirect=True)
-"""Those that see packets, and can capture them."""
+"""The probers that see packets and can capture them."""
 BLIND = pytest.mark.parametrize("subject", ["virtual", *ON_KERNELS[1:]], indirect=True)
 SHARING = pytest.mark.parametrize("subject", [ON_KERNELS[0], ON_KERNELS[2]], indirect=True)
-"""Those that hear everything that comes to this machine, and must tell what is theirs."""
+"""The probers that receive everything that comes to this machine, and must recognise their own replies."""
 
 
 @EVERY
@@ -181,7 +181,7 @@ def test_the_instant_to_wake_at_lies_ahead_once_drained(subject: Opener) -> None
 
 @EVERY
 def test_a_silent_probe_keeps_nobody_awake(subject: Opener) -> None:
-    """What wakes the runner while nothing arrives must be rare."""
+    """The runner must rarely wake while nothing arrives."""
     with subject() as on:
         until, turns = on.prober.clock() + 2.0, 0
         on.send(probe(1))
@@ -261,11 +261,11 @@ def test_a_prober_that_sees_packets_gives_each_to_the_tap(subject: Opener) -> No
     assert began_at - STAMP_ERROR <= sent_at <= received_at + STAMP_ERROR <= time.time() + 2 * STAMP_ERROR
 
 
-# What hinders a probe
+# Failures to send
 
 
 def refuse(prober: Prober, number: int, patched: pytest.MonkeyPatch) -> None:
-    """Have the system refuse what ``prober`` sends, with the error ``number``."""
+    """Make the system refuse the packets of ``prober`` with the error ``number``."""
 
     def refused(*_: object) -> None:
         raise OSError(number, "a test")

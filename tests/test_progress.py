@@ -1,4 +1,4 @@
-"""The progress line: what it says, when it appears, and that it goes."""
+"""The progress line: its text, when it appears, and that it is removed."""
 
 import pytest
 

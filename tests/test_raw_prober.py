@@ -1,4 +1,4 @@
-"""The raw prober against real kernels: what it sends, what it hears, and what it leaves behind."""
+"""The raw prober against real kernels: what it sends, receives and leaves behind."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.netns
 
 QUIET = 0.3
-"""Seconds to wait for what must not come."""
+"""Seconds to wait for replies that must not come."""
 TE, UNREACHABLE, SYN_ACK, RST = (
     ReplyKind.TIME_EXCEEDED,
     ReplyKind.UNREACHABLE,
@@ -87,7 +87,7 @@ def test_the_machine_itself_answers(lab: Chain, own: str) -> None:
 
 @pytest.mark.parametrize("own", ["127.0.0.1", "::1", "10.0.1.2", "fd00:1::2"])
 def test_a_program_on_the_machine_itself_answers(lab: Chain, own: str) -> None:
-    """Its SYN-ACK never meets a card that would finish its checksum."""
+    """No network card completes the checksum of its SYN-ACK."""
     with inside(lab.client):
         listener = socket.create_server(("::", 8099), family=socket.AF_INET6, dualstack_ipv6=True)
     with listener, prober(lab.client, own) as opened:
@@ -113,7 +113,7 @@ def test_the_kernel_closes_what_a_syn_ack_opened(lab: Chain, server: str, is_gua
     only = "tcp port 80"
     with lab.capture("server", only=only) as capture, prober(lab.client, server) as opened:
         (heard,) = ask(opened, probe(64))
-        time.sleep(1.5)  # a half-open connection sends its SYN-ACK again after one second
+        time.sleep(1.5)  # a half-open connection retransmits its SYN-ACK after one second
     flags = [int(value, 16) for (value,) in capture.fields("tcp", "tcp.flags")]
     assert kinds([heard]) == [(SYN_ACK, server)]
     assert flags == [0x02, 0x12, 0x04]

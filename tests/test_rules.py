@@ -1,10 +1,9 @@
-"""The rules that a module states in its header are those that its code follows, rule by rule.
+"""Every rule in the header of a module is at a branch of its code, and every branch names a rule.
 
-The form. In the module's docstring a line that begins with ``R1. `` states a rule; the ids count up from
-R1 without a gap, and a rule may run over several lines. In a function below, a comment that begins with the
-id stands at the branch that follows the rule: at the end of its line or alone on the line above, as ``# R1``,
-``# R1, R4`` or ``# R1: why so``. One rule may have several branches. A module without such lines has no
-rules.
+The form: in the module's docstring a line that begins with ``R1. `` states a rule. The ids count up from R1
+without a gap; a rule may have several lines. In a function below, a comment that begins with the id stands at
+the branch that follows the rule: at the end of its line or alone on the line above, as ``# R1``, ``# R1, R4``
+or ``# R1: why so``. One rule may have several branches. A module without such lines has no rules.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def lines_of_functions(source: str) -> set[int]:
 
 
 def complaints(source: str) -> list[str]:
-    """What the header says and the code does not, or the other way round."""
+    """The differences between the rules in the header and those at the branches."""
     rules, places = stated(source), followed(source)
     inside = lines_of_functions(source)
     below = {rule for ids in places.values() for rule in ids}

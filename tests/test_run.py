@@ -1,4 +1,4 @@
-"""``tests/run`` itself, beside a pretended interpreter that only writes down what it is asked for."""
+"""``tests/run`` itself, with a fake interpreter that only records its arguments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def asked(project: Path, *arguments: str) -> list[str]:
-    """What a run asked the interpreter for."""
+    """The arguments that a run gave to the interpreter."""
     log = project / "log"
     log.unlink(missing_ok=True)
     subprocess.run([project / "tests" / "run", "--fast", *arguments], cwd="/", check=False, timeout=20)
@@ -65,7 +65,7 @@ def test_an_installation_that_failed_is_not_taken_for_one(project: Path) -> None
 
 
 def test_a_failed_installation_for_another_pyproject_is_not_covered_by_the_first(project: Path) -> None:
-    """Back to the old pyproject.toml, what is installed may be half of the new one's."""
+    """Even with the old pyproject.toml back, half of the new one's packages may be installed."""
     asked(project)
     old = (project / "pyproject.toml").read_text()
     (project / "pyproject.toml").write_text('dependencies = ["scapy"]\n')

@@ -47,7 +47,7 @@ RTT = 0.010
 
 
 class OneHopEngine:
-    """Wants one probe; its answer, or its loss after a second, is the only row."""
+    """Wants one probe; its only row is the answer, or the loss after a second."""
 
     ports_done = 0
 
@@ -88,7 +88,7 @@ class OneHopEngine:
 
 
 class ScriptedProber(Prober):
-    """Answers a good send after ``RTT``, or never, or fails as told; ``tries`` are the instants of all."""
+    """Answers after ``RTT`` or never, or fails, as scripted; ``tries`` has the instants of all sends."""
 
     kind = "scripted"
     capacity = 64
@@ -140,7 +140,7 @@ class ScriptedProber(Prober):
 
 
 class SlowLookup:
-    """Settles an address ``delay`` after it was asked; without an answer its row waits a second."""
+    """Settles an address ``delay`` seconds after it was asked; without an answer its row waits a second."""
 
     def __init__(self, prober: ScriptedProber, delay: float) -> None:
         self.asked: dict[str, float] = {}
@@ -162,7 +162,7 @@ class SlowLookup:
 
 
 def shown(prober: ScriptedProber, *lookups: SlowLookup) -> list[tuple[float, str]]:
-    """What comes out of a run and when, address news aside."""
+    """The events of a run with their instants, without ``AddressSeen``."""
     return [
         (round(prober.clock(), 3), type(event).__name__)
         for events in run(OneHopEngine(), prober, lookups, prober.wait)
@@ -222,7 +222,7 @@ def test_a_failure_of_another_kind_ends_the_tries() -> None:
 
 
 class ManyProbesEngine(OneHopEngine):
-    """Wants three probes of a burst and writes down what it is told, and when its time passes."""
+    """Wants three probes in a burst, and records what it is told and when its time advances."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -250,7 +250,7 @@ class ManyProbesEngine(OneHopEngine):
 
 
 class SecondHasNoBuffer(ScriptedProber):
-    """Has no buffer for the second probe of a burst; what was sent is answered after 5 ms."""
+    """Has no buffer for the second probe of a burst; answers the probes sent after 5 ms."""
 
     def send(self, probe: Probe) -> float | SendFailure:
         self.tries.append(self.time.now)
@@ -312,7 +312,7 @@ def test_an_interrupt_with_nothing_held_just_goes_on() -> None:
 
 
 def traced(*paths: str) -> dict[str, list[tuple[float, Event]]]:
-    """What traces of ``paths`` that run side by side decide, and when."""
+    """The events, with their instants, of traces of ``paths`` that run side by side."""
     time = VirtualClock()
     pairs = {
         path: Pair(

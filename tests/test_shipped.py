@@ -1,4 +1,4 @@
-"""Help, man page, completions and the declared flags agree, and the shells take what is shipped."""
+"""Help, man page, completions and the declared flags agree, and the shells accept the completions."""
 
 from __future__ import annotations
 

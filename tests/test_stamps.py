@@ -1,4 +1,4 @@
-"""Kernel stamps on our clock, and what a wall clock that is set does to them."""
+"""Kernel stamps on our clock, also when the wall clock is set."""
 
 from __future__ import annotations
 

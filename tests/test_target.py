@@ -1,4 +1,4 @@
-"""Every form of the target, and every way to get it wrong."""
+"""Every form of the target, and every error in one."""
 
 from __future__ import annotations
 
