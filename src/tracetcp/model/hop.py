@@ -38,14 +38,16 @@ class Ping(NamedTuple):
 class ProbeRecord(NamedTuple):
     """Everything known of one probe that was sent: the raw evidence behind rows and verdicts.
 
-    ``is_control`` marks probes that never show as a cell. ``replies`` are in order of arrival; more than
-    one means duplicates or a forger.
+    ``is_control`` marks probes that never show as a cell. ``replies`` are in order of arrival; more than one
+    means duplicates or a forger. ``unsupported`` are ICMP errors that quote the probe with a port, address or
+    sequence number changed, where nothing else shows such a rewriting: no row rests on them.
     """
 
     probe: Probe
     sent_at: float
     replies: tuple[Reply, ...]
     is_control: bool = False
+    unsupported: tuple[Reply, ...] = ()
 
 
 class Hop(NamedTuple):

@@ -47,6 +47,11 @@ class Quote(NamedTuple):
     options: bytes | None
     changed: tuple[str, ...]
 
+    @property
+    def identity_changed(self) -> tuple[str, ...]:
+        """Those of ``changed`` by which a probe is to be known: ``IDENTITY_FIELDS``."""
+        return tuple(field for field in self.changed if field in IDENTITY_FIELDS)
+
 
 QUOTE_FIELDS = (
     "source address",
@@ -59,6 +64,10 @@ QUOTE_FIELDS = (
     "mss",
     "options",
 )
+
+
+IDENTITY_FIELDS = frozenset({"source port", "destination address", "destination port", "sequence number"})
+"""What a quote is known by. Routers behind a NAT may quote them changed; so may whoever forges a quote."""
 
 
 class TcpAnswer(NamedTuple):
@@ -87,3 +96,8 @@ class Reply(NamedTuple):
     quote: Quote | None = None
     labels: tuple[MplsLabel, ...] = ()
     answer: TcpAnswer | None = None
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether it quotes a probe that differs from ours in a field by which ours is to be known."""
+        return self.quote is not None and bool(self.quote.changed) and bool(self.quote.identity_changed)
