@@ -9,8 +9,9 @@ R1. What the end of the trace wants to be sure (``ending``): the confirmation of
 R2. First attempts, on flow 0, up to the end of the window and never beyond the end of the trace.
 R3. A silent TTL just below the end may be the destination itself, which answers one SYN of a flow only: it is
     shadowed until a probe alone on its flow was lost there, or farther out; ``LONE_LOSSES_IF_LOSSY`` such
-    probes on a path that loses packets. The nearest shadowed TTL and the one in the middle are asked, so that
-    a long block is halved with every answer.
+    probes on a path that loses packets. The first to be asked is the one behind the last router: there the
+    destination stands if its answers overtook each other. If it does not, the nearest to the end and the one
+    in the middle are asked, so that a long block is halved with every answer.
 R4. Further attempts at hops that cannot be the destination, and at the router that ended the trace: attempt k
     on flow k - 1, so that each column is one path.
 R5. The far probe of the window, on a fresh flow.
@@ -119,10 +120,12 @@ class Path:
         return min(max(self._window.end, self._last_known_ttl() + TTL_WINDOW), end - 1)
 
     def _shadowed(self) -> tuple[int, ...]:
-        """The shadowed TTLs to be asked now: the nearest and, in a long block, the middle one."""
+        """The shadowed TTLs to be asked now."""
         known, end = self._last_known_ttl(), self._ending.ttl
         if end is None or known == end - 1:
             return ()
+        if known == self._window.last_router_ttl and not self._losses.is_path_lossy:  # R3
+            return (known + 1,)
         nearest, middle = end - 1, (known + end) // 2
         return (nearest, middle) if middle < nearest - 1 else (nearest,)
 
