@@ -91,6 +91,7 @@ def test_a_whole_trace() -> None:
             "changed": [],
             "mpls": [],
             "more_replies": [],
+            "unsupported_replies": [],
         }
     ]
     lost = seen["hops"][1]["probes"][0]

@@ -408,6 +408,7 @@ def test_an_example_of_the_documentation_works(
     assert ONE in out or f"80 open certain Port 80 is open at hop 4 ({TARGET})" in out
 
 
+@pytest.mark.slow
 def test_mypy_accepts_the_examples(tmp_path: Path) -> None:
     files = [tmp_path / f"example_{number}.py" for number in range(len(EXAMPLES))]
     for path, example in zip(files, EXAMPLES, strict=True):

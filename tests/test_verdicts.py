@@ -909,3 +909,39 @@ def test_a_hop_without_an_address_is_a_number() -> None:
 def test_the_notation_repeats_places() -> None:
     assert places(f"{A} * x3") == [A, "*", "*", "*"]
     assert reply_at("open", 0, 1.0, 60, None).kind is ReplyKind.SYN_ACK
+
+
+# Errors that were left out ------------------------------------------------------------------------------
+
+
+def stray(ttl: int, port: int = 80) -> ProbeRecord:
+    changed = quote(("destination address",))
+    reply = Reply(0, ReplyKind.TIME_EXCEEDED, "192.0.2.66", 0.1, 60, 11, 0, changed)
+    return ProbeRecord(Probe(9000 + ttl, port, ttl, 1, 0), 0.0, (), unsupported=(reply,))
+
+
+def test_an_error_that_was_left_out_is_a_note_that_says_why() -> None:
+    evidence = trace("10.0.0.1 * 10.0.0.3 open", extra=(stray(2),))
+    note = next(verdict for verdict in judge(evidence) if verdict.kind is Kind.STRAY_QUOTE)
+    assert note.sentence == (
+        "An ICMP error about hop 2 was left out: it quotes a SYN that nothing else shows."
+    )
+    assert note.evidence == (
+        "192.0.2.66 quotes another destination address than was sent to hop 2; it may be forged.",
+    )
+    assert (note.hop, note.address, note.certainty) == (2, "192.0.2.66", Certainty.LIKELY)
+
+
+def test_a_flood_of_them_is_one_note() -> None:
+    evidence = trace("10.0.0.1 * * * * * open", extra=tuple(map(stray, range(2, 7))))
+    sentences = [v.sentence for v in judge(evidence) if v.kind is Kind.STRAY_QUOTE]
+    assert sentences == [
+        "An ICMP error about hops 2, 3, 4 and more was left out: it quotes a SYN that nothing else shows."
+    ]
+
+
+def test_an_error_about_a_probe_that_was_answered_or_of_a_control_is_no_note() -> None:
+    answered = stray(2)._replace(replies=stray(2).unsupported)
+    for extra in (answered, stray(2, port=443)):
+        kinds = [verdict.kind for verdict in judge(trace("10.0.0.1 * open", extra=(extra,)))]
+        assert Kind.STRAY_QUOTE not in kinds

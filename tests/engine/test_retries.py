@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from tracetcp.config import TraceConfig
+from tracetcp.engine import open_engine
 from tracetcp.engine.run_state import RunState
 from tracetcp.engine.trace.flight import Flight, Purpose, Want
 from tracetcp.engine.trace.path import Path
@@ -57,6 +60,25 @@ def test_while_one_engine_asks_again_at_a_router_another_waits() -> None:
         flight.is_lost = True
     assert others.may_begin
     assert others.choose([theirs], LATER) is not None
+
+
+class PendingRetry:
+    """Stands for the retry of another engine."""
+
+    def __init__(self) -> None:
+        self.to_send = ["a probe"]
+        self.is_over = False
+
+
+def test_a_probe_lets_the_pending_retry_of_another_engine_go_first() -> None:
+    state, retry = RunState(b"secret of a test"), PendingRetry()
+    state.routers.at(1).retry = retry
+    engine = open_engine(TraceConfig(host="h"), state)
+    assert engine.next_probes(0.0, 1) == ()
+    assert engine.wake_at() > 0.0
+    retry.to_send.clear()
+    assert engine.wake_at() == -inf
+    assert [probe.ttl for probe in engine.next_probes(0.0, 1)] == [1]
 
 
 def test_nothing_follows_from_a_retry_one_of_whose_paths_ended_before_its_probes_left() -> None:

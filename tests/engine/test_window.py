@@ -15,7 +15,7 @@ def window(*, last: int = 30, sent: int = 4, router: int = 0, distance: int = 0)
     """A window whose first attempts up to TTL ``sent`` have left, with a router at ``router``."""
     made = Window(1, last, distance, 0.0)
     if router:
-        made.on_router(router, 1.0)
+        made.on_last_router(router, 1.0)
     while made.next_first_ttl <= sent:
         made.on_first_sent(1.0)
     return made
@@ -33,10 +33,10 @@ def stages(made: Window, count: int) -> list[tuple[Stage, int]]:
 def test_it_ends_four_ttls_beyond_the_farthest_router() -> None:
     made = window()
     assert made.end == 4
-    made.on_router(3, 1.0)
+    made.on_last_router(3, 1.0)
     assert made.end == 7
-    made.on_router(2, 2.0)
-    assert (made.end, made.last_router_ttl, made.last_progress_at) == (7, 3, 1.0)
+    made.on_last_router(2, 2.0)
+    assert (made.end, made.last_router_ttl, made.last_progress_at) == (7, 2, 1.0)
 
 
 def test_it_reaches_as_far_as_the_host_where_that_is_known_and_never_beyond_the_last_ttl() -> None:
@@ -58,7 +58,7 @@ def test_a_blind_path_asks_the_last_ttl_then_widens_by_doubled_steps_then_makes_
 def test_a_long_link_is_jumped_once() -> None:
     made = window(router=6, sent=10)
     assert stages(made, 3) == [(Stage.JUMPED, 14), (Stage.LOOKED, 14), (Stage.WIDENING, 22)]
-    made.on_router(20, 3.0)
+    made.on_last_router(20, 3.0)
     assert stages(made, 1) == [(Stage.WIDENING, 30)]
 
 

@@ -6,6 +6,7 @@ router is sent more because several engines ask it, and nothing is learnt twice.
 
 from __future__ import annotations
 
+from tracetcp.engine.loose_quotes import LooseQuotes
 from tracetcp.engine.tokens import TokenRegistry
 from tracetcp.engine.trace.routers import Routers
 from tracetcp.engine.trace.timeouts import ProbeTimeouts
@@ -18,6 +19,7 @@ class RunState:
         self.tokens = TokenRegistry(secret)
         self.routers = Routers()
         self.timeouts = ProbeTimeouts()
+        self.loose_quotes = LooseQuotes()
         self.distance = 0
         """The TTL at which the destination last ended a trace, 0 before it did."""
         self.addresses: set[str] = set()

@@ -114,7 +114,9 @@ class _Words:
     def _probe(self, record: ProbeRecord) -> dict[str, object]:
         """A probe with its main reply: among several the router's, as in a row."""
         probe = record.probe
-        replies = sorted(record.replies, key=lambda reply: reply.kind is not ReplyKind.TIME_EXCEEDED)
+        replies = sorted(
+            record.replies, key=lambda reply: (reply.kind is not ReplyKind.TIME_EXCEEDED, reply.is_loose)
+        )
         first, *more = [self._reply(reply, record.sent_at) for reply in replies] or [NO_REPLY]
         return {
             "port": probe.port,
@@ -124,6 +126,7 @@ class _Words:
             "control": record.is_control,
             **first,
             "more_replies": more,
+            "unsupported_replies": [self._reply(reply, record.sent_at) for reply in record.unsupported],
         }
 
     def _reply(self, reply: Reply, sent_at: float) -> dict[str, object]:

@@ -47,6 +47,11 @@ class Quote(NamedTuple):
     options: bytes | None
     changed: tuple[str, ...]
 
+    @property
+    def identity_changed(self) -> tuple[str, ...]:
+        """The fields in ``changed`` that identify a probe (``IDENTITY_FIELDS``)."""
+        return tuple(field for field in self.changed if field in IDENTITY_FIELDS)
+
 
 QUOTE_FIELDS = (
     "source address",
@@ -59,6 +64,10 @@ QUOTE_FIELDS = (
     "mss",
     "options",
 )
+
+
+IDENTITY_FIELDS = frozenset({"source port", "destination address", "destination port", "sequence number"})
+"""The fields that identify the quoted probe. Routers behind a NAT quote them changed; so may a forger."""
 
 
 class TcpAnswer(NamedTuple):
@@ -87,3 +96,8 @@ class Reply(NamedTuple):
     quote: Quote | None = None
     labels: tuple[MplsLabel, ...] = ()
     answer: TcpAnswer | None = None
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether its quote differs from our probe in a field that identifies the probe."""
+        return self.quote is not None and bool(self.quote.changed) and bool(self.quote.identity_changed)

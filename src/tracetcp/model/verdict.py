@@ -25,6 +25,7 @@ class Kind(Enum):
     INCONCLUSIVE = "inconclusive"
     SILENT_ROUTER = "silent-router"
     LIMITED_ROUTER = "limited-router"
+    STRAY_QUOTE = "stray-quote"
     NAT = "nat"
     MSS_REWRITTEN = "mss-rewritten"
     OPTIONS_STRIPPED = "options-stripped"

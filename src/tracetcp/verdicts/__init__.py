@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracetcp.model.verdict import Certainty, Kind, Verdict
-from tracetcp.verdicts import blocked, ended, forged, proxy, rewriting, routers
+from tracetcp.verdicts import blocked, ended, forged, proxy, rewriting, routers, strays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ MAIN: tuple[Callable[[Evidence], Verdict | None], ...] = (
 
 def judge(evidence: Evidence) -> tuple[Verdict, ...]:
     """All verdicts on a trace: exactly one main verdict, then the findings on its path."""
-    findings = (routers.judge_silent(evidence), routers.judge_limited(evidence))
+    findings = (routers.judge_silent(evidence), routers.judge_limited(evidence), strays.judge(evidence))
     notes = [finding for finding in findings if finding is not None]
     return (judge_main(evidence), *notes, *rewriting.judge(evidence))
 

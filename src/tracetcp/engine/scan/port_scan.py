@@ -28,6 +28,8 @@ R8. Silence may be a firewall or a lost probe. So where the host answers other p
     make a false verdict as unlikely as ``FALSE_SILENCE_CHANCE`` at the share of probes seen lost.
 R9. Attempts made before the window was last reduced for losses say nothing of the port: they do not count.
 R10. After ``MOST_ATTEMPTS``, or as many as ``-p`` asks for if these are more, a port is silent all the same.
+R11. A reply with a loose quote counts once others bear it out (``loose_quotes``). A loose Time Exceeded never
+    does: beyond any path no TTL runs out, and every sender seems to stay at one TTL.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ from tracetcp.model import (
     PortScanned,
     Probe,
     ProbeRecord,
+    ReplyKind,
     outcome_of,
 )
 
@@ -64,6 +67,8 @@ LONGEST_QUEUE = 16_384
 """Ports between the oldest undecided one and the newest sent."""
 FALSE_SILENCE_CHANCE = 1e-8
 """Chance accepted that all attempts at a port that answers were lost."""
+MOST_LOOSE = 64
+"""Replies with a loose quote that wait at a time: more are a flood."""
 MOST_ATTEMPTS = 20
 ATTEMPTS_UNDER_LOSS = 3
 
@@ -98,6 +103,8 @@ class ScanEngine:
         """The attempts that may still be waited for, as they were sent; some are not any more."""
         self._window = CongestionWindow()
         self._rtt = RttEstimator()
+        self._loose: deque[Reply] = deque(maxlen=MOST_LOOSE)
+        """Replies with a loose quote that wait to be borne out."""
         self._events: list[Event] = []
 
     @property
@@ -204,6 +211,8 @@ class ScanEngine:
         attempt = self._sent.get(reply.token)
         if attempt is None:
             return
+        if reply.quote is not None and reply.is_loose and not self._is_borne_out(attempt.probe, reply):  # R11
+            return
         if attempt.reply is not None:
             if outcome_of(attempt.probe, reply) is Outcome.OPEN:  # R5
                 attempt.port.answered(attempt, reply)
@@ -219,6 +228,17 @@ class ScanEngine:
         if reply.sender not in self._state.addresses:
             self._state.addresses.add(reply.sender)
             self._events.append(AddressSeen(reply.sender))
+
+    def _is_borne_out(self, probe: Probe, reply: Reply) -> bool:
+        """Whether a reply with a loose quote counts now; if not yet, ``advance()`` looks again."""
+        if reply.kind is ReplyKind.TIME_EXCEEDED:  # R11
+            return False
+        quotes = self._state.loose_quotes
+        quotes.add(probe, reply)
+        is_borne_out = quotes.bear_out(probe, reply)
+        if not is_borne_out:
+            self._loose.append(reply)
+        return is_borne_out
 
     def _count_answer(self, attempt: Port | Retransmission, received_at: float) -> None:
         port = attempt.port
@@ -236,6 +256,8 @@ class ScanEngine:
 
     def advance(self, now: float) -> None:
         """Let time pass: what waited long enough is lost, and its port asked again or given up."""
+        for _ in range(len(self._loose)):
+            self.receive(self._loose.popleft())  # R11
         waiting = self._waiting
         rto = self._rto()
         while waiting:

@@ -2,15 +2,22 @@
 
 Knows the hops and flights of one path; sends nothing and knows no clock but the instants it is told.
 
-R1. The trace ends at the nearest TTL with a terminal answer beyond all routers; rows that are out stay.
-R2. A RST to a TTL below ``CONFIRMATION_TTL`` may come from a host that refuses packets whose TTL runs out, or
+R1. The trace ends at the nearest TTL with a terminal answer, unless routers contradict it; rows that are out
+    stay. A router's report is contradicted by one Time Exceeded from its TTL or beyond.
+R2. An answer of the destination is contradicted by Time Exceeded to ``CONTRADICTIONS`` probes of its TTL or
+    beyond. To a single one it may be forged or a copy, and a witness is asked at its TTL, ``WITNESSES`` times
+    at most until one is answered. But a single one is enough
+    - where the destination answered nothing so near on the flow of that probe, and the answer is less than
+      ``BRANCH_HOPS`` nearer: then branches of different length share the load;
+    - where the destination answered a RST and, beyond that router, a SYN-ACK.
+R3. A RST to a TTL below ``CONFIRMATION_TTL`` may come from a host that refuses packets whose TTL runs out, or
     be forged: the port is asked again with that TTL, ``CONFIRMATIONS`` times at most until one is answered.
-R3. A RST stands for a while before it counts: ``RST_STANDS_SECONDS``, or ``RST_STANDS_RTTS`` of its own RTTs
+R4. A RST stands for a while before it counts: ``RST_STANDS_SECONDS``, or ``RST_STANDS_RTTS`` of its own RTTs
     up to ``RST_STANDS_MOST``. In that time a SYN-ACK or a router farther out may contradict it, and so may
     whatever is still in flight beyond it.
-R4. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a confirmation outranks the RST
+R5. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a confirmation outranks the RST
     that it confirms.
-R5. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
+R6. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
     destination answered elsewhere is not lost: it answers one SYN of a flow only.
 """
 
@@ -19,10 +26,10 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from tracetcp.model import Hop, Outcome, Ping, ReplyKind
+from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tracetcp.engine.trace.flight import Flight
     from tracetcp.engine.trace.hops import HopState
@@ -36,6 +43,13 @@ RST_STANDS_SECONDS = 0.1
 """The least for which a RST may be contradicted; the next routers' answers are that near."""
 RST_STANDS_RTTS = 2
 RST_STANDS_MOST = 0.25
+TCP_KINDS = (ReplyKind.SYN_ACK, ReplyKind.RST)
+CONTRADICTIONS = 2
+"""Probes that expired at the end or beyond it, before it is none."""
+WITNESSES = 2
+"""Witnesses asked where one probe did."""
+BRANCH_HOPS = 3
+"""Branches of load sharing differ by one hop or two; three and more are next to unknown."""
 
 
 class Ending:
@@ -50,6 +64,13 @@ class Ending:
         self._flights = flights
         self._pings = pings
         self._confirmations: list[Flight] = []
+        self._terminal_ttls: set[int] = set()
+        """The TTLs with a terminal answer."""
+        self._expired: dict[int, list[Flight]] = {}
+        """By TTL: the probes that were answered by Time Exceeded, ``CONTRADICTIONS`` of them at most."""
+        self._answered_from: dict[int, float] = {}
+        """By flow: the lowest TTL at which the destination answered."""
+        self._witnesses: list[Flight] = []
 
     @property
     def outcome(self) -> Outcome | None:
@@ -67,21 +88,76 @@ class Ending:
         if self.ttl is None or self.ttl >= CONFIRMATION_TTL or self.outcome is not Outcome.CLOSED:
             return False
         asked = self._confirmations
-        return len(asked) < CONFIRMATIONS and all(each.is_lost and not each.replies for each in asked)  # R2
+        return len(asked) < CONFIRMATIONS and all(each.is_lost and not each.replies for each in asked)  # R3
 
     def on_confirmation_sent(self, flight: Flight) -> None:
         """A confirmation probe left."""
         self._confirmations.append(flight)
 
     def on_reply(self, flight: Flight, reply: Reply) -> None:
-        """Start the time for which a RST may be contradicted."""
-        if reply.kind is ReplyKind.RST:  # R3
+        """Note what may contradict an end, and start the time for which a RST may be contradicted."""
+        probe = flight.probe
+        if reply.kind is ReplyKind.TIME_EXCEEDED:
+            expired = self._expired.setdefault(probe.ttl, [])
+            if len(expired) < CONTRADICTIONS and flight not in expired:
+                expired.append(flight)
+        elif outcome_of(probe, reply) is not None:
+            self._terminal_ttls.add(probe.ttl)
+        if reply.kind in TCP_KINDS:
+            self._answered_from[probe.flow] = min(probe.ttl, self._answered_from.get(probe.flow, inf))
+        if reply.kind is ReplyKind.RST:  # R4
             stands = max(RST_STANDS_SECONDS, RST_STANDS_RTTS * flight.rtt(reply))
             self.rst_stands_at = max(self.rst_stands_at, reply.received_at + min(RST_STANDS_MOST, stands))
 
-    def find(self, ttls: Iterable[int]) -> None:
-        """Find the end among ``ttls``: those beyond all routers whose rows are not out."""
-        self.ttl = next((ttl for ttl in ttls if self._hops[ttl].terminal()), None)  # R1
+    def find(self, first: int) -> int:
+        """Find the end at TTL ``first`` or beyond; returns the last router's TTL before it, 0 for none."""
+        ttls = sorted(ttl for ttl in self._terminal_ttls if ttl >= first)
+        self.ttl = next((ttl for ttl in ttls if self._may_end(ttl)), None)
+        return max((ttl for ttl in self._expired if self.ttl is None or ttl < self.ttl), default=0)
+
+    def _expired_beyond(self, ttl: int) -> list[Flight]:
+        """Probes that expired at ``ttl`` or beyond."""
+        return [flight for other, flights in self._expired.items() if other >= ttl for flight in flights]
+
+    def _may_end(self, ttl: int) -> bool:
+        """Whether no router contradicts the terminal answer at ``ttl``."""
+        beyond = self._expired_beyond(ttl)
+        if not beyond:
+            return True
+        outcome = self._hops[ttl].outcome
+        if outcome is Outcome.UNREACHABLE:  # R1
+            return False
+        if len(beyond) >= CONTRADICTIONS or self._is_on_longer_branch(beyond[0], ttl):  # R2
+            return False
+        return outcome is Outcome.OPEN or not self._is_open_beyond(beyond[0].probe.ttl)  # R2
+
+    def _is_on_longer_branch(self, expired: Flight, ttl: int) -> bool:
+        """Whether ``expired`` may be on a branch on which the destination is farther than at ``ttl``."""
+        probe = expired.probe
+        return probe.ttl - ttl < BRANCH_HOPS and self._answered_from.get(probe.flow, inf) > probe.ttl
+
+    def _is_open_beyond(self, ttl: int) -> bool:
+        return any(flight.probe.ttl > ttl and flight.reply_of(ReplyKind.SYN_ACK) for flight in self._flights)
+
+    @property
+    def contested_ttl(self) -> int | None:
+        """Where a single probe expired though the destination answered it, or a nearer one."""
+        end = self.ttl
+        if end is None or self.is_router:
+            return None
+        return next((flight.probe.ttl for flight in self._expired_beyond(end)), None)
+
+    @property
+    def wants_witness(self) -> bool:
+        """Whether a witness is to be asked at ``contested_ttl``."""
+        if self.contested_ttl is None:
+            return False
+        asked = self._witnesses
+        return len(asked) < WITNESSES and all(each.is_lost and not each.replies for each in asked)  # R2
+
+    def on_witness_sent(self, flight: Flight) -> None:
+        """A witness left."""
+        self._witnesses.append(flight)
 
     def row(self, now: float, last_router_ttl: int) -> Hop | None:
         """The last row, None while something in flight may still change it."""
@@ -89,14 +165,16 @@ class Ending:
         hop = self._hops[self.ttl]
         if self.is_router:
             return hop.row(Outcome.UNREACHABLE) if hop.is_settled else None
+        if self.wants_witness or any(each.is_in_flight for each in self._witnesses):  # R2
+            return None
         if self.outcome is Outcome.CLOSED and self._may_be_contradicted(self.ttl, now):
             return None
         return self._destination_row(hop, last_router_ttl)
 
     def _may_be_contradicted(self, end: int, now: float) -> bool:
-        if self.wants_confirmation or any(each.is_in_flight for each in self._confirmations):  # R2
+        if self.wants_confirmation or any(each.is_in_flight for each in self._confirmations):  # R3
             return True
-        if now < self.rst_stands_at:  # R3
+        if now < self.rst_stands_at:  # R4
             return True
         return any(flight.is_in_flight and flight.probe.ttl > end for flight in self._flights)
 
@@ -110,7 +188,7 @@ class Ending:
         lost = tuple(
             cell.ping()
             for cell in hop.cells[: min(flight.probe.attempt, self._pings) - 1]
-            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R5
+            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R6
         )
         attempt = flight.probe.attempt
         if reply.kind is ReplyKind.RST:
@@ -120,7 +198,7 @@ class Ending:
 
     def _answer_beyond(self, last_router_ttl: int) -> tuple[Flight, Reply] | None:
         """The answer that outranks the RST at the end."""
-        for kind, flights in ((ReplyKind.SYN_ACK, self._flights), (ReplyKind.RST, self._confirmations)):  # R4
+        for kind, flights in ((ReplyKind.SYN_ACK, self._flights), (ReplyKind.RST, self._confirmations)):  # R5
             for flight in flights:
                 reply = flight.reply_of(kind)
                 if reply is not None and flight.probe.ttl > last_router_ttl:

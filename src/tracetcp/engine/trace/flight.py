@@ -17,6 +17,7 @@ class Purpose(Enum):
     CELL = "a ping of its hop"
     PRESENCE = "does the destination answer at this TTL?"
     CONFIRMATION = "is the port that answered RST to a low TTL really closed?"
+    WITNESS = "did a router really answer where the destination did?"
     CONTROL = "does the router answer at this moment?"
 
 
@@ -40,7 +41,7 @@ class Flight:
     A reply counts while its row is undecided, also one that comes after the probe was given up.
     """
 
-    __slots__ = ("is_alone", "is_lost", "probe", "purpose", "replies", "sent_at")
+    __slots__ = ("is_alone", "is_lost", "probe", "purpose", "replies", "sent_at", "unsupported")
 
     def __init__(self, probe: Probe, purpose: Purpose, *, is_alone: bool) -> None:
         self.probe = probe
@@ -49,6 +50,8 @@ class Flight:
         self.sent_at = 0.0
         self.is_lost = False
         self.replies: list[Reply] = []
+        self.unsupported: list[Reply] = []
+        """Those with a loose quote that no other bears out (``loose_quotes``): they count for nothing."""
 
     @property
     def is_in_flight(self) -> bool:
@@ -60,11 +63,16 @@ class Flight:
         return max(0.0, reply.received_at - self.sent_at)
 
     def reply_of(self, *kinds: ReplyKind) -> Reply | None:
-        """The first reply of one of ``kinds``."""
-        return next((reply for reply in self.replies if reply.kind in kinds), None)
+        """The first reply of one of ``kinds``; one with an exact quote before any that is loose."""
+        replies = [reply for reply in self.replies if reply.kind in kinds]
+        return next((reply for reply in replies if not reply.is_loose), replies[0] if replies else None)
 
     def record(self) -> ProbeRecord:
         """The flight as evidence."""
         return ProbeRecord(
-            self.probe, self.sent_at, tuple(self.replies), is_control=self.purpose is Purpose.CONTROL
+            self.probe,
+            self.sent_at,
+            tuple(self.replies),
+            is_control=self.purpose is Purpose.CONTROL,
+            unsupported=tuple(self.unsupported),
         )

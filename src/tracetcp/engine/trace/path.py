@@ -4,12 +4,14 @@ Knows nothing of other ports but what the run's ``Routers`` tell, nothing of pac
 an argument. How far first attempts go stands in ``window``, which answer ends the trace in ``ending``, which
 losses are asked again in ``losses``. Probes are wanted in this order:
 
-R1. The confirmation of a RST (``ending``), on a fresh flow.
+R1. What the end of the trace wants to be sure (``ending``): the confirmation of a RST, a witness of a router
+    beyond it; each on a fresh flow.
 R2. First attempts, on flow 0, up to the end of the window and never beyond the end of the trace.
 R3. A silent TTL just below the end may be the destination itself, which answers one SYN of a flow only: it is
     shadowed until a probe alone on its flow was lost there, or farther out; ``LONE_LOSSES_IF_LOSSY`` such
-    probes on a path that loses packets. The nearest shadowed TTL and the one in the middle are asked, so that
-    a long block is halved with every answer.
+    probes on a path that loses packets. The first to be asked is the one behind the last router: there the
+    destination stands if its answers overtook each other. If it does not, the nearest to the end and the one
+    in the middle are asked, so that a long block is halved with every answer.
 R4. Further attempts at hops that cannot be the destination, and at the router that ended the trace: attempt k
     on flow k - 1, so that each column is one path.
 R5. The far probe of the window, on a fresh flow.
@@ -69,6 +71,7 @@ class Path:
         self._timeout = config.timeout
         self._now = now
         ttls = range(config.start_hop, config.last_ttl + 1)
+        self._first = ttls.start
         self._hops = {ttl: HopState(ttl, config.pings) for ttl in ttls}
         self._window = Window(ttls.start, config.last_ttl, state.distance, now)
         self._ending = Ending(self._hops, self.flights, config.pings)
@@ -94,6 +97,8 @@ class Path:
         window, end = self._window, self._ending.ttl
         if self._ending.wants_confirmation:  # R1
             yield self._lone(CONFIRMATION_TTL, Purpose.CONFIRMATION)
+        if self._ending.wants_witness and self._ending.contested_ttl is not None:  # R1
+            yield self._lone(self._ending.contested_ttl, Purpose.WITNESS)
         if window.next_first_ttl <= self._last_first_ttl():  # R2
             yield Want(window.next_first_ttl, 1, 0, Purpose.CELL)
         yield from self._wants_at_shadowed()
@@ -115,10 +120,12 @@ class Path:
         return min(max(self._window.end, self._last_known_ttl() + TTL_WINDOW), end - 1)
 
     def _shadowed(self) -> tuple[int, ...]:
-        """The shadowed TTLs to be asked now: the nearest and, in a long block, the middle one."""
+        """The shadowed TTLs to be asked now."""
         known, end = self._last_known_ttl(), self._ending.ttl
         if end is None or known == end - 1:
             return ()
+        if known == self._window.last_router_ttl and not self._losses.is_path_lossy:  # R3
+            return (known + 1,)
         nearest, middle = end - 1, (known + end) // 2
         return (nearest, middle) if middle < nearest - 1 else (nearest,)
 
@@ -202,6 +209,8 @@ class Path:
             self._ending.on_confirmation_sent(flight)
         elif want.purpose is not Purpose.CONTROL:
             self._hops[want.ttl].flights.append(flight)
+        if want.purpose is Purpose.WITNESS:
+            self._ending.on_witness_sent(flight)
         if want.purpose is Purpose.CELL:
             self._fill_cell(want, flight, now)
         elif want.purpose is Purpose.PRESENCE and want.ttl == self._window.last:
@@ -222,16 +231,14 @@ class Path:
         if self.is_done or flight.purpose in (Purpose.CONFIRMATION, Purpose.CONTROL):
             return
         ttl = flight.probe.ttl
-        if reply.kind is ReplyKind.TIME_EXCEEDED:
-            self._window.on_router(ttl, reply.received_at)
         self._ending.on_reply(flight, reply)
         self._farthest_answer_ttl = max(self._farthest_answer_ttl, ttl)
         if flight.purpose is Purpose.CELL:
             self._answer_cell(flight, reply)
         else:
             self._losses.on_answer(self._hops[ttl], reply.kind)
-        first = max(self._window.last_router_ttl + 1, self._next_row)
-        self._ending.find(range(first, self._window.last + 1))
+        last_router = self._ending.find(self._next_row)
+        self._window.on_last_router(max(last_router, self._first - 1), reply.received_at)
 
     def _answer_cell(self, flight: Flight, reply: Reply) -> None:
         hop = self._hops[flight.probe.ttl]

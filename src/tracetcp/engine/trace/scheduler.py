@@ -7,7 +7,8 @@ R2. what the first path wants that pacing lets pass, ports in order; a path's wa
 
 R3. Pacing is by router (``routers``). A confirmation goes to the host, which is no router to be spared; under
     ``-F`` nothing is paced.
-R4. At most ``ACTIVE_PATHS`` ports are traced at a time, ``QUEUED_PATHS`` with those that wait to be shown.
+R4. A reply with a loose quote waits until others bear it out (``loose_quotes``), and counts from then on.
+R5. At most ``ACTIVE_PATHS`` ports are traced at a time, ``QUEUED_PATHS`` with those that wait to be shown.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ ACTIVE_PATHS = 16
 """Ports traced at the same time."""
 QUEUED_PATHS = 64
 """Ports traced or waiting to be shown: bounds memory when one port in front is slow."""
+MOST_LOOSE = 4
+"""Loose quotes of one probe that are looked at: more are a flood."""
 
 
 class TraceEngine:
@@ -58,6 +61,10 @@ class TraceEngine:
         """The choice of the last ``next_probes()``, until it is told what came of it."""
         self._seen: list[Event] = []
         """Addresses to be told of."""
+        self._loose: list[tuple[Path, Flight, Reply]] = []
+        """Replies with a loose quote that wait to be borne out."""
+        self._loose_count = 0
+        """How many loose quotes the run had seen when those were looked at last."""
         self._next_send_at = inf
         """When something that is wanted may be sent; minus infinity for at once."""
         self._reserved: set[int] = set()
@@ -97,7 +104,7 @@ class TraceEngine:
 
     def _may_admit(self) -> bool:
         active = sum(not path.is_done for path in self._paths)
-        return self._has_more_ports and active < ACTIVE_PATHS and len(self._paths) < QUEUED_PATHS  # R4
+        return self._has_more_ports and active < ACTIVE_PATHS and len(self._paths) < QUEUED_PATHS  # R5
 
     def _choose(self, now: float) -> Choice | None:
         paced: set[int] = set()
@@ -150,6 +157,14 @@ class TraceEngine:
         if known is None:
             return
         path, flight = known
+        if not reply.is_loose:
+            self._take(path, flight, reply)
+        elif len(flight.unsupported) < MOST_LOOSE:  # R4
+            flight.unsupported.append(reply)
+            self._loose.append((path, flight, reply))
+            self._state.loose_quotes.add(flight.probe, reply)
+
+    def _take(self, path: Path, flight: Flight, reply: Reply) -> None:
         self._in_flight.pop(reply.token, None)
         path.received(flight, reply)
         self._state.timeouts.add(flight.probe.ttl, flight.rtt(reply))
@@ -160,6 +175,7 @@ class TraceEngine:
 
     def advance(self, now: float) -> None:
         """Let time pass: give up what waited long enough, widen stalled windows, judge retries."""
+        self._take_borne_out()
         overdue = [pair for pair in self._in_flight.values() if pair[0].times_out_at(pair[1]) <= now]
         for path, flight in overdue:
             del self._in_flight[flight.probe.token]
@@ -167,6 +183,19 @@ class TraceEngine:
         for path in self._paths:
             path.advance(now)
         self._retries.judge()
+
+    def _take_borne_out(self) -> None:
+        """Take the loose quotes that others of the run bear out by now."""
+        quotes = self._state.loose_quotes
+        if self._loose_count == quotes.count:
+            return
+        self._loose_count, waiting, self._loose = quotes.count, self._loose, []
+        for path, flight, reply in waiting:
+            if quotes.bear_out(flight.probe, reply):  # R4
+                flight.unsupported.remove(reply)
+                self._take(path, flight, reply)
+            else:
+                self._loose.append((path, flight, reply))
 
     def wake_at(self) -> float:
         """The instant at which ``advance()`` or ``next_probes()`` may have something to do."""
@@ -201,6 +230,7 @@ class TraceEngine:
 
     def _retire(self, path: Path) -> None:
         self._retries.forget(path)
+        self._loose = [waiting for waiting in self._loose if waiting[0] is not path]
         for flight in path.flights:
             flight.is_lost = flight.is_lost or not flight.replies
             self._flights.pop(flight.probe.token, None)

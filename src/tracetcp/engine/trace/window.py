@@ -81,12 +81,12 @@ class Window:
         """Whether the last TTL is to be asked now."""
         return self._is_far_probe_due
 
-    def on_router(self, ttl: int, at: float) -> None:
-        """A router at ``ttl`` answered at ``at``."""
+    def on_last_router(self, ttl: int, at: float) -> None:
+        """The farthest router is at ``ttl``, as a reply at ``at`` showed; nearer if the last one is none."""
         if ttl > self.last_router_ttl:
-            self.last_router_ttl = ttl
             self.end = min(self.last, max(self.end, ttl + TTL_WINDOW))
             self.last_progress_at = at
+        self.last_router_ttl = ttl
 
     def on_first_sent(self, at: float) -> None:
         """The first attempt at ``next_first_ttl`` left at ``at``."""
