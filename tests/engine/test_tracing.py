@@ -66,14 +66,14 @@ def test_the_documented_path_is_fast_and_polite() -> None:
         assert busiest(report.sent_with(ttl), 0.1) <= 3
 
 
-def test_a_long_link_behind_known_hops_is_leapt_once() -> None:
+def test_a_long_link_behind_known_hops_is_jumped_once() -> None:
     """TTLs 8 to 11 left when hop 7 answered; 12 to 15 follow before any of them can have."""
     report = trace(network("1 10 10 10 14 12 12 20x170 | rtt 180"), config())
     first_150_ms = [probe.ttl for at, probe in report.prober.sent if at < 0.15]
     assert max(first_150_ms) == 15
 
 
-def test_nearer_hops_are_not_leapt_over() -> None:
+def test_nearer_hops_are_not_jumped_over() -> None:
     report = trace(network("1 2 3 | rtt 180"), config())
     assert max(probe.ttl for _, probe in report.prober.sent) <= 7
 

@@ -1,11 +1,12 @@
-"""The trace algorithm: what to send next, how long to wait, when to stop. No I/O, no clock.
+"""Decides what to send next, how long to wait and when to stop. No I/O, no clock.
 
-An engine is told the time, the replies and the send failures, and answers what to send, when to wake and
-what happened. ``open_engine`` picks between path traces (``tracing``: a window of TTLs for each port) and
-port scans (``sweep``: one TTL beyond any path, a congestion window over ports); both share the flow, token
-and waiting rules.
+An engine is told the time, the replies and the send failures, and answers what to send, when to wake and what
+was decided. ``open_engine`` picks one: ``trace`` for path traces (a window of TTLs for each port), ``scan``
+for port scans (one TTL beyond any path, a congestion window over ports). All engines of a run share a
+``RunState``.
 
-Reading order: ``path`` (the rules of one trace), ``tracing`` (many of them), ``sweep``.
+Reading order: ``trace.path`` (the rules of one trace) with its parts ``trace.window``, ``trace.ending`` and
+``trace.losses``; ``trace.scheduler`` (many paths); ``scan.port_scan``.
 """
 
 from __future__ import annotations
