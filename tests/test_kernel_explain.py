@@ -29,7 +29,7 @@ def test_a_blocked_port_is_told_with_the_hop(lab: Chain) -> None:
     lab.nft("r2", rules.forwarded(rules.drop(135)))
     finished = lab.run(f"-n -e -t 500 -m 9 {SERVER}:135")
     assert verdict_of(finished.out) == (
-        "Verdict: Port 135 is blocked after hop 2 (10.0.2.1): silently dropped. [certain]"
+        "Verdict: Port 135 is blocked after hop 2 (10.0.2.1): SYNs are silently dropped. [certain]"
     )
 
 
@@ -43,7 +43,7 @@ def test_a_transparent_proxy_is_told_by_a_port_that_goes_farther(lab: Chain) -> 
 @pytest.mark.parametrize(
     ("rule", "note"),
     [
-        ("tcp option maxseg size set 1300", "MSS changed {place}: our SYN's MSS becomes 1300."),
+        ("tcp option maxseg size set 1300", "MSS rewritten {place}: our SYN's MSS becomes 1300."),
         ("reset tcp option sack-perm", "TCP options stripped {place}: our SYN loses SACK permitted."),
         ("ip dscp set 10", "DSCP rewritten {place}: our SYN is marked DSCP 10."),
         ("ip ecn set 1", "ECN bits rewritten {place}: our SYN is marked ECN 1."),

@@ -58,7 +58,7 @@ def test_every_end_has_its_words() -> None:
         "# 80     proxy at hop 3\n"
         "# 81     forged answer at hop 3\n"
         f"# 135    rejected by hop 2 ({B}): Communication administratively prohibited\n"
-        f"# 136    unreachable, says hop 2 ({B}): Host unreachable\n"
+        f"# 136    unreachable from hop 2 ({B}): Host unreachable\n"
         f"# 500    loops from hop 1 ({A}) on\n"
         f"# 600    dropped after hop 2 ({B})\n"
         "# 700    no answer after hop 9 (10.9.9.1)\n"
@@ -142,7 +142,7 @@ def test_where_paths_part(first: str, second: str, ttl: int | None) -> None:
 
 def test_paths_that_part_between_routers_may_only_share_load() -> None:
     text = compare([trace(f"{A} {B} open", 80), trace(f"{A} {C} open", 443)])
-    assert text.splitlines()[-1] == "The paths part at hop 2; routers that share load part them too."
+    assert text.splitlines()[-1] == "The paths part at hop 2, perhaps only where routers share load."
 
 
 def test_paths_that_stay_together() -> None:

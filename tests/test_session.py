@@ -332,7 +332,7 @@ def test_a_real_trace_tells_open_from_closed_and_leaves_the_process_as_it_was(
             outcomes[event.port] = event.outcome
     assert outcomes == {open_port: Outcome.OPEN, closed_port: Outcome.CLOSED}
     assert process() == before
-    assert descriptors() == opened
+    assert descriptors() <= opened  # what other tests' threads still held may be closed by now
     assert capsys.readouterr() == ("", "")
 
 
@@ -342,7 +342,7 @@ def test_a_trace_closed_early_leaves_no_descriptor_open(closed_port: int) -> Non
     with closing(trace(TraceConfig(host="127.0.0.1", ports=(closed_port,)), origins=True)) as events:
         next(events)
         assert descriptors() > opened
-    assert descriptors() == opened
+    assert descriptors() <= opened  # what other tests' threads still held may be closed by now
 
 
 @pytest.mark.usefixtures("prober_kind")
@@ -369,7 +369,7 @@ def test_what_a_run_without_privileges_lacks_is_told(
         )
     assert len(warnings) == 1
     assert "without privileges" in warnings[0]
-    assert descriptors() == opened
+    assert descriptors() <= opened  # what other tests' threads still held may be closed by now
 
 
 # The package

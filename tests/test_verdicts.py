@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from notation import (
     trace,
 )
 from tracetcp.explain.bisection import Bisection
-from tracetcp.explain.control_plan import ControlPlan, plan_controls
+from tracetcp.explain.control_plan import Known, plan_controls
 from tracetcp.formatters.conclusions import render_verdicts
 from tracetcp.formatters.json import verdict_as_json
 from tracetcp.model import Outcome, Probe, ProbeRecord, Quote, Reply, ReplyKind, TcpAnswer
@@ -31,8 +32,6 @@ from tracetcp.verdicts import ended, judge, judge_main
 from tracetcp.verdicts.nearness import initial_ttl, return_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tracetcp.model.evidence import Evidence
 
 HARMLESS = {
@@ -47,6 +46,8 @@ HARMLESS = {
 A, B, C, D, E, F, G, H = (f"10.0.{number}.1" for number in range(1, 9))
 LONG = f"{A} {B} {C} {D} {E} {F} {G} {H}"
 FAR = f"{LONG} open"
+PROXY_DOUBT = "A proxy on the way may be answering."
+FIREWALL_DOUBT = "A firewall on the way may be answering."
 
 
 def kinds(evidence: Evidence) -> list[Kind]:
@@ -79,7 +80,7 @@ def expired(sender: str, quoted: Quote | None = None) -> Reply:
     ("path", "kind", "sentence"),
     [
         (f"{A} {B} open", Kind.OPEN, f"Port 80 is open at hop 3 ({TARGET}, www.example)."),
-        (f"{A} {B} closed", Kind.CLOSED, f"Port 80 is closed: refused at hop 3 ({TARGET}, www.example)."),
+        (f"{A} {B} closed", Kind.CLOSED, f"Port 80 is closed at hop 3 ({TARGET}, www.example)."),
     ],
 )
 def test_an_answer_says_open_or_closed_and_where(path: str, kind: Kind, sentence: str) -> None:
@@ -89,35 +90,61 @@ def test_an_answer_says_open_or_closed_and_where(path: str, kind: Kind, sentence
     assert verdict.evidence[0].endswith(f"came from {TARGET} with TTL 62.")
 
 
+SAME_HOP = "Port 443 answers from the same hop."
+PERHAPS_A_PROXY = "No other port was refused at that hop, so a proxy could be answering."
+PERHAPS_A_FIREWALL = "No other port was open at that hop, so a firewall could be answering."
+
+
 @pytest.mark.parametrize(
-    ("controls", "certainty", "fact"),
+    ("end", "controls", "certainty", "facts"),
     [
-        ([f"{A} {B} closed"], Certainty.CERTAIN, "Port 443 is answered as far away."),
-        ([f"{A} {B} {C} closed", f"{A} {B} open"], Certainty.CERTAIN, "Port 444 is answered as far away."),
-        ([f"{A} {B} {C} {D} closed"], Certainty.LIKELY, "Port 443 is answered at hop 5."),
-        ([f"{A} {B} {C} {D} {D} open"], Certainty.LIKELY, f"A SYN-ACK came from {TARGET} with TTL 62."),
+        ("open", [f"{A} {B} closed"], Certainty.CERTAIN, [SAME_HOP]),
+        ("closed", [f"{A} {B} open"], Certainty.CERTAIN, [SAME_HOP]),
+        (
+            "open",
+            [f"{A} {B} open", f"{A} {B} closed"],
+            Certainty.CERTAIN,
+            ["Ports 443 and 444 answer from the same hop."],
+        ),
+        ("open", [f"{A} {B} open"], Certainty.LIKELY, [SAME_HOP, PERHAPS_A_PROXY]),
+        ("closed", [f"{A} {B} closed"], Certainty.LIKELY, [SAME_HOP, PERHAPS_A_FIREWALL]),
+        ("open", [f"{LONG} *"], Certainty.POSSIBLE, ["Port 443 passes hop 8.", PROXY_DOUBT]),
+        ("closed", [f"{A} {B} {C} *"], Certainty.LIKELY, ["Port 443 passes hop 3."]),
+        ("closed", [f"* x4 {E} *"], Certainty.POSSIBLE, ["Port 443 passes hop 5.", FIREWALL_DOUBT]),
+        ("closed", [f"{A} {B} {C} open"], Certainty.LIKELY, ["Port 443 answers from hop 4 with TTL 61."]),
+        (
+            "closed",
+            ["* x4 open"],  # two hops farther, there and back
+            Certainty.POSSIBLE,
+            ["Port 443 answers from hop 5 with TTL 60.", FIREWALL_DOUBT],
+        ),
+        (
+            "open",
+            [f"{A} {B} closed", f"{A} {B} {C} open"],
+            Certainty.LIKELY,
+            ["Port 444 answers from hop 4 with TTL 61.", SAME_HOP],
+        ),
+        ("open", ["* * *"], Certainty.LIKELY, [PERHAPS_A_PROXY]),
     ],
 )
-def test_another_port_answered_just_as_far_away_makes_it_certain(
-    controls: list[str], certainty: Certainty, fact: str
+def test_what_controls_meet_makes_an_answer_certain_or_doubtful(
+    end: str, controls: list[str], certainty: Certainty, facts: list[str]
 ) -> None:
     others = tuple(trace(path, 443 + number) for number, path in enumerate(controls))
-    verdict = ended.judge(trace(f"{A} {B} open", controls=others))
+    verdict = ended.judge(trace(f"{A} {B} {end}", controls=others))
     assert verdict is not None
-    assert (verdict.certainty, verdict.evidence[-1]) == (certainty, fact)
+    assert (verdict.certainty, [*verdict.evidence[1:]]) == (certainty, facts)
 
 
-@pytest.mark.parametrize(
-    "control",
-    [
-        trace(f"{LONG} *", 443),  # never answered
-        trace("open", 443, start=3),  # answered at the first TTL asked: may be much nearer
-        trace(f"{A} {B} {C} {D} {E} open", 443, start=1),  # three hops farther
-    ],
-)
-def test_other_controls_make_nothing_certain(control: Evidence) -> None:
-    verdict = judge_main(replace(trace(f"{A} {B} open"), controls=(control,), destination=TARGET))
-    assert verdict.certainty is not Certainty.CERTAIN
+def test_a_control_that_may_be_nearer_makes_nothing_certain() -> None:
+    nearer = trace("closed", 443, start=3, back=9)
+    assert judge_main(trace(f"{A} {B} open", controls=(nearer,))).certainty is Certainty.LIKELY
+    same_way_back = trace("closed", 443, start=3)
+    assert judge_main(trace(f"{A} {B} open", controls=(same_way_back,))).certainty is Certainty.CERTAIN
+    silent_before = trace("* closed", 443, start=2, back=9)
+    assert judge_main(trace(f"{A} {B} open", controls=(silent_before,))).certainty is Certainty.LIKELY
+    long_path = trace(f"{LONG} {LONG} open", controls=(trace("* closed", 443, start=16, back=9),))
+    assert judge_main(long_path).certainty is Certainty.CERTAIN
 
 
 def test_a_host_next_door_is_certain_too() -> None:
@@ -125,8 +152,9 @@ def test_a_host_next_door_is_certain_too() -> None:
 
 
 def test_no_reply_ttl_no_word_of_it() -> None:
-    verdict = judge_main(unknown_ttl(trace(f"{A} open")))
-    assert verdict.evidence == (f"A SYN-ACK came from {TARGET}.",)
+    farther = unknown_ttl(trace(f"{A} {B} {C} closed", 443))
+    verdict = judge_main(unknown_ttl(trace(f"{A} {B} open", controls=(farther,))))
+    assert verdict.evidence == (f"A SYN-ACK came from {TARGET}.", "Port 443 answers from hop 4.")
 
 
 # Proxy and forged by nearness ---------------------------------------------------------------------------
@@ -154,53 +182,53 @@ def reached_at(ttl: int, evidence: Evidence) -> Evidence:
 @pytest.mark.parametrize(
     ("near", "control", "sign"),
     [
-        (trace(NEAR), trace(FAR, 443), f"Both ports pass hop 3 ({C}), just before the answer."),
+        (trace(NEAR), trace(FAR, 443), f"Both ports pass hop 3 ({C}) just before the answer."),
         (
             trace(f"{A} {B} * open"),
             trace(FAR, 443),
-            f"Both ports pass hop 2 ({B}), just before the answer.",
+            f"Both ports pass hop 2 ({B}) just before the answer.",
         ),
-        (trace("open"), trace(FAR, 443), "It answers in place of the first hop."),
+        (trace("open"), trace(FAR, 443), "The answer came in place of the first hop."),
         (
             trace(NEAR),
             trace(ELSEWHERE, 443),
-            "Its TTL 61 says 4 hops back, that of port 443 9.",
+            "Its TTL 61 means 4 hops back; TTL 56 of port 443 means 9.",
         ),
         (
             trace(NEAR),
             trace(ELSEWHERE, 443, initial=128, back=4),
-            "Its TTL 61 is no system's that sends 125 for port 443.",
+            "Its TTL 61 and TTL 125 of port 443 are from different systems.",
         ),
         (
             trace(NEAR),
             with_answer(trace(ELSEWHERE, 443, back=4), TcpAnswer(1, 1400, OPTIONS)),
-            "Its MSS is 1460, that of port 443 1400.",
+            "Its MSS is 1460; that of port 443 is 1400.",
         ),
         (
             trace(NEAR),
             with_answer(trace(ELSEWHERE, 443, back=4), TcpAnswer(1, 1460, MSS + SACK)),
-            "Its TCP options are other ones than those of port 443.",
+            "Its TCP options differ from those of port 443.",
         ),
-        (trace(NEAR), trace(f"{LONG} * *", 443), f"Both ports pass hop 3 ({C}), just before the answer."),
+        (trace(NEAR), trace(f"{LONG} * *", 443), f"Both ports pass hop 3 ({C}) just before the answer."),
     ],
 )
 def test_answered_nearer_with_a_second_sign_is_a_proxy(near: Evidence, control: Evidence, sign: str) -> None:
     verdict = judge_main(replace(near, controls=(control,)))
     assert (verdict.kind, verdict.hop, verdict.certainty) == (Kind.PROXY, near.distance, Certainty.LIKELY)
-    assert verdict.evidence[0] == "Routers as far as hop 8 answer port 443."
+    assert verdict.evidence[0] == "Port 443 passes routers as far as hop 8."
     assert sign in verdict.evidence[1:]
 
 
 def test_the_control_with_most_signs_is_told() -> None:
     controls = (trace(ELSEWHERE, 443), trace(FAR, 8081))
-    assert "port 8081" in judge_main(trace(NEAR, controls=controls)).evidence[0]
+    assert "Port 8081" in judge_main(trace(NEAR, controls=controls)).evidence[0]
 
 
 def test_refused_nearer_is_forged() -> None:
     verdict = judge_main(trace(REFUSED, controls=(trace(FAR, 443),)))
     assert (verdict.kind, verdict.hop) == (Kind.FORGED, 4)
     assert verdict.sentence == (
-        f"The answer of port 80 is forged: after hop 3 ({C}) somebody sends a RST in the name of {TARGET}."
+        f"The answer from port 80 is forged: a device after hop 3 ({C}) sends a RST in the name of {TARGET}."
     )
 
 
@@ -211,7 +239,10 @@ def test_refused_nearer_is_forged() -> None:
         (NEAR, trace(ELSEWHERE, 443, back=4)),  # farther, but on another branch and by the same stack
         (NEAR, trace(ELSEWHERE, 443, back=7)),  # three hops farther both ways: so is another branch
         (NEAR, reached_at(5, trace(FAR, 443))),  # another flow of the control finds the host as near
-        (NEAR, trace(f"{A} {B} {C} * * * * open", 443)),  # only the answer is farther: lost ones do that
+        (
+            NEAR,
+            trace(f"{A} {B} {C} * * * * open", 443, back=4),
+        ),  # only the answer is farther: lost ones do that
         (NEAR, trace(f"{A} {B} {C} * * * {TARGET} *", 443)),  # the host itself said that a TTL ran out
         (NEAR, trace("*", 443)),
         (  # the flow that shares a router ends early, another one goes on
@@ -293,7 +324,7 @@ def test_a_destination_that_says_its_own_ttl_ran_out_is_no_forger() -> None:
 def test_routers_beyond_an_answer_of_the_same_flow_prove_it_forged() -> None:
     verdict = judge_main(trace(FAR, extra=(record(3, tcp(ReplyKind.SYN_ACK)),)))
     assert (verdict.kind, verdict.hop, verdict.certainty) == (Kind.FORGED, 3, Certainty.LIKELY)
-    assert verdict.evidence == (f"Farther probes of the same flow passed on, as far as hop 8 ({H}).",)
+    assert verdict.evidence == (f"Probes of the same flow with higher TTLs went on to hop 8 ({H}).",)
     assert "sends a SYN-ACK in the name" in verdict.sentence
 
 
@@ -337,10 +368,12 @@ SILENCE = f"{A} {B} * x10"
 
 def test_a_control_that_passes_shows_the_block() -> None:
     verdict = judge_main(trace(SILENCE, names={B: "fw.example"}, controls=(trace(FAR, 443),)))
-    assert verdict.sentence == f"Port 80 is blocked after hop 2 ({B}, fw.example): silently dropped."
+    assert verdict.sentence == f"Port 80 is blocked after hop 2 ({B}, fw.example): SYNs are silently dropped."
     assert (verdict.kind, verdict.hop, verdict.address) == (Kind.BLOCKED, 2, B)
     assert verdict.certainty is Certainty.CERTAIN
-    assert verdict.evidence == ("Port 443 is answered at 7 TTLs from 3 to 9; 21 probes there were not.",)
+    assert verdict.evidence == (
+        "Port 443 is answered at 7 TTLs from 3 to 9; 30 probes that went as far were not.",
+    )
 
 
 def test_a_block_on_another_branch_is_only_likely() -> None:
@@ -357,29 +390,31 @@ def test_a_host_that_drops_the_port_itself_is_named_as_a_suspect() -> None:
     verdict = judge_main(trace(SILENCE, controls=(trace(f"{A} {B} open", 443),)))
     assert verdict.kind is Kind.BLOCKED
     assert verdict.evidence == (
-        "Port 443 is answered at TTL 3; 3 probes there were not.",
-        "That is the destination, which may drop the port itself.",
+        "Port 443 is answered at TTL 3; 30 probes that went as far were not.",
+        "The destination itself answers there, so it may be what drops port 80.",
     )
 
 
 def test_a_range_over_one_hop_finds_the_ports_that_do_not_pass() -> None:
     controls = tuple(trace(C, port, start=3, last=3, pings=1) for port in range(130, 134))
     verdict = judge_main(trace("*", 135, start=3, last=3, controls=controls))
-    assert verdict.sentence == f"Port 135 is blocked before hop 3 ({C}): silently dropped."
+    assert verdict.sentence == f"Port 135 is blocked before hop 3 ({C}): SYNs are silently dropped."
     assert (verdict.hop, verdict.address) == (None, None)
 
 
 def test_a_scan_says_dropped_but_not_where() -> None:
     control = trace("open", 443, start=128, last=128)
     verdict = judge_main(trace("*", 22, start=128, last=128, controls=(control,)))
-    assert verdict.sentence == "Port 22 is blocked on the way or by the destination: silently dropped."
+    assert (
+        verdict.sentence == "Port 22 is blocked on the way or by the destination: SYNs are silently dropped."
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "control", "why"),
     [
         (SILENCE, trace(SILENCE, 443), "the control gets no farther"),
-        (SILENCE, trace(f"{A} {B} open", 443, pings=1), "one answer may be luck where three were lost"),
+        (f"{A} {B} *", trace(f"{A} {B} open", 443, pings=1), "one answer may be luck where three were lost"),
         (SILENCE, trace("open", 443, start=2), "answered nearer than the last hop: a proxy's answer"),
         (
             SILENCE,
@@ -418,35 +453,35 @@ def test_a_router_that_answers_the_control_now_and_then_is_not_a_block() -> None
 def test_silence_says_what_it_may_be() -> None:
     verdict = judge_main(trace(SILENCE, controls=(trace(SILENCE, 443), trace(SILENCE, 22))))
     assert verdict.sentence == (
-        f"Nothing conclusive: no answer of port 80 after hop 2 ({B}). It is blocked there, or the "
-        "destination is silent."
+        f"Inconclusive: port 80 got no answer after hop 2 ({B}). It is blocked there, or the destination is "
+        "silent."
     )
-    assert verdict.evidence == ("Nothing past it answers ports 443 and 22 either.",)
+    assert verdict.evidence == ("Ports 443 and 22 got no answer from beyond it either.",)
 
 
 def test_no_hop_at_all() -> None:
     verdict = judge_main(trace("* x30"))
     assert (verdict.kind, verdict.sentence) == (
         Kind.INCONCLUSIVE,
-        "Nothing conclusive: no hop answered port 80.",
+        "Inconclusive: no hop answered port 80.",
     )
 
 
 def test_who_rejects_what_it_forwards_is_named_by_its_own_hop() -> None:
     verdict = judge_main(trace(f"{A} {B} {B}!3/13"))
     assert (verdict.hop, verdict.address) == (2, B)
-    assert verdict.evidence == (f"ICMP type 3 code 13 from {B} to TTL 3.",)
+    assert verdict.evidence == ("A probe with TTL 3 got ICMP type 3 code 13.",)
 
 
 def test_a_forger_at_the_first_hop_has_no_hop_before_it() -> None:
     verdict = judge_main(trace("closed", controls=(trace(FAR, 443),)))
-    assert "forged: at hop 1 somebody" in verdict.sentence
+    assert "forged: a device at hop 1 sends" in verdict.sentence
 
 
 def test_out_of_hops() -> None:
     verdict = judge_main(trace(f"{A} {B} {C}"))
     assert (verdict.kind, verdict.hop, verdict.address) == (Kind.PATH_GOES_ON, 3, C)
-    assert verdict.sentence == f"Port 80 reaches hop 3 ({C}), the last hop asked."
+    assert verdict.sentence == f"Port 80 reaches hop 3 ({C}), the last hop probed."
 
 
 @pytest.mark.parametrize(
@@ -455,18 +490,18 @@ def test_out_of_hops() -> None:
         (
             f"{B}!3/13",
             Kind.REJECTED,
-            f"Port 80 is rejected by hop 2 ({B}): Communication administratively prohibited.",
+            f"Hop 2 ({B}) rejects port 80: Communication administratively prohibited.",
         ),
-        (f"{B}!3/3", Kind.REJECTED, f"Port 80 is rejected by hop 2 ({B}): Port unreachable."),
+        (f"{B}!3/3", Kind.REJECTED, f"Hop 2 ({B}) rejects port 80: Port unreachable."),
         (
             f"{TARGET}!3/10",
             Kind.REJECTED,
-            f"Port 80 is rejected by the destination itself, hop 2 ({TARGET}): {PROHIBITED}.",
+            f"The destination itself, hop 2 ({TARGET}), rejects port 80: {PROHIBITED}.",
         ),
         (
             f"{B}!3/1",
             Kind.UNREACHABLE,
-            f"The destination cannot be reached, says hop 2 ({B}): Host unreachable.",
+            f"Hop 2 ({B}) cannot reach the destination: Host unreachable.",
         ),
     ],
 )
@@ -479,7 +514,7 @@ def test_unreachable_says_who_and_in_which_words(end: str, kind: Kind, sentence:
 @pytest.mark.parametrize("outcome", [Outcome.OPEN, Outcome.CLOSED, Outcome.UNREACHABLE])
 def test_an_outcome_without_its_row_is_not_conclusive(outcome: Outcome) -> None:
     evidence = replace(trace(f"{A} {B}"), outcome=outcome)
-    assert judge_main(evidence).sentence == "Nothing conclusive about port 80."
+    assert judge_main(evidence).sentence == "Inconclusive: the trace of port 80 does not say how it ended."
 
 
 # Routers ------------------------------------------------------------------------------------------------
@@ -521,7 +556,8 @@ def test_a_silent_router_is_named() -> None:
     verdict = judge(trace(f"{A} {B} {C} * {E} open"))[1]
     assert (verdict.kind, verdict.hop) == (Kind.SILENT_ROUTER, 4)
     assert (
-        verdict.sentence == "Hop 4 did not answer, but later ones did: silent, or out of answers by a limit."
+        verdict.sentence
+        == "Hop 4 did not answer, but later hops did: it is silent, or it limits its answers."
     )
 
 
@@ -529,7 +565,7 @@ def test_several_silent_routers_are_one_line() -> None:
     verdict = judge(trace(f"{A} * {C} * {E} {F} {G} {H} open"))[1]
     assert (
         verdict.sentence
-        == "Hops 2, 4 did not answer, but later ones did: silent, or out of answers by a limit."
+        == "Hops 2 and 4 did not answer, but later hops did: they are silent, or they limit their answers."
     )
 
 
@@ -576,7 +612,7 @@ def limited(records: tuple[ProbeRecord, ...], path: str = BEYOND) -> list[Verdic
 def test_a_bucket_that_fills_once_a_second_limits_answers() -> None:
     (verdict,) = limited(LIMITED)
     assert (verdict.hop, verdict.address, verdict.certainty) == (2, B, Certainty.LIKELY)
-    assert verdict.evidence == ("It answered 3 of 6 probes, later ones after a pause of a second each.",)
+    assert verdict.evidence == ("It answered 3 of 6 probes: about one a second from the first loss on.",)
 
 
 def test_what_is_left_in_the_bucket_shortens_the_first_pause() -> None:
@@ -632,7 +668,7 @@ NATTED = quote(("source address", "source port"), source="203.0.113.5")
         (
             {3: quote(("source port",)), 4: quote(("source port",))},
             Kind.NAT,
-            f"NAT between hop 2 and hop 3 ({C}): the source port becomes another one (40000).",
+            f"NAT between hop 2 and hop 3 ({C}): the source port changes (to 40000 in one probe).",
         ),
         (
             {3: quote(("destination address",)), 4: quote(("destination address",))},
@@ -647,7 +683,7 @@ NATTED = quote(("source address", "source port"), source="203.0.113.5")
         (
             dict.fromkeys((3, 4), quote(("mss", "options"), options=b"\x02\x04\x05\x78" + OPTIONS[4:])),
             Kind.MSS_REWRITTEN,
-            f"MSS changed between hop 2 and hop 3 ({C}): our SYN's MSS becomes 1400.",
+            f"MSS rewritten between hop 2 and hop 3 ({C}): our SYN's MSS becomes 1400.",
         ),
         (
             dict.fromkeys((3, 4), quote(("options",), options=MSS)),
@@ -657,7 +693,7 @@ NATTED = quote(("source address", "source port"), source="203.0.113.5")
         (
             dict.fromkeys((3, 4), quote(("options",), options=MSS + b"\x01\x03\x03\x02" + SACK)),
             Kind.OPTIONS_REWRITTEN,
-            f"TCP options rewritten between hop 2 and hop 3 ({C}): our SYN's are not those that were sent.",
+            f"TCP options rewritten between hop 2 and hop 3 ({C}): they are no longer those that we sent.",
         ),
         (
             dict.fromkeys((3, 4), quote(("tos",), tos=0x28)),
@@ -690,7 +726,7 @@ def test_a_change_that_only_the_last_quote_shows_is_possible() -> None:
     verdict = judge(trace(f"{A} {B} {C} open", quotes={3: NATTED}))[1]
     assert verdict.sentence.startswith(f"NAT between hop 2 and hop 3 ({C}): ")
     assert verdict.certainty is Certainty.POSSIBLE
-    assert verdict.evidence == ("Quoted so by hop 3 alone, the last that quotes.",)
+    assert verdict.evidence == ("Only hop 3, the last one to quote our SYN, shows it.",)
 
 
 STRIPPED = quote(("options",), options=b"")
@@ -814,38 +850,76 @@ def test_no_clean_path_raises_a_fault(evidence: Evidence) -> None:
 
 # What controls are wanted -------------------------------------------------------------------------------
 
+Wanted = Mapping[int, str]
+
+
+def wanted(evidence: Evidence, traced: Collection[int] = (), *, is_over: bool = True) -> Wanted:
+    """By port: the TTLs of the next probes in a line; those of a trace in brackets."""
+    steps: dict[int, str] = {}
+    for step in plan_controls(evidence, Known(traced, is_over=is_over)):
+        ttls = " ".join(map(str, step.ttls))
+        steps[step.port] = f"{steps.get(step.port, '')} {f'[{ttls}]' if step.is_trace else ttls}".strip()
+    return steps
+
+
+def asked(path: str, port: int, start: int, *, back: int | None = None) -> Evidence:
+    """A control that was asked once at each TTL from ``start`` on."""
+    return trace(path, port, start=start, pings=1, back=back)
+
+
+def several(port: int, *parts: Evidence) -> Evidence:
+    """A control that was asked now here, now there."""
+    reached = [part for part in parts if part.outcome is not Outcome.NOT_REACHED]
+    last = min(reached, key=lambda part: part.distance or 0, default=parts[-1])
+    return replace(last, port=port, records=tuple(record for part in parts for record in part.records))
+
 
 @pytest.mark.parametrize(
-    ("evidence", "plan"),
+    ("evidence", "steps"),
     [
-        (trace(SILENCE, last=30), ControlPlan((443, 46_137), range(2, 13))),
-        (trace(SILENCE, 443, last=8), ControlPlan((80, 46_137), range(2, 9))),
-        (trace("* x30"), ControlPlan((443, 46_137), range(1, 12))),
-        (trace("* x3", start=5, last=7), ControlPlan((443, 46_137), range(5, 8))),
-        (trace(NEAR), ControlPlan((443, 46_137), range(3, 14))),
-        (trace(REFUSED, 7), ControlPlan((443, 80, 46_137), range(3, 14))),
-        (trace("open"), ControlPlan((443, 46_137), range(1, 11))),
-        (trace(NEAR, 5432), ControlPlan((443, 80, 46_137), range(3, 14))),
-        (trace(NEAR, last=5), None),  # no room for what would prove a proxy
-        (trace(f"{A} {B}!3/13"), None),
-        (trace(f"{A} {B} {C}"), None),  # the path goes on
-        (trace(f"{A} " + f"{B} {C} " * 6), None),  # it loops
-        (trace(FAR, extra=(record(3, tcp(ReplyKind.SYN_ACK)),)), None),  # forged for certain already
-        (trace(SILENCE, last=30, controls=(trace(FAR, 443),)), None),  # blocked already
-        (
-            trace(SILENCE, last=30, controls=tuple(trace(SILENCE, port) for port in (443, 46_137))),
-            None,  # nothing left to ask
-        ),
-        (
-            replace(trace(f"{A} {B}"), outcome=Outcome.CLOSED, last_ttl=30),
-            ControlPlan((443, 46_137), range(1, 10)),
-        ),
+        (trace(SILENCE, last=30), {443: "2 3", 46_137: "2 3"}),
+        (trace(SILENCE, 443, last=8), {80: "2 3", 46_137: "2 3"}),
+        (trace("* x30"), {443: "1", 46_137: "1"}),
+        (trace("* x3", start=5, last=7), {443: "5", 46_137: "5"}),
+        (trace("* x3", 22, start=5, last=5), {443: "[5]", 46_137: "[5]", 80: "[5]"}),
+        (trace(NEAR), {443: "4", 46_137: "4 6"}),
+        (trace(REFUSED, 46_137), {443: "4", 80: "4"}),
+        (trace("open"), {443: "1", 46_137: "1 3"}),
+        (trace(NEAR, last=5), {}),  # no room for what would prove a proxy
+        (trace(f"{A} {B}!3/13"), {}),
+        (trace(f"{A} {B} {C}"), {}),  # the path goes on
+        (trace(f"{A} " + f"{B} {C} " * 6), {}),  # it loops
+        (trace(FAR, extra=(record(3, tcp(ReplyKind.SYN_ACK)),)), {}),  # forged already
+        (trace(NEAR, controls=(trace(FAR, 443),)), {}),  # a proxy already
+        (trace(SILENCE, last=30, controls=(trace(FAR, 443),)), {}),  # blocked already
+        (replace(trace(f"{A} {B}"), outcome=Outcome.CLOSED, last_ttl=30), {}),
     ],
 )
-def test_controls_are_asked_only_where_they_can_change_the_verdict(
-    evidence: Evidence, plan: ControlPlan | None
-) -> None:
-    assert plan_controls(evidence) == plan
+def test_controls_are_asked_only_where_they_can_change_the_verdict(evidence: Evidence, steps: Wanted) -> None:
+    assert wanted(evidence) == steps
+
+
+WEB = asked("open", 443, 4)
+"""Port 443, answered as far away as the host of ``NEAR``."""
+
+
+@pytest.mark.parametrize(
+    ("controls", "steps"),
+    [
+        ((WEB, asked("closed", 46_137, 4)), {}),
+        ((WEB, asked("closed", 46_137, 4, back=7)), {46_137: "3"}),  # another way back: is it nearer?
+        ((WEB, several(46_137, asked("closed", 46_137, 4, back=7), asked("*", 46_137, 3))), {46_137: "3"}),
+        ((WEB, asked(f"{C} closed", 46_137, 3, back=7)), {}),
+        ((WEB, asked("*", 46_137, 4)), {46_137: "6"}),  # silent: lost, dropped, or farther
+        ((WEB, several(46_137, asked("*", 46_137, 4), asked("*", 46_137, 6))), {}),  # no more SYNs
+        ((WEB, several(46_137, asked("*", 46_137, 4), asked("closed", 46_137, 6))), {}),
+        ((WEB, several(46_137, asked(D, 46_137, 4), asked("closed", 46_137, 6))), {46_137: "5"}),
+        ((asked(D, 443, 4), several(46_137, asked(D, 46_137, 4), asked(F, 46_137, 6))), {46_137: "2 3 7 8"}),
+        ((asked(D, 443, 4), asked("*", 46_137, 4)), {443: "6"}),
+    ],
+)
+def test_an_answer_is_doubted_with_few_syns(controls: tuple[Evidence, ...], steps: Wanted) -> None:
+    assert wanted(trace(NEAR, controls=controls)) == steps
 
 
 # Text and JSON ------------------------------------------------------------------------------------------
@@ -856,7 +930,7 @@ def test_lines_of_a_trace() -> None:
     assert render_verdicts(judge(evidence), "# ") == (
         f"# Verdict: Port 80 is open at hop 5 ({TARGET}). [likely]\n"
         f"# Evidence: A SYN-ACK came from {TARGET} with TTL 60.\n"
-        "# Note: Hop 2 did not answer, but later ones did: silent, or out of answers by a limit. [likely]\n"
+        "# Note: Hop 2 did not answer, but later hops did: it is silent, or it limits its answers. [likely]\n"
         f"# Note: NAT between hop 1 and hop 3 ({C}): the source address becomes 203.0.113.5. [certain]\n"
     )
 

@@ -43,39 +43,50 @@ def injected(port: int, action: str) -> dict[str, Any]:
 
 FAULTY = {
     "open": Case(SIX, ":443", "Verdict: Port 443 is open at hop 7 (203.0.113.80). [certain]"),
-    "closed": Case(SIX, ":8081", "Verdict: Port 8081 is closed: refused at hop 7 (203.0.113.80). [certain]"),
+    "closed": Case(SIX, ":8081", "Verdict: Port 8081 is closed at hop 7 (203.0.113.80). [certain]"),
     "blocked": Case(
         SIX.replace(" 5 ", " 5[drop 135] "),
         ":135 -m 9 -t 500",
-        "Verdict: Port 135 is blocked after hop 2 (10.2.1.1): silently dropped. [certain]",
+        "Verdict: Port 135 is blocked after hop 2 (10.2.1.1): SYNs are silently dropped. [certain]",
     ),
     "rejected": Case(
         SIX.replace(" 10 ", " 10[unreachable 13 135] "),
         ":135 -t 500",
-        "Verdict: Port 135 is rejected by hop 3 (10.3.1.1): Communication administratively prohibited.",
+        "Verdict: Hop 3 (10.3.1.1) rejects port 135: Communication administratively prohibited. [certain]",
     ),
     "unreachable": Case(
         "1 5 10 15 | down | down_after 300",
         " -t 500",
-        "Verdict: The destination cannot be reached, says hop 4 (10.4.1.1): Host unreachable. [certain]",
+        "Verdict: Hop 4 (10.4.1.1) cannot reach the destination: Host unreachable. [certain]",
     ),
     "forged RST": Case(
         SIX.replace(" 10 ", " 10[rst 135] "),
         ":135 -t 500",
-        "Verdict: The answer of port 135 is forged: after hop 2 (10.2.1.1) somebody sends a RST in the name "
-        "of 203.0.113.80. [likely]",
+        "Verdict: The answer from port 135 is forged: a device after hop 2 (10.2.1.1) sends a RST in the "
+        "name of 203.0.113.80. [likely]",
+    ),
+    "forged RST before silent hops": Case(
+        "1 5[rst 135] 10 * | rtt 30 | open 80,443",
+        ":135 -t 500",
+        "Verdict: The answer from port 135 is forged: a device after hop 1 (10.1.1.1) sends a RST in the "
+        "name of 203.0.113.80. [likely]",
+    ),
+    "RST in doubt": Case(
+        "1 * * *[rst 135] 10 15 * | rtt 30 | open 80,443",
+        ":135 -t 500",
+        "Verdict: Port 135 is closed at hop 4 (203.0.113.80). [possible]",
     ),
     "injected RST": Case(
         SIX,
         ":80 -t 500",
-        "Verdict: The answer of port 80 is forged: after hop 2 (10.2.1.1) somebody sends a RST in the name "
+        "Verdict: The answer from port 80 is forged: a device after hop 2 (10.2.1.1) sends a RST in the name "
         "of 203.0.113.80. [certain]",
         injected(80, "rst"),
     ),
     "injected SYN-ACK": Case(
         SIX,
         ":81 -t 500",
-        "Verdict: The answer of port 81 is forged: after hop 2 (10.2.1.1) somebody sends a SYN-ACK in the "
+        "Verdict: The answer from port 81 is forged: a device after hop 2 (10.2.1.1) sends a SYN-ACK in the "
         "name of 203.0.113.80. [certain]",
         injected(81, "syn-ack"),
     ),
@@ -89,14 +100,18 @@ FAULTY = {
         ":2525 -t 500",
         "Verdict: A transparent proxy at hop 2 answers port 2525 for 203.0.113.80. [likely]",
     ),
-    "silent router": Case(SIX.replace(" 10 ", " * "), ":443 -t 500", "Note: Hop 3 did not answer, but later"),
+    "silent router": Case(
+        SIX.replace(" 10 ", " * "),
+        ":443 -t 500",
+        "Note: Hop 3 did not answer, but later hops did: it is silent, or it limits",
+    ),
     "limited router": Case(
         SIX.replace(" 15 ", " 15! "), ":443 -p 10", "Note: The router at hop 4 (10.4.1.1) limits its answers"
     ),
     "loop": Case(
         "1 5 10 15 20",
         " -m 12 -t 500",
-        "Verdict: The path loops from hop 3 (10.3.1.1) on: 10.3.1.1 and 10.4.1.1 and 10.5.1.1 answer",
+        "Verdict: The path loops from hop 3 (10.3.1.1) on: 10.3.1.1, 10.4.1.1 and 10.5.1.1 answer in turn.",
         {"loop": 3},
     ),
     "NAT": Case(
@@ -114,13 +129,13 @@ FAULTY = {
     "NAT of ports": Case(
         SIX,
         ":443",
-        "Note: NAT between hop 2 and hop 3 (10.3.1.1): the source port becomes ",
+        "Note: NAT between hop 2 and hop 3 (10.3.1.1): the source port changes (to ",
         {"hop_3": {"rewrite": {"source_port": "+7"}}},
     ),
     "MSS": Case(
         SIX,
         ":443",
-        "Note: MSS changed between hop 2 and hop 3 (10.3.1.1): our SYN's MSS becomes 1400. [certain]",
+        "Note: MSS rewritten between hop 2 and hop 3 (10.3.1.1): our SYN's MSS becomes 1400. [certain]",
         {"hop_3": {"rewrite": {"mss": 1400}}},
     ),
     "DSCP": Case(
@@ -136,13 +151,13 @@ FAULTY = {
         {"hop_3": {"rewrite": {"tos": 0x02}}},
     ),
     "path goes on": Case(
-        SIX, ":443 -m 3", "Verdict: Port 443 reaches hop 3 (10.3.1.1), the last hop asked. [certain]"
+        SIX, ":443 -m 3", "Verdict: Port 443 reaches hop 3 (10.3.1.1), the last hop probed. [certain]"
     ),
     "nothing conclusive": Case(
         "1 5 10 15 | others silent | silent 80,443",
         ":80 -m 9 -t 500",
-        "Verdict: Nothing conclusive: no answer of port 80 after hop 4 (10.4.1.1). It is blocked there, or "
-        "the destination is silent. [possible]",
+        "Verdict: Inconclusive: port 80 got no answer after hop 4 (10.4.1.1). It is blocked there, or the "
+        "destination is silent. [possible]",
     ),
 }
 
@@ -242,7 +257,7 @@ COOKBOOK = {
     "Which ports of a host are open?": "documented-port-scan",
 }
 """The network of each section."""
-CONCLUSIONS = ("Verdict: ", "Note: ", "The paths ", "# PORTS", "HOP ")
+CONCLUSIONS = ("Verdict: ", "Evidence: ", "Note: ", "The paths ", "# PORTS", "HOP ")
 TABLE_ROW = re.compile(r"(# )?[\d,-]+  +((?! ms|timed out).)*")
 
 

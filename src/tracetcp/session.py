@@ -233,7 +233,7 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober) -> Engin
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 
-    return ExplainingEngine(config, prober.destination, fresh, state.tokens, may_probe=options.explain)
+    return ExplainingEngine(config, prober.destination, fresh, state, may_probe=options.explain)
 
 
 def trace(

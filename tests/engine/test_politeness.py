@@ -39,7 +39,7 @@ def explained(scenario: Scenario, config: TraceConfig, family: int = 4) -> Virtu
     def opened(each: TraceConfig) -> Engine:
         return open_engine(each, state, prober.capacity)
 
-    engine = ExplainingEngine(config, prober.destination, opened, state.tokens)
+    engine = ExplainingEngine(config, prober.destination, opened, state)
     for _ in run(engine, prober, wait=prober.wait):
         pass
     return prober

@@ -22,5 +22,10 @@ class RunState:
         self.loose_quotes = LooseQuotes()
         self.distance = 0
         """The TTL at which the destination last ended a trace, 0 before it did."""
+        self.host_ttl = 0
+        """The TTL at which controls met the destination, 0 where none did: a port that is silent there is not
+        asked farther out."""
+        self.waiting_ports: set[int] = set()
+        """Ports whose windows are not widened for now: controls look for the destination."""
         self.addresses: set[str] = set()
         """Every address that answered: each is told of once."""

@@ -1,4 +1,4 @@
-"""The traces beside those asked for: control traces, and the search for a hop that drops ports. No I/O.
+"""The traces beside those asked for: controls, and the search for a hop that drops ports. No I/O.
 
 All of them run in the engines of one run, so they share its pacing and what it knows of routers. Their rows
 are never shown.
@@ -6,12 +6,15 @@ are never shown.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tracetcp.explain.block_search import BlockSearch
+from tracetcp.explain.control_probes import Ask, ControlProbes
+from tracetcp.explain.so_far import traced_so_far
 from tracetcp.limits import LAST_PATH_TTL
-from tracetcp.model import HopFinished, Outcome, TraceFinished, spelled_out
+from tracetcp.model import FLOWS, AddressSeen, HopFinished, Outcome, TraceFinished, spelled_out
 from tracetcp.model.evidence import TracedPort
 
 if TYPE_CHECKING:
@@ -19,29 +22,39 @@ if TYPE_CHECKING:
 
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
-    from tracetcp.explain.control_plan import ControlPlan
+    from tracetcp.engine.run_state import RunState
+    from tracetcp.explain.control_plan import Step
     from tracetcp.model import Hop, ProbeRecord
 
 MOST_SEARCHED = 16
 """Blocked ports of a run for which the hop is searched: routers' limits must last, and the user waits."""
-MINIMUM_SEARCH_TIMEOUT = 0.5
-"""Seconds that a probe of a search is waited for, at least."""
-SEARCH_TIMEOUT_RTTS = 4
-"""The same in RTTs of the ports that are answered, so a search need not sit out the timeout at each hop."""
+MINIMUM_CONTROL_TIMEOUT = 0.5
+"""Seconds that a probe of a control or a search is waited for, at least."""
+CONTROL_TIMEOUT_RTTS = 4
+"""The same in the longest RTT seen: nobody need sit out the whole timeout at each silent hop."""
 UNPACED_SEARCH_PINGS = 3
 """Pings of a search under ``-F``, where no engine asks again before it believes in silence."""
 
 
 class ControlTraces:
-    """The control traces of one run for ``config``; ``open_engine`` makes the engine of each."""
+    """The controls of one run for ``config``; ``open_engine`` makes the engines of traces."""
 
-    def __init__(self, config: TraceConfig, open_engine: Callable[[TraceConfig], Engine]) -> None:
-        self.finished: dict[int, TracedPort] = {}
-        """By port: the control traces that have ended."""
+    def __init__(
+        self, config: TraceConfig, state: RunState, open_engine: Callable[[TraceConfig], Engine]
+    ) -> None:
+        self.asked: dict[int, TracedPort] = {}
+        """By port: what the controls have met that are over."""
+        self.traced: set[int] = set()
+        """The controls that were traced, or are being traced."""
+        self.has_news = False
+        """Whether a control has ended since somebody cleared this."""
         self._config = config
+        self._state = state
         self._open_engine = open_engine
-        self._running: list[Engine] = []
-        self._asked: set[int] = set()
+        self._probing: ControlProbes | None = None
+        self._tracing: list[Engine] = []
+        self._records: dict[int, list[ProbeRecord]] = defaultdict(list)
+        """By port: the single probes."""
         self._hops: dict[int, list[Hop]] = {}
         self._search: BlockSearch | None = None
         self._searched: dict[int, BlockSearch] = {}
@@ -50,33 +63,76 @@ class ControlTraces:
     def engines(self) -> list[Engine]:
         """Those that have something to do."""
         searching = self._search.engine if self._search else None
-        return [*self._running, *([searching] if searching else [])]
+        return [engine for engine in (self._probing, *self._tracing, searching) if engine is not None]
 
-    def take(self) -> None:
-        """Learn what the engines have decided; their addresses need no names."""
-        for engine in self._running:
+    @property
+    def is_asking(self) -> bool:
+        """Whether controls are under way."""
+        return self._probing is not None or bool(self._tracing)
+
+    def take(self) -> list[AddressSeen]:
+        """Learn what the engines have decided; the addresses that nobody was told of."""
+        if self._probing is not None and self._probing.is_done:
+            self._take_probes(self._probing)
+            self._probing = None
+            self.has_news = True
+        seen: list[AddressSeen] = []
+        for engine in self._tracing:
             for event in spelled_out(engine.events()):
-                if isinstance(event, HopFinished):
+                if isinstance(event, AddressSeen):
+                    seen.append(event)
+                elif isinstance(event, HopFinished):
                     self._hops.setdefault(event.port, []).append(event.hop)
                 elif isinstance(event, TraceFinished):
-                    hops = self._hops.pop(event.port, ())
-                    self.finished[event.port] = traced_port(event, hops)
-        self._running = [engine for engine in self._running if not engine.is_done]
+                    probes = self._records.get(event.port, ())
+                    self.asked[event.port] = traced_port(event, self._hops.pop(event.port, ()), probes)
+                    self.has_news = True
+        self._tracing = [engine for engine in self._tracing if not engine.is_done]
         if self._search:
             self._search.go_on()
             if self._search.is_done:
                 self._searched |= dict.fromkeys(self._search.ports, self._search)
                 self._search = None
+        return seen
 
-    def start(self, plan: ControlPlan) -> bool:
-        """Start what of ``plan`` was not asked for yet; whether any control is under way."""
-        wanted = tuple(port for port in plan.ports if port not in self._asked)
-        if wanted:
-            self._asked.update(wanted)
-            start, count = plan.ttls.start, len(plan.ttls)
-            control = replace(self._config, ports=wanted, start_hop=start, max_hops=count)
-            self._running.append(self._open_engine(control))
-        return bool(self._running)
+    def _take_probes(self, probing: ControlProbes) -> None:
+        probing.close()
+        for record in probing.records:
+            self._records[record.probe.port].append(record)
+        for port in {record.probe.port for record in probing.records}:
+            self.asked[port] = traced_so_far(port, self._records[port], self._config.last_ttl)
+
+    def start(self, steps: Sequence[Step], *, is_host_met: bool) -> None:
+        """Take ``steps``; ``is_host_met`` if the destination answered, so that its RTT is known."""
+        traces = [step for step in steps if step.is_trace]
+        for step in traces:
+            self.traced.add(step.port)
+            config = replace(
+                self._config, ports=(step.port,), start_hop=step.ttls[0], max_hops=len(step.ttls)
+            )
+            self._tracing.append(self._open_engine(replace(config, timeout=self._timeout())))
+        asks = self._asks((step.port, ttl) for step in steps if not step.is_trace for ttl in step.ttls)
+        if asks:
+            timeout = self._state.timeouts.timeout(1) if is_host_met else self._timeout()
+            timeout = min(self._config.timeout, timeout)
+            self._probing = ControlProbes(asks, self._state, timeout, is_paced=self._config.anti_flood)
+
+    def _asks(self, wanted: Iterable[tuple[int, int]]) -> list[Ask]:
+        """A probe for each port and TTL ``wanted``, each time on another flow that no trace uses."""
+        before = Counter((r.probe.port, r.probe.ttl) for records in self._records.values() for r in records)
+        asks = []
+        for port, ttl in wanted:
+            count = before[port, ttl]
+            before[port, ttl] += 1
+            asks.append(Ask(port, ttl, count + 1, FLOWS - 1 - count))
+        return asks
+
+    def _timeout(self) -> float:
+        """How long a control is waited for (seconds), where nobody knows how far the destination is."""
+        longest = self._state.timeouts.longest_srtt
+        if longest is None:
+            return self._config.timeout
+        return min(self._config.timeout, max(MINIMUM_CONTROL_TIMEOUT, CONTROL_TIMEOUT_RTTS * longest))
 
     # The search for the hop that drops ports ----------------------------------------------------------
 
@@ -98,7 +154,7 @@ class ControlTraces:
         control = max(controls, key=_rank_as_control).port
         ttls = range(1, min(self._config.start_hop - 1, LAST_PATH_TTL) + 1)
         pings = 1 if self._config.anti_flood else UNPACED_SEARCH_PINGS
-        wait = max(MINIMUM_SEARCH_TIMEOUT, SEARCH_TIMEOUT_RTTS * _longest_rtt(controls))
+        wait = max(MINIMUM_CONTROL_TIMEOUT, CONTROL_TIMEOUT_RTTS * _longest_rtt(controls))
         config = replace(self._config, max_hops=1, pings=pings, timeout=min(self._config.timeout, wait))
         room = MOST_SEARCHED - len(self._searched)
         self._search = BlockSearch(ports[:room], control, ttls, config, self._open_engine)

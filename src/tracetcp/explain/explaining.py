@@ -12,8 +12,9 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from tracetcp.explain.control_plan import plan_controls
+from tracetcp.explain.control_plan import Known, plan_controls
 from tracetcp.explain.controls import ControlTraces, traced_port
+from tracetcp.explain.so_far import LiveTrace
 from tracetcp.model import AddressSeen, HopFinished, Outcome, TraceFinished, VerdictReached, spelled_out
 from tracetcp.model.evidence import Evidence, TracedPort
 from tracetcp.verdicts import judge
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
-    from tracetcp.engine.tokens import TokenRegistry
+    from tracetcp.engine.run_state import RunState
     from tracetcp.model import Event, Hop, Probe, Reply
 
+MOST_AHEAD = 8
+"""TTLs ahead of the last answer from which on a trace has met silence: no answer is on its way any more."""
 MOST_SIBLINGS = 8
 """Ports of the run that serve the others as controls: enough to tell a block from chance."""
 
@@ -34,8 +37,8 @@ MOST_SIBLINGS = 8
 class ExplainingEngine:
     """An engine whose traces end in a ``VerdictReached``.
 
-    ``open_engine`` makes the engine of the traces that ``config`` asks for and those of controls; all draw
-    their tokens from ``tokens``. Without ``may_probe`` the verdicts are drawn from the traces alone. No name
+    ``open_engine`` makes the engine of the traces that ``config`` asks for and those of controls; all share
+    ``state``. Without ``may_probe`` the verdicts are drawn from the traces alone. No name
     is known here: who knows some puts them in with ``with_names``.
     """
 
@@ -44,15 +47,20 @@ class ExplainingEngine:
         config: TraceConfig,
         destination: str,
         open_engine: Callable[[TraceConfig], Engine],
-        tokens: TokenRegistry,
+        state: RunState,
         *,
         may_probe: bool = True,
     ) -> None:
         self._main = open_engine(config)
-        self._controls = ControlTraces(config, open_engine)
+        self._controls = ControlTraces(config, state, open_engine)
+        self._live = LiveTrace(config.ports[0], config.last_ttl)
+        self._may_begin = may_probe and len(config.ports) == 1 and not config.is_scan
+        """Whether controls may begin before the trace ends: of several ports the others are controls."""
+        self._seen_changes = 0
+        """How far ``_begin_controls()`` has looked at the live trace."""
         self._config = config
         self._destination = destination
-        self._tokens = tokens
+        self._state = state
         self._may_probe = may_probe
         self._siblings: list[TracedPort] = []
         self._hops: dict[int, list[Hop]] = {}
@@ -81,21 +89,25 @@ class ExplainingEngine:
 
     def sent(self, probe: Probe, at: float) -> None:
         """See ``Engine``."""
-        owner = self._tokens.owner_of(probe.token)
+        owner = self._state.tokens.owner_of(probe.token)
         assert owner is not None, "a token is its engine's until the probe's port is decided"
         owner.sent(probe, at)
+        if owner is self._main and self._may_begin:
+            self._live.sent(probe, at)
 
     def failed(self, probe: Probe, at: float) -> None:
         """See ``Engine``."""
-        owner = self._tokens.owner_of(probe.token)
+        owner = self._state.tokens.owner_of(probe.token)
         assert owner is not None, "as above"
         owner.failed(probe, at)
 
     def receive(self, reply: Reply) -> None:
         """See ``Engine``: the engine whose token it is takes the reply."""
-        owner = self._tokens.owner_of(reply.token)
+        owner = self._state.tokens.owner_of(reply.token)
         if owner is not None:
             owner.receive(reply)
+            if owner is self._main and self._may_begin:
+                self._live.received(reply)
 
     def advance(self, now: float) -> None:
         """See ``Engine``."""
@@ -109,8 +121,9 @@ class ExplainingEngine:
 
     def events(self) -> list[Event]:
         """What is decided and, where a trace ended, judged."""
-        self._controls.take()
-        ready = self._take_main()
+        ready: list[Event] = [*self._controls.take(), *self._take_main()]
+        if self._may_begin and not self._main.is_done:
+            self._begin_controls()
         while self._held:
             event = self._held[0]
             if isinstance(event, TraceFinished):
@@ -144,11 +157,26 @@ class ExplainingEngine:
         self._siblings.sort(key=_reach, reverse=True)
         del self._siblings[MOST_SIBLINGS:]
 
+    def _begin_controls(self) -> None:
+        """Start controls while the trace is under way: once it was answered, or once it met silence."""
+        live = self._live
+        is_answered = live.nearest_answer_ttl > 0
+        may_begin = is_answered or live.farthest_ttl > live.farthest_answer_ttl + MOST_AHEAD
+        is_new = live.changes != self._seen_changes or self._controls.has_news
+        if may_begin and is_new and not self._controls.is_asking:
+            self._seen_changes, self._controls.has_news = live.changes, False
+            self._wants_controls(self._evidence_of(live.traced()), is_over=False)
+        is_waiting = self._controls.is_asking and not is_answered
+        self._state.waiting_ports = {self._config.ports[0]} if is_waiting else set()
+
     def _evidence(self, event: TraceFinished) -> Evidence:
-        extra = self._controls.records_of(event.port)
-        traced = traced_port(event, self._hops.get(event.port, ()), extra.get(event.port, ()))
-        known = {each.port: each for each in (*self._siblings, *self._controls.finished.values())}
-        known.pop(event.port, None)
+        further = self._controls.records_of(event.port).get(event.port, ())
+        return self._evidence_of(traced_port(event, self._hops.get(event.port, ()), further))
+
+    def _evidence_of(self, traced: TracedPort) -> Evidence:
+        extra = self._controls.records_of(traced.port)
+        known = {each.port: each for each in (*self._siblings, *self._controls.asked.values())}
+        known.pop(traced.port, None)
         controls = tuple(
             replace(each, records=(*each.records, *extra[port])) if port in extra else each
             for port, each in known.items()
@@ -164,10 +192,25 @@ class ExplainingEngine:
             controls=controls if self._may_probe else (),
         )
 
-    def _wants_controls(self, evidence: Evidence) -> bool:
+    def _wants_controls(self, evidence: Evidence, *, is_over: bool = True) -> bool:
         """Start what the verdict still wants; whether to wait for it."""
-        plan = plan_controls(evidence) if self._may_probe else None
-        return plan is not None and self._controls.start(plan)
+        if not self._may_probe:
+            return False
+        if not self._controls.is_asking:
+            traced = {*self._controls.traced, *(each.port for each in self._siblings)}
+            steps = plan_controls(evidence, Known(traced, is_over=is_over))
+            farthest = max((control.last_router or 0 for control in evidence.controls), default=0)
+            self._controls.start(steps, is_host_met=farthest < (evidence.distance or 0))
+            if evidence.outcome is Outcome.NOT_REACHED:
+                self._place_host(evidence)
+        return self._controls.is_asking
+
+    def _place_host(self, evidence: Evidence) -> None:
+        """Note where controls met the destination; a proxy may have answered those that came less far."""
+        last = evidence.last_router or 0
+        distances = [control.distance or 0 for control in evidence.controls]
+        farther = [distance for distance in distances if distance > last]
+        self._state.host_ttl = max(farther, default=self._state.host_ttl)
 
     def _wants_search(self, evidence: Evidence) -> bool:
         """Start the search for the hop that drops a port asked at farther hops; whether to wait for it."""

@@ -38,7 +38,7 @@ MET = {
     Kind.PROXY: "proxy at {place}",
     Kind.FORGED: "forged answer at {place}",
     Kind.REJECTED: "rejected by {place}: {words}",
-    Kind.UNREACHABLE: "unreachable, says {place}: {words}",
+    Kind.UNREACHABLE: "unreachable from {place}: {words}",
     Kind.LOOP: "loops from {place} on",
     Kind.PATH_GOES_ON: "passes {place}",
     Kind.NO_ANSWER: "no answer after {place}",
@@ -142,7 +142,7 @@ def _parting_sentence(evidences: Sequence[Evidence], ttls: Sequence[int]) -> str
     if ttl is None:
         return "The paths do not part."
     if all(ttl in evidence.routers for evidence in evidences):
-        return f"The paths part at hop {ttl}; routers that share load part them too."
+        return f"The paths part at hop {ttl}, perhaps only where routers share load."
     return f"The paths part at hop {ttl}."
 
 

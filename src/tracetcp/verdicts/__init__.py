@@ -42,6 +42,6 @@ def judge_main(evidence: Evidence) -> Verdict:
             return verdict
     return Verdict(
         kind=Kind.INCONCLUSIVE,
-        sentence=f"Nothing conclusive about port {evidence.port}.",
+        sentence=f"Inconclusive: the trace of port {evidence.port} does not say how it ended.",
         certainty=Certainty.CERTAIN,
     )

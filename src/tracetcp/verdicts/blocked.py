@@ -1,14 +1,15 @@
-"""Ports that no TCP answer came from: blocked, rejected, silent, or simply farther than was asked. Pure.
+"""Ports that got no TCP answer: blocked, rejected, silent, or simply farther away than was asked. Pure.
 
 Silence alone never makes a block: the destination may be down or drop what it does not serve. A block needs
-all of this:
+both of these:
 
-1. a control port that was answered at TTLs where this port was not, more often than chance allows;
-2. a reason why a branch of another length does not explain it, at whose end a silent destination would be:
-   the destination itself answered the control; or the control went on ``NEARER_HOPS`` farther; or it went
-   on to the last TTL it was asked at, through the very router after which this port fell silent (who hands
-   packets for an address to another router on one flow is seldom its last router on another); or this port
-   met nobody at all.
+R1. A control was answered at TTLs where this port was not, more often than chance allows. Where the
+    destination answered it, that counts for all higher TTLs, too: they reach the destination as well.
+R2. The silence is not explained by a branch of another length with a silent destination at its end: this
+    port met nobody at all; or the destination answered the control; or the control went on ``NEARER_HOPS``
+    farther; or the control went on to the last TTL it was asked at through the very router after which this
+    port fell silent. (A router that hands packets for an address to another router on one flow is seldom the
+    last one on another flow.)
 """
 
 from __future__ import annotations
@@ -74,21 +75,25 @@ def passing_controls(evidence: Evidence) -> Passing | None:
     ttls = tuple(sorted(farther & {ttl for control in controls for ttl in control.answered}))
     if not ttls:
         return None
+    placed = max((control.distance for control in controls if control.distance), default=None)
+    beyond = {ttl for ttl in farther if placed is not None and ttl > placed and ttl not in ttls}  # R1
     chance = 1.0
-    for ttl in ttls:
-        answered = sum(control.answered[ttl] for control in controls)
-        lost = sum(control.lost[ttl] for control in controls)
+    for ttl in (*ttls, *beyond):
+        at = placed if placed is not None and ttl in beyond else ttl
+        answered = sum(control.answered[at] for control in controls)
+        lost = sum(control.lost[at] for control in controls)
         chance *= loss_rate(answered, lost) ** evidence.lost[ttl]
-    flows = {record.probe.flow for record in evidence.own_records if record.probe.ttl in ttls}
-    return Passing(ttls, sum(evidence.lost[ttl] for ttl in ttls), len(flows), chance, controls)
+    asked = {*ttls, *beyond}
+    flows = {record.probe.flow for record in evidence.own_records if record.probe.ttl in asked}
+    return Passing(ttls, sum(evidence.lost[ttl] for ttl in asked), len(flows), chance, controls)
 
 
 def _is_block(evidence: Evidence, passing: Passing) -> bool:
-    """Whether both conditions for a block are met (the list above)."""
-    if passing.lost < ENOUGH_LOST or passing.chance > BY_CHANCE:
+    """Whether both conditions for a block are met."""
+    if passing.lost < ENOUGH_LOST or passing.chance > BY_CHANCE:  # R1
         return False
     last = evidence.last_router
-    return last is None or any(
+    return last is None or any(  # R2
         control.distance in passing.ttls
         or passing.ttls[-1] - last >= NEARER_HOPS
         or _goes_on_through(control, evidence, last)
@@ -117,18 +122,13 @@ def _rejected(evidence: Evidence) -> Verdict | None:
     place = evidence.place(hop, answer.sender)
     words = icmp_words(answer.icmp_type, answer.icmp_code)
     is_prohibition = (answer.icmp_type, answer.icmp_code) in PROHIBITIONS
-    by = "the destination itself, " if answer.sender == evidence.destination else ""
-    if is_prohibition:
-        sentence = f"Port {evidence.port} is rejected by {by}{place}: {words}."
-    else:
-        sentence = f"The destination cannot be reached, says {by}{place}: {words}."
+    who = f"The destination itself, {place}," if answer.sender == evidence.destination else _capital(place)
+    what = f"rejects port {evidence.port}" if is_prohibition else "cannot reach the destination"
     return Verdict(
         kind=Kind.REJECTED if is_prohibition else Kind.UNREACHABLE,
-        sentence=sentence,
+        sentence=f"{who} {what}: {words}.",
         certainty=Certainty.CERTAIN,
-        evidence=(
-            f"ICMP type {answer.icmp_type} code {answer.icmp_code} from {answer.sender} to TTL {ttl}.",
-        ),
+        evidence=(f"A probe with TTL {ttl} got ICMP type {answer.icmp_type} code {answer.icmp_code}.",),
         hop=hop,
         address=answer.sender,
     )
@@ -146,9 +146,9 @@ def _goes_on(evidence: Evidence) -> Verdict:
     last = evidence.last_ttl
     return Verdict(
         kind=Kind.PATH_GOES_ON,
-        sentence=f"Port {evidence.port} reaches {evidence.place(last)}, the last hop asked.",
+        sentence=f"Port {evidence.port} reaches {evidence.place(last)}, the last hop probed.",
         certainty=Certainty.CERTAIN,
-        evidence=("The destination is farther: ask more hops with -m.",),
+        evidence=("The destination is farther away: raise -m to go on.",),
         hop=last,
         address=evidence.router(last),
     )
@@ -157,14 +157,13 @@ def _goes_on(evidence: Evidence) -> Verdict:
 def _blocked(evidence: Evidence, passing: Passing) -> Verdict:
     last = evidence.last_router
     control = max(passing.controls, key=lambda control: max(control.answered))
-    facts = [
-        f"Port {control.port} is answered at {_ttls(passing.ttls)}; {passing.lost} probes there were not.",
-    ]
+    ttls, lost = _ttls(passing.ttls), passing.lost
+    facts = [f"Port {control.port} is answered at {ttls}; {lost} probes that went as far were not."]
     if control.nearest_answer <= passing.ttls[0]:
-        facts.append("That is the destination, which may drop the port itself.")
+        facts.append(f"The destination itself answers there, so it may be what drops port {evidence.port}.")
     return Verdict(
         kind=Kind.BLOCKED,
-        sentence=f"Port {evidence.port} is blocked {where(evidence, passing)}: silently dropped.",
+        sentence=f"Port {evidence.port} is blocked {where(evidence, passing)}: SYNs are silently dropped.",
         certainty=_certainty(evidence, passing, control),
         evidence=tuple(facts),
         hop=last,
@@ -193,19 +192,21 @@ def _unanswered(evidence: Evidence) -> Verdict:
     silent = tuple(control.port for control in evidence.controls if not _is_past(control, last or 0))
     others = " and ".join(str(port) for port in silent)
     facts = (
-        (f"Nothing past it answers port{'s' if len(silent) > 1 else ''} {others} either.",) if silent else ()
+        (f"Port{'s' if len(silent) > 1 else ''} {others} got no answer from beyond it either.",)
+        if silent
+        else ()
     )
     if last is None:
         return Verdict(
             kind=Kind.INCONCLUSIVE,
-            sentence=f"Nothing conclusive: no hop answered port {evidence.port}.",
+            sentence=f"Inconclusive: no hop answered port {evidence.port}.",
             certainty=Certainty.CERTAIN,
             evidence=facts,
         )
     return Verdict(
         kind=Kind.NO_ANSWER,
         sentence=(
-            f"Nothing conclusive: no answer of port {evidence.port} after {evidence.place(last)}. "
+            f"Inconclusive: port {evidence.port} got no answer after {evidence.place(last)}. "
             "It is blocked there, or the destination is silent."
         ),
         certainty=Certainty.POSSIBLE,
@@ -221,3 +222,7 @@ def _is_past(control: TracedPort, last: int) -> bool:
 
 def _ttls(ttls: tuple[int, ...]) -> str:
     return f"TTL {ttls[0]}" if len(ttls) == 1 else f"{len(ttls)} TTLs from {ttls[0]} to {ttls[-1]}"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

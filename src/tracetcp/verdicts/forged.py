@@ -2,12 +2,13 @@
 
 The signs, strongest first:
 
-1. One probe drew both a router's Time Exceeded and a TCP answer. It died on the way, so the destination
-   never saw it. Seen at ``DEAD_PROBES`` probes, since a network that doubles packets can do it once.
-2. A probe was answered, and farther probes of the same flow died at routers beyond: what answered lets
-   packets pass, so it is not their end.
-3. One probe drew a SYN-ACK and a RST over return paths of clearly different length: two machines spoke.
-4. A port is refused nearer than a control port shows the destination to be (``nearness``).
+R1. A probe got both a router's Time Exceeded and a TCP answer. It expired on the way, so the destination
+    never saw it. ``EXPIRED_PROBES`` such probes are needed, since a network that doubles packets can do it
+    once.
+R2. A probe was answered, and probes of the same flow with higher TTLs expired at routers farther on. What
+    answered lets packets pass, so it is not their end.
+R3. A probe got a SYN-ACK and a RST over return paths of clearly different length: two machines answered.
+R4. A port is refused nearer than a control shows the destination to be (``nearness``).
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from tracetcp.verdicts.nearness import NEARER_HOPS, nearer_than_control, return_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DEAD_PROBES = 2
-"""Probes answered after their death: one may be a packet doubled on the way."""
+EXPIRED_PROBES = 2
+"""Probes answered after they expired: one may be a packet doubled on the way."""
 FARTHER_ROUTERS = 2
 """TTLs at which routers answered beyond: one may be a route that changed just then."""
 
@@ -31,21 +32,21 @@ FARTHER_ROUTERS = 2
 def judge(evidence: Evidence) -> Verdict | None:
     """The strongest sign that an answer was forged."""
     return (
-        _answered_after_death(evidence)
-        or _routers_beyond(evidence)
-        or _two_machines(evidence)
-        or _refused_nearer(evidence)
+        _answered_after_expiry(evidence)  # R1
+        or _routers_beyond(evidence)  # R2
+        or _two_machines(evidence)  # R3
+        or _refused_nearer(evidence)  # R4
     )
 
 
-def _answered_after_death(evidence: Evidence) -> Verdict | None:
+def _answered_after_expiry(evidence: Evidence) -> Verdict | None:
     dead = [record for record in evidence.own_records if _died_on_the_way(record, evidence.destination)]
     answered = [record for record in dead if reply_of(record, *TCP_KINDS)]
-    if len(answered) < DEAD_PROBES:
+    if len(answered) < EXPIRED_PROBES:
         return None
     fact = (
-        f"{len(answered)} probes were answered both by the router where their TTL ran out and in the "
-        "name of the destination, which never saw them."
+        f"{len(answered)} probes expired at a router and yet were answered in the name of the destination, "
+        "which they never reached."
     )
     return _verdict(evidence, answered, Certainty.CERTAIN, fact)
 
@@ -62,7 +63,7 @@ def _routers_beyond(evidence: Evidence) -> Verdict | None:
             and _died_on_the_way(record, evidence.destination)
         }
         if len(beyond) >= FARTHER_ROUTERS:
-            fact = f"Farther probes of the same flow passed on, as far as {evidence.place(max(beyond))}."
+            fact = f"Probes of the same flow with higher TTLs went on to {evidence.place(max(beyond))}."
             return _verdict(evidence, [answered], Certainty.LIKELY, fact)
     return None
 
@@ -75,7 +76,7 @@ def _two_machines(evidence: Evidence) -> Verdict | None:
         back = return_distance(accepted.reply_ttl), return_distance(refused.reply_ttl)
         if abs(back[0] - back[1]) >= NEARER_HOPS:
             fact = (
-                f"One probe drew a SYN-ACK with TTL {accepted.reply_ttl} and a RST with TTL "
+                f"One probe got a SYN-ACK with TTL {accepted.reply_ttl} and a RST with TTL "
                 f"{refused.reply_ttl}: two machines answered."
             )
             return _verdict(evidence, [record], Certainty.LIKELY, fact)
@@ -122,6 +123,6 @@ def _sentence(name: str, evidence: Evidence, hop: int) -> str:
     """Who rejects what it forwards answers the TTL after its own, so the hop before is as suspect."""
     where = f"after {evidence.place(hop - 1)}" if evidence.router(hop - 1) else f"at hop {hop}"
     return (
-        f"The answer of port {evidence.port} is forged: {where} somebody sends {name} in the name of "
+        f"The answer from port {evidence.port} is forged: a device {where} sends {name} in the name of "
         f"{evidence.destination}."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 BY_CHANCE = 0.01
 """Silence this likely to be chance is no finding: one false alarm in a hundred such silences at most."""
 BY_CHANCE_CERTAIN = 0.0001
-"""Below this, chance is out of the question even for who traces all day."""
+"""Silence less likely than this to be chance is certain: one false alarm in 10,000."""
 
 
 def loss_rate(answered: int, lost: int) -> float:

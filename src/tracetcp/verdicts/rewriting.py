@@ -73,7 +73,7 @@ def _nat(evidence: Evidence) -> Verdict | None:
 
 _TRANSLATIONS: Mapping[str, Callable[[Quote], str]] = {
     "source address": lambda quote: f"the source address becomes {quote.source}",
-    "source port": lambda quote: f"the source port becomes another one ({quote.source_port})",
+    "source port": lambda quote: f"the source port changes (to {quote.source_port} in one probe)",
     "destination address": lambda quote: f"the destination becomes {quote.destination}",
     "destination port": lambda quote: f"the destination port becomes {quote.destination_port}",
 }
@@ -87,7 +87,7 @@ def _mss(evidence: Evidence) -> Verdict | None:
         evidence,
         step,
         Kind.MSS_REWRITTEN,
-        f"MSS changed {_between(evidence, step)}",
+        f"MSS rewritten {_between(evidence, step)}",
         f"our SYN's MSS becomes {step.quote.mss}",
     )
 
@@ -111,7 +111,7 @@ def _options(evidence: Evidence) -> Verdict | None:
         head, tail = f"TCP options stripped {_between(evidence, step)}", f"our SYN loses {gone}"
         return _verdict(evidence, step, Kind.OPTIONS_STRIPPED, head, tail)
     head = f"TCP options rewritten {_between(evidence, step)}"
-    return _verdict(evidence, step, Kind.OPTIONS_REWRITTEN, head, "our SYN's are not those that were sent")
+    return _verdict(evidence, step, Kind.OPTIONS_REWRITTEN, head, "they are no longer those that we sent")
 
 
 def _sent_options(evidence: Evidence) -> tuple[int, ...]:
@@ -157,10 +157,13 @@ def _between(evidence: Evidence, step: Step) -> str:
 
 def _verdict(evidence: Evidence, step: Step, kind: Kind, head: str, tail: str) -> Verdict:
     if len(step.ttls) < ENOUGH_TTLS:
-        certainty, fact = Certainty.POSSIBLE, f"Quoted so by hop {step.first} alone, the last that quotes."
+        certainty, fact = (
+            Certainty.POSSIBLE,
+            f"Only hop {step.first}, the last one to quote our SYN, shows it.",
+        )
     else:
         certainty = Certainty.CERTAIN if step.last_intact is not None else Certainty.LIKELY
-        fact = f"Quoted so by every hop that quotes it from {step.first} to {step.ttls[-1]}."
+        fact = f"Every hop from {step.first} to {step.ttls[-1]} that quotes our SYN shows it."
     return Verdict(
         kind=kind,
         sentence=f"{head}: {tail}.",

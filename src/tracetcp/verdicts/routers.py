@@ -12,7 +12,7 @@ from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.loss import BY_CHANCE, loss_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tracetcp.model import ProbeRecord
     from tracetcp.model.evidence import Evidence
@@ -69,7 +69,7 @@ def _loop_start(path: Mapping[int, str], period: int) -> int | None:
 
 
 def _loop(evidence: Evidence, path: Mapping[int, str], start: int, period: int) -> Verdict:
-    members = " and ".join(dict.fromkeys(path[ttl] for ttl in sorted(path) if ttl >= start))
+    members = _listed(dict.fromkeys(path[ttl] for ttl in sorted(path) if ttl >= start))
     return Verdict(
         kind=Kind.LOOP,
         sentence=f"The path loops from {evidence.place(start, path[start])} on: {members} answer in turn.",
@@ -78,6 +78,12 @@ def _loop(evidence: Evidence, path: Mapping[int, str], start: int, period: int) 
         hop=start,
         address=path[start],
     )
+
+
+def _listed(words: Iterable[str]) -> str:
+    """``words`` as a list in English: ``1, 2 and 3``."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def judge_silent(evidence: Evidence) -> Verdict | None:
@@ -96,12 +102,16 @@ def judge_silent(evidence: Evidence) -> Verdict | None:
     ]
     if not silent:
         return None
-    hops = f"Hop{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))}"
+    is_one = len(silent) == 1
+    hops = f"Hop{'' if is_one else 's'} {_listed(map(str, silent))} did not answer, but later hops did"
+    why = (
+        "it is silent, or it limits its answers" if is_one else "they are silent, or they limit their answers"
+    )
     return Verdict(
         kind=Kind.SILENT_ROUTER,
-        sentence=f"{hops} did not answer, but later ones did: silent, or out of answers by a limit.",
+        sentence=f"{hops}: {why}.",
         certainty=Certainty.LIKELY,
-        evidence=(f"{sum(evidence.lost[ttl] for ttl in silent)} probes unanswered there.",),
+        evidence=(f"{sum(evidence.lost[ttl] for ttl in silent)} probes got no answer there.",),
         hop=silent[0],
     )
 
@@ -138,10 +148,10 @@ def _limited(evidence: Evidence, ttl: int) -> Verdict | None:
     answered = sum(bool(record.replies) for record in asked)
     return Verdict(
         kind=Kind.LIMITED_ROUTER,
-        sentence=f"The router at {evidence.place(ttl)} limits its answers: a star there is no loss.",
+        sentence=f"The router at {evidence.place(ttl)} limits its answers: a star there is not packet loss.",
         certainty=Certainty.LIKELY,
         evidence=(
-            f"It answered {answered} of {len(asked)} probes, later ones after a pause of a second each.",
+            f"It answered {answered} of {len(asked)} probes: about one a second from the first loss on.",
         ),
         hop=ttl,
         address=evidence.router(ttl),

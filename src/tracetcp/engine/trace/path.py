@@ -6,7 +6,8 @@ losses are asked again in ``losses``. Probes are wanted in this order:
 
 R1. What the end of the trace wants to be sure (``ending``): the confirmation of a RST, a witness of a router
     beyond it; each on a fresh flow.
-R2. First attempts, on flow 0, up to the end of the window and never beyond the end of the trace.
+R2. First attempts, on flow 0, up to the end of the window and never beyond the end of the trace. A port that
+    is silent where controls met the destination is asked no farther; while they look for it, no window grows.
 R3. A silent TTL just below the end may be the destination itself, which answers one SYN of a flow only: it is
     shadowed until a probe alone on its flow was lost there, or farther out; ``LONE_LOSSES_IF_LOSSY`` such
     probes on a path that loses packets. The first to be asked is the one behind the last router: there the
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
 
 LONE_LOSSES_IF_LOSSY = 4
 """Losses of lone probes that clear a shadowed TTL on a path known to lose packets; elsewhere one does."""
+
+LONGER_BRANCH = 2
+"""Hops by which another flow may be longer: branches of load balancing differ by a hop or two."""
 
 
 class Path:
@@ -288,11 +292,16 @@ class Path:
     def advance(self, now: float) -> None:
         """Let time pass: look farther when nothing has answered for a while."""
         self._now = now
+        host_ttl = self._state.host_ttl
+        if host_ttl:  # R2
+            if self._farthest_answer_ttl >= host_ttl:
+                host_ttl = self._farthest_answer_ttl + LONGER_BRANCH
+            self._window.end_at(min(max(host_ttl, self._next_row), max(self._hops)))
         if not self.is_done and self._stalls_at() <= now:
             self._window.stall(now)
 
     def _stalls_at(self) -> float:
-        if self._ending.ttl is not None:
+        if self._ending.ttl is not None or self.port in self._state.waiting_ports:  # R2
             return inf
         return self._window.stalls_at(self._state.timeouts.longest_srtt, self._timeout)
 

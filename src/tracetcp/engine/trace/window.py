@@ -17,6 +17,8 @@ R2. FOLLOWING or JUMPED -> LOOKED, unless the window ends within one TTL of the 
 R3. any of the above, or WIDENING -> WIDENING while TTLs are left beyond the window.
 R4. any of the above -> LAST_PASS where none is left.
 
+R5. LAST_PASS -> WIDENING when the last TTL is put farther out.
+
 A farther router moves the window in every state, and the state stays: each of R1 and R2 happens once at most.
 """
 
@@ -92,6 +94,17 @@ class Window:
         """The first attempt at ``next_first_ttl`` left at ``at``."""
         self.next_first_ttl += 1
         self.last_progress_at = at
+
+    def end_at(self, ttl: int) -> None:
+        """Make ``ttl`` the last TTL from now on, until another one is told."""
+        if ttl < self.last:
+            self._is_far_probe_due = False
+            self.end = min(self.end, ttl)
+        elif ttl > self.last:
+            self.end = min(ttl, max(self.end, self.last_router_ttl + TTL_WINDOW))
+            if self.stage is Stage.LAST_PASS:  # R5
+                self.stage = Stage.WIDENING
+        self.last = ttl
 
     def on_far_probe_sent(self) -> None:
         """The last TTL was asked."""
