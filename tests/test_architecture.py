@@ -30,10 +30,12 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "formatters": ("config", "model", "verdicts"),
     "cli": ("addresses", "config", "errors", "formatters.display", "limits"),
     "privileges": ("errors",),
+    "early_imports": ("names", "privileges"),
     "runner": ("engine", "errors", "model", "probers.prober"),
     "diagnosis": ("config", "errors", "model", "probers", "runner"),
     "session": (
         "config",
+        "early_imports",
         "engine",
         "errors",
         "explain",

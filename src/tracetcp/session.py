@@ -152,6 +152,10 @@ def open_session(
 
     ``warn`` is told in a sentence what makes the run less than it could be. Raises ``TracetcpError``.
     """
+    if options.drops_privileges:
+        from tracetcp.early_imports import import_what_would_be_closed
+
+        import_what_would_be_closed(look_ups=options.names or options.origins)
     destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
     with ExitStack() as resources:
         prober = _open_prober(config, destination)
@@ -186,8 +190,10 @@ def resolve(host: str, family: int | None, *, without_privileges: bool = False) 
 
     if not without_privileges:
         return ask(host, family)
+    from tracetcp.early_imports import import_what_would_be_closed
     from tracetcp.privileges import unprivileged
 
+    import_what_would_be_closed(look_ups=True)
     return unprivileged(lambda: ask(host, family))
 
 

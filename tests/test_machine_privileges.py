@@ -1,0 +1,228 @@
+"""Who runs what with which rights: sudo's variables, a closed interpreter, hostile folders, a capability."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+import machine
+from internet.lab import simulated
+from internet.notation import network
+from lab import program
+from machine import SUDO, Way
+from tracetcp import early_imports, privileges
+from tracetcp.errors import ProberError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from internet.lab import SimulatedInternet
+
+NAMES = {
+    "names": {"10.1.1.1": "one.example", "10.2.1.1": "two.example", "fd00:1:1::1": "one6.example"},
+    "hosts": {"target.example": ["203.0.113.80"]},
+    "texts": {"1.1.0.1.origin.asn.cymru.com": "64500 | 1.1.0.0/24 |"},
+}
+
+
+@pytest.fixture(scope="module")
+def internet() -> Iterator[SimulatedInternet]:
+    with simulated(network("1 2 3 | open 80 | rtt 4", dns=NAMES)) as running:
+        yield running
+
+
+def have_sudo(monkeypatch: pytest.MonkeyPatch, uid: str | None, gid: str | None) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    for name, value in (("SUDO_UID", uid), ("SUDO_GID", gid)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+
+
+# Whose rights are left ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uid", "gid", "user"),
+    [
+        ("1000", "1001", (1000, 1001)),
+        ("0001000", "0", (1000, 0)),
+        ("4294967294", "4294967294", (2**32 - 2, 2**32 - 2)),
+        ("0", "0", None),
+        ("", "", None),
+        (None, None, None),
+    ],
+)
+def test_the_caller_is_who_sudo_says(
+    uid: str | None, gid: str | None, user: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_sudo(monkeypatch, uid, gid)
+    assert privileges.caller() == user
+
+
+NO_IDS = [
+    "4294967295",
+    "99999999999",
+    "\uff11\uff10\uff10\uff10",
+    "\u0967",
+    "-1",
+    "+1",
+    " 1",
+    "1_0",
+    "1\n",
+    "0x1",
+]
+
+
+@pytest.mark.parametrize("text", [*NO_IDS, "", None])
+def test_a_caller_that_is_none_is_refused_with_the_variable(
+    text: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_sudo(monkeypatch, text, "1000")
+    with pytest.raises(ProberError, match="SUDO_UID is"):
+        privileges.caller()
+    have_sudo(monkeypatch, "1000", text)
+    with pytest.raises(ProberError, match="SUDO_GID is"):
+        privileges.caller()
+
+
+def test_only_root_asks_who_called_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_sudo(monkeypatch, "nonsense", "nonsense")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert privileges.caller() is None
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("text", NO_IDS)
+def test_no_probe_is_sent_for_a_caller_that_is_none(text: str, internet: SimulatedInternet) -> None:
+    before = internet.counts()["destination_syns"]
+    for variables in ({**SUDO, "SUDO_UID": text}, {**SUDO, "SUDO_GID": text}):
+        finished = machine.run(internet, ["-n", internet.destination], Way(variables))
+        assert (finished.returncode, finished.stdout) == (3, "")
+        assert machine.is_one_line(finished.stderr)
+    assert internet.counts()["destination_syns"] == before
+
+
+@pytest.mark.netns
+def test_a_system_that_keeps_root_ends_the_run_with_a_line(internet: SimulatedInternet) -> None:
+    """A user namespace that knows no other user than root, as in a container."""
+    words = ["unshare", "--user", "--map-root-user", "env", *(f"{name}={SUDO[name]}" for name in SUDO)]
+    words += [str(program.SCRIPT), "-n", "-i", "lo", "127.0.0.1"]
+    finished = machine.finish(["unshare", "--user", "--map-root-user", "--net", *words])
+    assert (finished.returncode, finished.stdout) == (3, "")
+    assert machine.is_one_line(finished.stderr)
+
+
+# A Python that the caller cannot read ----------------------------------------------------------------------
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "{}",
+        "-A {}",
+        "-e {}",
+        "-c -A {}",
+        "--compare 80 443 {}",
+        "-s 1 100 {}",
+        "-r 80 82 -n {}",
+        "-n {}",
+        "-4 target.example",
+        "-n -m 2 -t 300 203.0.113.99",
+    ],
+)
+def test_a_python_that_the_caller_cannot_read_costs_nothing(
+    arguments: str, internet: SimulatedInternet
+) -> None:
+    words = arguments.format(internet.destination).split()
+    closed = machine.run(internet, words, Way(SUDO, sees_python=False))
+    opened = machine.run(internet, words, Way(SUDO))
+    assert _without_times(closed.stdout) == _without_times(opened.stdout)
+    assert (closed.returncode, closed.stderr) == (opened.returncode, opened.stderr)
+    assert "target.example" in arguments or closed.stdout
+
+
+def _without_times(text: str) -> list[str]:
+    """The words of ``text`` but its round trip times, whose noise is not at issue."""
+    return [word for word in text.split() if not word.isdigit()]
+
+
+@pytest.mark.netns
+def test_json_needs_nothing_either(internet: SimulatedInternet) -> None:
+    finished = machine.run(internet, ["--json", "-A", internet.destination], Way(SUDO, sees_python=False))
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert '"name":"one.example"' in finished.stdout
+
+
+def test_where_all_can_be_read_nothing_is_imported_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(early_imports, "is_open", lambda *_: True)
+    monkeypatch.setattr(early_imports, "import_module", lambda name: pytest.fail(name))
+    early_imports.import_what_would_be_closed(look_ups=True)
+
+
+def test_where_not_all_is_and_dnspython_only_for_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr(early_imports, "is_open", lambda *_: False)
+    monkeypatch.setattr(early_imports, "import_module", imported.append)
+    monkeypatch.setattr("tracetcp.names.resolver.import_module", imported.append)
+    early_imports.import_what_would_be_closed(look_ups=False)
+    assert {"tracetcp.diagnosis", "tracetcp.formatters.json", "encodings.ascii"} <= set(imported)
+    assert not {"tracetcp.__main__", "dns.resolver"} & set(imported)
+    early_imports.import_what_would_be_closed(look_ups=True)
+    assert "dns.rdtypes.ANY.PTR" in imported
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "is_open"),
+    [
+        (0o755, 1, 1, True),
+        (0o700, 1, 1, False),
+        (0o700, 5, 1, True),
+        (0o077, 5, 5, False),
+        (0o750, 1, 5, True),
+        (0o705, 1, 5, False),
+        (0o744, 1, 1, False),
+        (0o711, 1, 1, False),
+        (0o050, 1, 6, True),
+    ],
+)
+def test_modes_say_who_can_read(
+    mode: int, owner: int, group: int, is_open: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stat(path: str) -> os.stat_result:
+        shown = (mode, owner, group) if path == "/some/python" else (0o755, 0, 0)
+        return os.stat_result((shown[0], 0, 0, 0, *shown[1:], 0, 0, 0, 0))
+
+    monkeypatch.setattr("os.stat", stat)
+    monkeypatch.setattr("os.path.realpath", str)
+    assert early_imports.is_open(["/some/python"], 5, [5, 6]) == is_open
+
+
+def test_a_closed_folder_above_closes_what_is_below(tmp_path: Path) -> None:
+    inner = tmp_path / "closed" / "lib"
+    inner.mkdir(parents=True)
+    everybody = {os.getuid(): [os.getgid()]}
+    uid, groups = next(iter(everybody.items()))
+    assert early_imports.is_open([str(inner), str(inner / "gone" / "lib")], uid, groups)
+    inner.parent.chmod(0o600)
+    try:
+        assert not early_imports.is_open([str(inner)], uid, groups)
+    finally:
+        inner.parent.chmod(0o700)
+
+
+def test_the_folders_are_those_of_the_modules_and_of_dnspython(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.machinery import PathFinder
+
+    import dns
+
+    assert dns.__file__ is not None
+    wanted = {os.path.dirname(file) for file in (os.__file__, early_imports.__file__, dns.__file__)}  # noqa: PTH120
+    assert wanted <= early_imports._folders()
+    monkeypatch.setattr(PathFinder, "find_spec", lambda *_: None)
+    assert os.path.dirname(os.__file__) in early_imports._folders()  # noqa: PTH120
