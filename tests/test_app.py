@@ -87,7 +87,8 @@ def probe_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., OneHostProber]:
     def use(kind: ReplyKind | None, interrupt_after: float | None = None) -> OneHostProber:
         prober = OneHostProber(kind)
         monkeypatch.setattr("tracetcp.probers.open_prober", lambda *_: prober)
-        monkeypatch.setattr("tracetcp.privileges.drop_privileges", lambda: None)
+        monkeypatch.setattr("tracetcp.privileges.become_caller", lambda: None)
+        monkeypatch.setattr("tracetcp.privileges.give_up_capabilities", lambda: None)
         monkeypatch.setattr("tracetcp.runner.SelectorWait", lambda _: Jump(prober, interrupt_after))
         return prober
 

@@ -161,7 +161,7 @@ def test_json_needs_nothing_either(internet: SimulatedInternet) -> None:
 
 def test_where_all_can_be_read_nothing_is_imported_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(early_imports, "is_open", lambda *_: True)
-    monkeypatch.setattr(early_imports, "import_module", lambda name: pytest.fail(name))
+    monkeypatch.setattr(early_imports, "import_module", pytest.fail)
     early_imports.import_what_would_be_closed(look_ups=True)
 
 
@@ -173,6 +173,7 @@ def test_where_not_all_is_and_dnspython_only_for_look_ups(monkeypatch: pytest.Mo
     early_imports.import_what_would_be_closed(look_ups=False)
     assert {"tracetcp.diagnosis", "tracetcp.formatters.json", "encodings.ascii"} <= set(imported)
     assert not {"tracetcp.__main__", "dns.resolver"} & set(imported)
+    have_sudo(monkeypatch, "1000", "1000")
     early_imports.import_what_would_be_closed(look_ups=True)
     assert "dns.rdtypes.ANY.PTR" in imported
 

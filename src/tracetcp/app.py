@@ -1,7 +1,8 @@
 """main(argv) -> exit status: parses, writes, and turns every error into a message. The only writer.
 
 What is not in ``session``, because it is the process's and not a run's: streams, signals, the garbage
-collector, and the decision to give the privileges up.
+collector, and the decision to give the privileges up. Rows go to standard output; where that is taken by the
+packets of ``--pcap -``, they go to standard error.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tracetcp.errors import MissingHost, TracetcpError
+from tracetcp.errors import MissingHost, TracetcpError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tracetcp.cli.parsing import Check, Invocation
     from tracetcp.formatters.display import Display
     from tracetcp.formatters.presenter import Presenter
+    from tracetcp.formatters.progress import ProgressLine
     from tracetcp.session import Options, Session
 
 EXIT_REACHED = 0
@@ -96,10 +98,11 @@ def trace(invocation: Invocation) -> int:
     from tracetcp.session import open_session
 
     config, display = invocation.config, invocation.display
-    with open_session(config, _options(display), lambda what: _complain(f"tracetcp: {what}")) as session:
+    screen = _Screen(display)
+    with open_session(config, _options(display), screen.warn) as session:
         presenter = open_presenter(config, display, session.destination, time.time() - session.clock())
         _collect_garbage()
-        _show(session, presenter, len(config.ports))
+        screen.show(session, presenter, len(config.ports))
         if session.is_silent:
             from tracetcp.diagnosis import after_silence
 
@@ -128,19 +131,45 @@ def _collect_garbage() -> None:
     gc.enable()
 
 
-def _show(session: Session, presenter: Presenter, ports: int) -> None:
-    """Write the run as it goes on; a progress line is for who watches stderr while the rows go elsewhere."""
-    from tracetcp.formatters.progress import ProgressLine
+class _Screen:
+    """Where the texts of one run go.
 
-    is_watched = sys.stderr is not None and sys.stderr.isatty() and not sys.stdout.isatty()
-    progress = ProgressLine(ports, session.clock(), is_watched=is_watched)
-    try:
-        for events, texts in session.batches():
-            _write("".join([presenter.render(event, texts) for event in events]))
-            _write(progress.update(session.ports_done, session.clock()), sys.stderr)
-    finally:
-        _write(progress.erase(), sys.stderr)
-    _write(presenter.closing(session.texts))
+    The progress line is for who watches standard error while the rows go elsewhere. Raises ``UsageError``
+    where a terminal would get the packets, ``TracetcpError`` where there is no stream for the rows.
+    """
+
+    def __init__(self, display: Display) -> None:
+        packets_take_stdout = display.pcap == "-"
+        rows = sys.stderr if packets_take_stdout else sys.stdout
+        if rows is None:
+            raise TracetcpError("standard error is closed: there is nowhere to write the rows to")
+        if packets_take_stdout and sys.stdout.isatty():
+            raise UsageError(
+                "packets are nothing for a terminal: send them elsewhere, as in '--pcap - host | tshark -r -'"
+            )
+        self._rows = rows
+        self._is_watched = sys.stderr is not None and sys.stderr.isatty() and not rows.isatty()
+        self._progress: ProgressLine | None = None
+
+    def warn(self, what: str) -> None:
+        """A line on standard error, in the place of the progress line."""
+        if self._progress is not None:
+            _write(self._progress.erase(), sys.stderr)
+        _complain(f"tracetcp: {what}")
+
+    def show(self, session: Session, presenter: Presenter, ports: int) -> None:
+        """Write the run as it goes on."""
+        from tracetcp.formatters.progress import ProgressLine
+
+        progress = ProgressLine(ports, session.clock(), is_watched=self._is_watched)
+        self._progress = progress
+        try:
+            for events, texts in session.batches():
+                _write("".join([presenter.render(event, texts) for event in events]), self._rows)
+                _write(progress.update(session.ports_done, session.clock()), sys.stderr)
+        finally:
+            _write(progress.erase(), sys.stderr)
+        _write(presenter.closing(session.texts), self._rows)
 
 
 def check(asked: Check) -> int:
@@ -158,16 +187,27 @@ def check(asked: Check) -> int:
 
 
 def _write(text: str, stream: TextIO | None = None) -> None:
-    if text:
-        stream = stream or sys.stdout
+    """Write ``text`` to ``stream``, or standard output; raises ``TracetcpError`` where it takes no more."""
+    if not text:
+        return
+    stream = stream or sys.stdout
+    try:
         stream.write(text)
         stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        name = "standard error" if stream is sys.stderr else "standard output"
+        reason = os.strerror(error.errno or 0)
+        raise TracetcpError(
+            f"{name} takes no more text ({reason}): make room, or send it elsewhere"
+        ) from error
 
 
 def _complain(sentence: str) -> None:
     """One line on stderr, if there is one and anybody can still read it."""
     if sys.stderr is not None:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, TracetcpError):
             _write(sentence + "\n", sys.stderr)
 
 

@@ -55,7 +55,7 @@ def import_what_would_be_closed(*, look_ups: bool) -> None:
 
 
 def is_open(folders: Iterable[str], uid: int, groups: Collection[int]) -> bool:
-    """Whether the user ``uid`` in ``groups`` can find and list all of ``folders``, by the modes on the way."""
+    """Whether the user ``uid`` in ``groups`` can find and list all of ``folders``, by their modes."""
     seen: set[str] = set()
     for folder in folders:
         path = os.path.realpath(folder)

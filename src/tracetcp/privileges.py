@@ -79,7 +79,7 @@ def _id_of(variable: str) -> int:
     text = os.environ.get(variable, "")
     if not re.fullmatch("[0-9]{1,10}", text) or int(text) > LAST_ID:
         raise errors.ProberError(
-            f"{variable} is {text[:20]!a}, which is no id from 0 to {LAST_ID}, so it is not known whose rights "
+            f"{variable} is {text[:20]!a}, which is no id from 0 to {LAST_ID}, so nobody knows whose rights "
             "to keep: call sudo anew, or unset SUDO_UID and SUDO_GID"
         )
     return int(text)
