@@ -197,7 +197,10 @@ def test_a_full_disk_is_a_sentence(
 
     monkeypatch.setattr(sys.stdout, "write", full)
     assert app.main(["-v"]) == 3
-    assert "No space left on device" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "tracetcp: standard output takes no more text (No space left on device): "
+        "make room, or send it elsewhere\n"
+    )
 
 
 def run(command: str) -> subprocess.CompletedProcess[str]:

@@ -26,6 +26,7 @@ from tracetcp.pcap_file import PcapFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from internet.lab import SimulatedInternet

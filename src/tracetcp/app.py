@@ -30,19 +30,36 @@ if TYPE_CHECKING:
 EXIT_REACHED = 0
 EXIT_NOT_REACHED = 1
 EXIT_COULD_NOT_RUN = 3
-EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128
+"""A signal's number is added: what a shell reports of a program that the signal ended."""
+EXIT_INTERRUPTED = EXIT_SIGNAL + signal.SIGINT
 EXIT_BROKEN_PIPE = 141
-"""What a shell reports of a program that a closed pipe ended."""
+ENDING_SIGNALS = ("SIGTERM", "SIGHUP", "SIGQUIT")
+"""They end a run as Ctrl-C does: what was decided is written first."""
 GARBAGE_LOOKED_FOR_AFTER = 20_000
 """New objects, instead of Python's 700: a scan has thousands that are neither old nor garbage."""
 DEBUG_VARIABLE = "TRACETCP_DEBUG"
 
 
+class Ended(KeyboardInterrupt):
+    """One of ``ENDING_SIGNALS`` came."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_status = EXIT_SIGNAL + number
+        self.name = signal.Signals(number).name
+
+
 def console() -> None:
     """The console script: run, flush, and leave without Python's own complaints about closed pipes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signals = [getattr(signal, name) for name in ENDING_SIGNALS if hasattr(signal, name)]
+    for number in signals:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored, which is to stay
+            signal.signal(number, _end)
     status = main(sys.argv[1:])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, *signals):
+        signal.signal(number, signal.SIG_IGN)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -51,10 +68,19 @@ def console() -> None:
     sys.exit(status)
 
 
+def _end(number: int, _frame: object) -> None:
+    """A signal's handler: end the run, and let nobody disturb that."""
+    signal.signal(number, signal.SIG_IGN)
+    raise Ended(number)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the program and return its exit status; every error ends here, as one line on stderr."""
     try:
         return _run(argv)
+    except Ended as ended:
+        _complain(f"Trace ended by {ended.name}.")
+        return ended.exit_status
     except KeyboardInterrupt:
         _complain("Trace interrupted.")
         return EXIT_INTERRUPTED
