@@ -16,6 +16,7 @@ from lab import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from internet.lab import SimulatedInternet
 
@@ -39,7 +40,8 @@ class Way(NamedTuple):
     """How the program is run.
 
     ``sees_python`` is whether other users than root may read the interpreter's modules; ``limits`` are
-    arguments of ``ulimit``, one after the other.
+    arguments of ``ulimit``, one after the other. A capability of a file takes effect only without
+    ``no_new_privileges``.
     """
 
     variables: Mapping[str, str] = {}
@@ -47,6 +49,7 @@ class Way(NamedTuple):
     sees_python: bool = True
     limits: Sequence[str] = ()
     folder: str = "/"
+    no_new_privileges: bool = True
 
 
 PLAIN = Way()
@@ -63,7 +66,8 @@ def around(internet: SimulatedInternet, words: Sequence[str], way: Way) -> list[
     words = ["sh", "-c", limited, way.folder, *words]
     if way.user is not None:
         ids = f"--reuid={way.user}", f"--regid={way.user}"
-        words = ["setpriv", *ids, "--clear-groups", "--no-new-privs", "--", *words]
+        barred = ["--no-new-privs"] if way.no_new_privileges else []
+        words = ["setpriv", *ids, "--clear-groups", *barred, "--", *words]
     is_sudo = way.variables.get("SUDO_UID") == str(USER)
     opened = program._laid_open(way.user or USER) if way.sees_python and (way.user or is_sudo) else []
     closed = [] if way.sees_python else ["sh", "-ec", CLOSE, "sh", os.path.dirname(os.__file__), "--"]  # noqa: PTH120
@@ -91,13 +95,18 @@ def finish(words: Sequence[str], *, timeout: float = 60) -> subprocess.Completed
     )
 
 
-@contextmanager
 def started(
     internet: SimulatedInternet, arguments: Sequence[str], way: Way = PLAIN
-) -> Iterator[subprocess.Popen[str]]:
-    """``tracetcp`` under way, in a session of its own; gone when the context ends."""
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    """``tracetcp`` under way; gone when the context ends."""
+    return begun(command(internet, arguments, way))
+
+
+@contextmanager
+def begun(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """``words`` under way, in a session of their own; gone when the context ends."""
     process = subprocess.Popen(
-        command(internet, arguments, way),
+        words,
         env=program.environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

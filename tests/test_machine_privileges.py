@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +23,6 @@ from tracetcp.errors import ProberError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from internet.lab import SimulatedInternet
 
@@ -227,3 +232,106 @@ def test_the_folders_are_those_of_the_modules_and_of_dnspython(monkeypatch: pyte
     assert wanted <= early_imports._folders()
     monkeypatch.setattr(PathFinder, "find_spec", lambda *_: None)
     assert os.path.dirname(os.__file__) in early_imports._folders()  # noqa: PTH120
+
+
+# Folders that lie in wait ----------------------------------------------------------------------------------
+
+SHADOWED = [
+    "tracetcp",
+    "scapy",
+    "dns",
+    "queue",
+    "contextlib",
+    "typing",
+    "re",
+    "struct",
+    "selectors",
+    "argparse",
+]
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Path:
+    """A folder with modules of many names that tell that they were run."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    place = tmp_path / "trap"
+    (place / ".config" / "scapy").mkdir(parents=True)
+    for name in (
+        *(f"{name}.py" for name in SHADOWED),
+        ".config/scapy/prestart.py",
+        ".config/scapy/startup.py",
+    ):
+        (place / name).write_text("import sys; sys.stderr.write('caught'); sys.exit(77)\n")
+    return place
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("way", [Way(), Way(SUDO), Way(user=machine.USER)], ids=["root", "sudo", "nobody"])
+def test_the_script_runs_no_module_of_the_folder_it_is_called_in(
+    way: Way, internet: SimulatedInternet, trap: Path
+) -> None:
+    places = {"HOME": str(trap), "XDG_CONFIG_HOME": f"{trap}/.config", "XDG_CACHE_HOME": f"{trap}/.cache"}
+    there = way._replace(folder=str(trap), variables={**way.variables, **places})
+    finished = machine.run(internet, ["-A", internet.destination], there)
+    assert finished.returncode == 0
+    assert "caught" not in finished.stderr
+
+
+@pytest.mark.netns
+def test_an_isolated_interpreter_runs_none_whatever_the_environment_says(
+    internet: SimulatedInternet, trap: Path
+) -> None:
+    way = Way({"PYTHONPATH": str(trap), "HOME": str(trap)}, folder=str(trap))
+    words = ["-m", "tracetcp", "-n", internet.destination]
+    isolated = machine.finish(machine.around(internet, [sys.executable, "-I", *words], way))
+    assert (isolated.returncode, isolated.stderr) == (0, "")
+    exposed = machine.finish(machine.around(internet, [sys.executable, *words], way))
+    assert "caught" in exposed.stderr, "without -I the trap catches nothing: this test sees nothing"
+
+
+# A capability ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The interpreter's copy of docs/privileges.md, in an environment of its own."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    environment = Path(sys.prefix)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "lib").symlink_to(environment / "lib")
+    shutil.copy(environment / "pyvenv.cfg", tmp_path)
+    made = Path(shutil.copy(sys.executable, tmp_path / "bin" / "python-tracetcp"))
+    subprocess.run(["setcap", "cap_net_raw+ep", str(made)], check=True)
+    return made
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("target", ["203.0.113.99", "2001:db8::99"])
+def test_a_copy_with_the_capability_gives_it_up(
+    target: str, internet: SimulatedInternet, copy: Path, trap: Path
+) -> None:
+    way = Way(user=machine.USER, no_new_privileges=False, folder=str(trap))
+    words = [str(copy), "-I", "-m", "tracetcp", "-R", "-A", target]
+    with machine.begun(machine.around(internet, words, way)) as process:
+        until = time.monotonic() + 10
+        while time.monotonic() < until and len(statuses := _statuses(process.pid)) < 2:
+            time.sleep(0.02)
+        err = process.stderr
+        assert process.poll() is None, err and err.read()
+    assert len(statuses) >= 2, "no look-up was under way: this test sees one thread only"
+    for status in statuses:
+        assert {status[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}
+        assert status["NoNewPrivs"] == "1"
+        assert status["Uid"].split() == [str(machine.USER)] * 4
+
+
+def _statuses(pid: int) -> list[dict[str, str]]:
+    """What /proc says of each thread."""
+    found = []
+    for file in Path(f"/proc/{pid}/task").glob("*/status"):
+        with suppress(OSError):  # a thread that has just ended
+            lines = file.read_text().splitlines()
+            found.append({name: value.strip() for name, _, value in (line.partition(":") for line in lines)})
+    return found

@@ -513,7 +513,7 @@ except NoPermission as error:
     ("script", "program"),
     [
         ("/usr/local/bin/../bin/tracetcp", "/usr/local/bin/tracetcp"),
-        ("/lib/tracetcp/__main__.py", f"{sys.executable} -m tracetcp"),
+        ("/lib/tracetcp/__main__.py", f"{sys.executable} -I -m tracetcp"),
     ],
 )
 def test_without_permission_the_remedies_are_named(lab: Chain, script: str, program: str) -> None:

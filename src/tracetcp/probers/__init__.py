@@ -42,7 +42,7 @@ def open_prober(config: TraceConfig, destination: str) -> Prober:
 def _remedies() -> str:
     """What is missing and how to grant it, on one line."""
     script = Path(sys.argv[0]).resolve()
-    program = f"{sys.executable} -m tracetcp" if script.name == "__main__.py" else str(script)
+    program = f"{sys.executable} -I -m tracetcp" if script.name == "__main__.py" else str(script)
     return (
         f"raw sockets need root or the capability CAP_NET_RAW: run 'sudo {program} ...', or grant it with "
         f"'setcap cap_net_raw+ep' to a copy of the interpreter {Path(sys.executable).resolve()} made for "
