@@ -18,9 +18,10 @@ import pytest
 from lab import DEAD, DEAD_6, SERVER, SERVER_6, Chain, near, program, rules, shape
 from prober_lab import PATIENCE, STAMPS_BEGIN, as_nobody, ask, inside, kinds, probe
 from prober_lab import connect_prober as prober
+from tracetcp import descriptors
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import FailureKind, MplsLabel, ReplyKind, SendFailure
-from tracetcp.probers.connect import descriptors, errqueue, single_syn
+from tracetcp.probers.connect import errqueue, single_syn
 from tracetcp.probers.connect import prober as connect
 from tracetcp.runner import first_replies
 
@@ -421,7 +422,7 @@ def test_past_its_capacity_the_prober_closes_the_oldest(lab: Chain) -> None:
         (1000, 1000, 500, 500, 1000),
         (100, 1000, 500, 500, "needed"),
         (100, 200, 500, "rest of 200", 200),
-        (20, 20, 500, 1, 20),
+        (20, 20, 500, 0, 20),
         (100, resource.RLIM_INFINITY, 500, 500, "needed"),
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 500, 500, resource.RLIM_INFINITY),
     ],

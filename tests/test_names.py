@@ -29,7 +29,7 @@ from tracetcp.names import hosts as hosts_file
 from tracetcp.names import lookups, resolving
 from tracetcp.names.escape import LONGEST, printable, printable_domain
 from tracetcp.names.hosts import numeric_address, parse_hosts
-from tracetcp.names.lookups import ROW_WAIT, AddressLookup, ReverseNames
+from tracetcp.names.lookups import ROW_WAIT, WORKERS, AddressLookup, ReverseNames
 from tracetcp.names.origins import OriginNames, best_origin, is_global, origin_question, parse_origin
 from tracetcp.names.resolver import system_resolver
 from tracetcp.names.resolving import resolve
@@ -523,10 +523,9 @@ def test_asking_starts_one_thread_and_waits_for_nothing(monkeypatch: pytest.Monk
     lookup.close()
 
 
-def test_there_are_never_more_workers_than_allowed(serve: ServeZone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookups, "WORKERS", 2)
+def test_there_are_never_more_workers_than_allowed(serve: ServeZone) -> None:
     addresses = [f"192.0.2.{n}" for n in range(1, 9)]
-    lookup = ReverseNames(serve({}).resolver)
+    lookup = ReverseNames(serve({}).resolver, workers=2)
     for address in addresses:
         lookup.ask(address)
     assert [settle(lookup, address) for address in addresses] == [None] * 8
@@ -669,13 +668,10 @@ def test_more_addresses_than_the_queue_holds_go_without_a_name(
     lookup.close()
 
 
-def test_after_closing_an_answer_disturbs_nobody_and_nothing_more_is_asked(
-    serve: ServeZone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lookups, "WORKERS", 1)
+def test_after_closing_an_answer_disturbs_nobody_and_nothing_more_is_asked(serve: ServeZone) -> None:
     server = serve({(ROUTER_PTR, "PTR"): ["late.example."]}, delay=0.5)
     before = set(threading.enumerate())
-    lookup = ReverseNames(server.resolver)
+    lookup = ReverseNames(server.resolver, workers=1)
     for address in (ROUTER, "192.0.2.2", "192.0.2.3"):
         lookup.ask(address)
     workers = [thread for thread in threading.enumerate() if thread.name == "tracetcp-dns"]
@@ -738,10 +734,12 @@ def test_the_process_ends_while_queries_are_under_way() -> None:
 # Address to origin
 
 
-def origins(server: FakeDns) -> OriginNames:
+def origins(server: FakeDns, workers: int = WORKERS) -> OriginNames:
     """Asks ``server``, and takes the documentation's addresses for public ones."""
     return OriginNames(
-        server.resolver, is_public=lambda address: address.startswith(("192.0.2.", "2001:db8:"))
+        server.resolver,
+        is_public=lambda address: address.startswith(("192.0.2.", "2001:db8:")),
+        workers=workers,
     )
 
 
@@ -755,12 +753,9 @@ def test_the_origin_is_asked_once_a_prefix_and_never_for_a_private_address(serve
     lookup.close()
 
 
-def test_a_neighbour_that_queued_behind_the_answer_is_not_asked_for(
-    serve: ServeZone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lookups, "WORKERS", 1)
+def test_a_neighbour_that_queued_behind_the_answer_is_not_asked_for(serve: ServeZone) -> None:
     server = serve({(ROUTER_ORIGIN, "TXT"): ['"64500 | 192.0.2.0/24"']}, delay=0.2)
-    lookup = origins(server)
+    lookup = origins(server, workers=1)
     lookup.ask(ROUTER)
     assert settle(lookup, "192.0.2.99") == "AS64500"
     assert server.asked == [(ROUTER_ORIGIN, "TXT")]

@@ -7,6 +7,7 @@ packets of ``--pcap -``, they go to standard error.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -99,11 +100,25 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
+        if (sentence := _of_the_machine(error)) is not None:
+            _complain(f"tracetcp: {sentence}")
+            return EXIT_COULD_NOT_RUN
         what = str(error) or type(error).__name__
         _complain(
             f"tracetcp: {what} ({type(error).__name__}; {DEBUG_VARIABLE}=1 shows where, for a bug report)"
         )
         return EXIT_COULD_NOT_RUN
+
+
+def _of_the_machine(error: Exception) -> str | None:
+    """The sentence for what this machine has no more of, wherever that shows; None for another error."""
+    if isinstance(error, MemoryError):
+        return "this process may use no more memory: raise 'ulimit -v', or trace fewer ports at a time"
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return "this process may open no more files: raise 'ulimit -n'"
+    if isinstance(error, OSError) and error.errno in (errno.ENFILE, errno.ENOMEM):
+        return f"this machine has no more room ({os.strerror(error.errno)}): end other programs"
+    return None
 
 
 def _run(argv: Sequence[str]) -> int:

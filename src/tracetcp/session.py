@@ -172,7 +172,7 @@ def open_session(
             from tracetcp.privileges import give_up_capabilities
 
             give_up_capabilities()
-        lookups = _open_lookups(options)
+        lookups = _open_lookups(options, warn)
         resources.callback(lookups.close)
         engine = _open_engine(config, options, prober)
         is_judging = options.evidence or options.explain
@@ -217,10 +217,10 @@ def _keep_packets(path: str, prober: Prober, resources: ExitStack, warn: Callabl
     prober.capture(open_tap)
 
 
-def _open_lookups(options: Options) -> Lookups:
+def _open_lookups(options: Options, warn: Callable[[str], None]) -> Lookups:
     from tracetcp.names import open_lookups
 
-    return open_lookups(names=options.names, origins=options.origins)
+    return open_lookups(names=options.names, origins=options.origins, warn=warn)
 
 
 def _open_engine(config: TraceConfig, options: Options, prober: Prober) -> Engine:

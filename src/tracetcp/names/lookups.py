@@ -29,7 +29,7 @@ LOOKUP_TIME = 3.0
 ROW_WAIT = 1.0
 """Seconds, from the query's start, for which a row waits for its name."""
 WORKERS = 16
-"""Look-ups under way at once: the hops of most paths; the connect prober leaves that many descriptors."""
+"""Look-ups of one kind under way at once, each with a socket: the hops of most paths."""
 LONGEST_QUEUE = 4096
 """Addresses that may wait for a worker; any more go without a name."""
 
@@ -44,7 +44,10 @@ class AddressLookup:
     when something was found or given up. Workers are daemons: they never keep the process alive.
     """
 
-    def __init__(self, open_resolver: Callable[[float], Resolver] = system_resolver) -> None:
+    def __init__(
+        self, open_resolver: Callable[[float], Resolver] = system_resolver, workers: int = WORKERS
+    ) -> None:
+        self._most_workers = workers
         self._found: dict[str, str] = {}
         self._snapshot: Mapping[str, str] = MappingProxyType({})
         self._open_resolver = open_resolver
@@ -109,7 +112,7 @@ class AddressLookup:
     def _hire(self) -> None:
         """Start one more worker, unless there are enough or the system allows no more threads."""
         with self._lock:
-            if self._is_closed or self._workers >= WORKERS:
+            if self._is_closed or self._workers >= self._most_workers:
                 return
             with suppress(RuntimeError):
                 threading.Thread(target=self._work, name="tracetcp-dns", daemon=True).start()
@@ -121,7 +124,7 @@ class AddressLookup:
         The first worker imports dnspython, before there are any others that would do so at the same time.
         Each hires its successor, so that the caller never pays for more than the start of one thread.
         """
-        with suppress(ImportError):  # every look-up will fail the same way, and say nothing
+        with suppress(ImportError, OSError):  # every look-up will fail the same way, and say nothing
             import dns.resolver
             import dns.reversename  # noqa: F401 - for its cost only
         while (address := self._queue.get()) is not None and not self._is_closed:
@@ -159,8 +162,10 @@ class AddressLookup:
 class ReverseNames(AddressLookup):
     """Names of addresses: the first name in the hosts file, else the PTR record."""
 
-    def __init__(self, open_resolver: Callable[[float], Resolver] = system_resolver) -> None:
-        super().__init__(open_resolver)
+    def __init__(
+        self, open_resolver: Callable[[float], Resolver] = system_resolver, workers: int = WORKERS
+    ) -> None:
+        super().__init__(open_resolver, workers)
         self._hosts = hosts.names_of_addresses()
 
     def _known_at_once(self, address: str) -> str | None:

@@ -26,9 +26,9 @@ import time
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracetcp.descriptors import room_for
 from tracetcp.errors import ProberError
 from tracetcp.model import Reply, ReplyKind
-from tracetcp.probers.connect.descriptors import room_for
 from tracetcp.probers.connect.errqueue import QueuedError, queue_errors, take_error
 from tracetcp.probers.connect.single_syn import ONE_SYN, find_silencer, is_still_here
 from tracetcp.probers.failures import CONNECT_REASONS, failure
@@ -86,7 +86,7 @@ class ConnectProber(Prober):
         self._silencer = find_silencer(self._route)
         self._timeout = config.timeout
         self._lifetime = config.timeout if self._silencer else min(config.timeout, ONE_SYN)
-        self.capacity = room_for(LARGEST_CAPACITY)
+        self.capacity = max(1, room_for(LARGEST_CAPACITY))
         self._flights: dict[int, _Flight] = {}
         self._epoll = select.epoll()
         # Stamping is switched on for the machine with the first socket that asks, a moment later: ask now.

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
+from tracetcp.descriptors import room_for
 from tracetcp.errors import ProberError
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ HELD = 16
 """The first ports of a block, those of a default trace and its retries, are held with bound sockets.
 
 So is every 16th port behind them: the block of another trace cannot overlap ours, which no table of
-/proc would show. More would use up the file descriptors of a process.
+/proc would show. More would use up the file descriptors of a process; where it may have fewer, fewer are
+held, one at least.
 """
 TRIES = 50
 
@@ -59,7 +61,8 @@ def _starts(ephemeral: range, count: int) -> list[int]:
 def _hold(route: Route, first: int, count: int) -> list[socket.socket]:
     """Sockets bound to ports of the block from ``first`` on, none if one of those is taken."""
     held: list[socket.socket] = []
-    for port in (*range(first, first + HELD), *range(first + 2 * HELD - 1, first + count, HELD)):
+    ports = (*range(first, first + HELD), *range(first + 2 * HELD - 1, first + count, HELD))
+    for port in ports[: max(1, room_for(len(ports)))]:
         holder = socket.socket(route.socket_family, socket.SOCK_STREAM)
         held.append(holder)
         try:
