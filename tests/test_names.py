@@ -442,9 +442,14 @@ def test_an_answer_of_no_meaning_is_told(serve: ServeZone) -> None:
         resolve("noise.example", 4, server.resolver)
 
 
-def test_servers_that_cannot_be_reached_are_told(serve: ServeZone, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENETUNREACH, "Network is unreachable"), OSError("Network is unreachable")]
+)
+def test_servers_that_cannot_be_reached_are_told(
+    error: OSError, serve: ServeZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        raise error
 
     monkeypatch.setattr("dns.query.udp", refuse)
     told = r"no DNS server can be reached for host.example \(Network is unreachable\): check the network"
@@ -495,6 +500,22 @@ def test_whatever_bytes_the_hosts_file_has_are_escaped(hosts: Path) -> None:
     lookup.ask(ROUTER)
     assert lookup.found == {ROUTER: r"evil\027\09131m\255"}
     lookup.close()
+
+
+def test_of_a_block_list_the_first_part_names_routers_and_all_of_it_the_target(hosts: Path) -> None:
+    blocked = "0.0.0.0 advertisement.example\n"
+    last = f"{V6} {'long' * 30_000}\n{V4} the.last.one"
+    hosts.write_text(f"{ROUTER} first\n{blocked * (hosts_file.MOST_READ // len(blocked))}{last}\n", "utf-8")
+    known = hosts_file.names_of_addresses()
+    assert known == {ROUTER: "first", "0.0.0.0": "advertisement.example"}  # noqa: S104 - nothing is bound
+    assert hosts_file.addresses_of("the.LAST.one") == [V4]
+    assert hosts_file.addresses_of("long") == []
+
+
+def test_a_name_that_is_not_ascii_is_found_whatever_the_case(hosts: Path) -> None:
+    hosts.write_text(f"{V4} b\u00dccher plain\n", "utf-8")
+    assert hosts_file.addresses_of("B\u00fccher") == [V4]
+    assert hosts_file.addresses_of("PLAIN") == [V4]
 
 
 def test_names_come_from_dns_all_at_once_and_are_asked_once(serve: ServeZone) -> None:

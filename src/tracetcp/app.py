@@ -144,12 +144,21 @@ def trace(invocation: Invocation) -> int:
         presenter = open_presenter(config, display, session.destination, time.time() - session.clock())
         _collect_garbage()
         screen.show(session, presenter, len(config.ports))
-        if session.is_silent:
-            from tracetcp.diagnosis import after_silence
+        if session.has_reached:
+            return EXIT_REACHED
+        _look_for_causes(session)
+        return EXIT_NOT_REACHED
 
-            for finding in after_silence(session.destination, session.source):
-                _complain(f"tracetcp: nothing answered: {finding.sentence}")
-        return EXIT_REACHED if session.has_reached else EXIT_NOT_REACHED
+
+def _look_for_causes(session: Session) -> None:
+    """Say what on this machine may have kept the destination from being reached."""
+    from tracetcp.diagnosis import after_silence, source_address
+
+    if session.is_silent:
+        for finding in after_silence(session.destination, session.source):
+            _complain(f"tracetcp: nothing answered: {finding.sentence}")
+    elif not (finding := source_address(session.source)).is_passed:
+        _complain(f"tracetcp: {finding.sentence}")
 
 
 def _options(display: Display) -> Options:

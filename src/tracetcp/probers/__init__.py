@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracetcp.errors import NoPermission
+from tracetcp.errors import NoPermission, NoRoute
+from tracetcp.probers.failures import NO_ROUTE, failure
 
 if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
@@ -25,6 +27,15 @@ def open_prober(config: TraceConfig, destination: str) -> Prober:
         from tracetcp.probers.capture import ScapyProber
 
         return ScapyProber(config, destination)
+    try:
+        return _open_on_linux(config, destination)
+    except OSError as error:
+        if error.errno in (*NO_ROUTE, errno.EINVAL):  # there was one a moment ago
+            raise NoRoute(failure(error.errno or 0, {}).reason) from error
+        raise
+
+
+def _open_on_linux(config: TraceConfig, destination: str) -> Prober:
     from tracetcp.probers.raw.prober import RawProber
 
     try:

@@ -31,7 +31,7 @@ from tracetcp.errors import ProberError
 from tracetcp.model import Reply, ReplyKind
 from tracetcp.probers.connect.errqueue import QueuedError, queue_errors, take_error
 from tracetcp.probers.connect.single_syn import ONE_SYN, find_silencer, is_still_here
-from tracetcp.probers.failures import CONNECT_REASONS, failure
+from tracetcp.probers.failures import CONNECT_REASONS, OPEN_REASONS, failure
 from tracetcp.probers.prober import Prober
 from tracetcp.probers.routes import SO_BINDTODEVICE, find_route
 from tracetcp.probers.stamps import SO_TIMESTAMPNS, received_at
@@ -104,7 +104,7 @@ class ConnectProber(Prober):
         try:
             connecting = self._open(probe.ttl)
         except OSError as error:
-            return failure(error.errno or 0, CONNECT_REASONS)
+            return failure(error.errno or 0, OPEN_REASONS)
         host, _, *scope = self._route.destination_address
         sent_at = time.monotonic()
         result = connecting.connect_ex((host, probe.port, *scope))

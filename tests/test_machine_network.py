@@ -1,0 +1,61 @@
+"""The network changes or lies while a trace runs: links and routes that go, other copies, floods."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+import machine
+from internet.lab import INTERFACE, simulated
+from internet.notation import network
+from machine import USER, Way
+
+if TYPE_CHECKING:
+    from internet.lab import SimulatedInternet
+
+pytestmark = pytest.mark.netns
+PROBERS = {"root": Way(), "nobody": Way(user=USER)}
+each_prober = pytest.mark.parametrize("way", PROBERS.values(), ids=PROBERS)
+each_family = pytest.mark.parametrize("family", [4, 6])
+
+
+def destination(internet: SimulatedInternet, family: int) -> str:
+    return internet.destination if family == 4 else internet.destination6
+
+
+def own_lines(text: str) -> list[str]:
+    """The lines of standard error but the one that any run without privileges has."""
+    return [line for line in text.splitlines(keepends=True) if "no raw sockets" not in line]
+
+
+# Links, addresses and routes -------------------------------------------------------------------------------
+
+LOSSES = {
+    "link down": f"link set {INTERFACE} down",
+    "no link": f"link delete {INTERFACE}",
+    "no address": "address delete {address} dev " + INTERFACE,
+    "no route": "-{family} route delete default",
+    "blackhole": "-{family} route replace blackhole default",
+}
+
+
+@each_prober
+@each_family
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_what_is_gone_in_mid_trace_is_told_and_the_rows_stay(loss: str, family: int, way: Way) -> None:
+    with simulated(network("1 2 3 4 | down")) as internet:
+        target = destination(internet, family)
+        with machine.started(internet, ["-n", "-t", "1500", "-m", "12", target], way) as process:
+            time.sleep(0.9)
+            address = f"{internet.scenario.clients[family]}/{32 if family == 4 else 128}"
+            words = loss.format(family=family, address=address).split()
+            subprocess.run(["ip", "-n", internet.namespace.name, *words], check=True)
+            out, err = process.communicate(timeout=20)
+    told = own_lines(err)
+    assert process.returncode in (1, 3)
+    assert len([row for row in out.splitlines() if row[:1] in "1234" and " ms " in row]) == 4
+    assert len(told) == 1 or (process.returncode == 1 and "address" not in loss)
+    assert all(machine.is_one_line(line) and "'ip " in line for line in told)
