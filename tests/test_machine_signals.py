@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,6 @@ from tracetcp import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from internet.lab import SimulatedInternet
 
@@ -47,7 +47,8 @@ def test_a_signal_keeps_the_rows_and_the_packets(
     capture = [] if way.user else ["--pcap", str(file)]
     target = internet.destination if family == 4 else internet.destination6
     with machine.started(internet, ["-t", "60000", *capture, target], way) as process:
-        time.sleep(0.9)
+        _wait_for_a_look_up(process.pid)
+        time.sleep(0.5)
         sent_at = time.monotonic()
         os.kill(process.pid, number)
         out, err = process.communicate(timeout=10)
@@ -59,6 +60,14 @@ def test_a_signal_keeps_the_rows_and_the_packets(
     assert took < 0.5
     if capture:
         assert len(rdpcap(str(file))) > 20
+
+
+def _wait_for_a_look_up(pid: int) -> None:
+    """Until the first router has answered: its name is looked for by a thread of its own."""
+    until = time.monotonic() + 20
+    while len(list(Path(f"/proc/{pid}/task").iterdir())) < 2:
+        assert time.monotonic() < until, "no name is looked up"
+        time.sleep(0.01)
 
 
 @pytest.mark.netns
@@ -93,9 +102,11 @@ def test_the_program_takes_signals_that_nobody_else_took(monkeypatch: pytest.Mon
         during.append(dict(handlers))
         return 5
 
+    left: list[int] = []
     monkeypatch.setattr(app, "main", main)
-    with pytest.raises(SystemExit, match="5"):
-        app.console()
+    monkeypatch.setattr("os._exit", left.append)
+    app.console()
+    assert left == [5]
     assert during == [
         {
             signal.SIGINT: signal.default_int_handler,
@@ -116,3 +127,35 @@ def test_an_ending_signal_is_a_line_and_a_status(
     assert app.main(["-v"]) == 143
     assert capsys.readouterr() == ("", "Trace ended by SIGTERM.\n")
     assert later == [(signal.SIGTERM, signal.SIG_IGN)]
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("way", PROBERS.values(), ids=PROBERS)
+@pytest.mark.parametrize(
+    "flags", ["-r 0 65535 -m 255 -p 100", "-r 0 65535 -m 255 -p 100 -F", "-e -r 1 65535"]
+)
+def test_the_largest_run_stays_small_and_ends_at_once(
+    flags: str, way: Way, family: int, internet: SimulatedInternet
+) -> None:
+    """Measured: 45 to 65 MB, and at most 0.1 s; the margins are for a machine that is busy otherwise."""
+    target = internet.destination if family == 4 else internet.destination6
+    with machine.started(internet, ["-n", *flags.split(), target], way) as process:
+        time.sleep(2)
+        after_2 = _peak(process.pid)
+        time.sleep(1.5)
+        after_4 = _peak(process.pid)
+        sent_at = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        process.wait(10)
+        took = time.monotonic() - sent_at
+    assert process.returncode == 130
+    assert after_4 < 100
+    assert after_4 - after_2 < 15
+    assert took < 0.5
+
+
+def _peak(pid: int) -> float:
+    """The most memory that a process had, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
