@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,3 +61,42 @@ def test_what_is_gone_in_mid_trace_is_told_and_the_rows_stay(loss: str, family: 
     assert len([row for row in out.splitlines() if row[:1] in "1234" and " ms " in row]) == 4
     assert len(told) == 1 or (process.returncode == 1 and "address" not in loss)
     assert all(machine.is_one_line(line) and "'ip " in line for line in told)
+
+
+# Other copies ----------------------------------------------------------------------------------------------
+
+
+@each_family
+@pytest.mark.parametrize("ways", [["root"] * 4, ["root", "nobody"] * 2, ["nobody"] * 4], ids="-".join)
+def test_copies_that_trace_one_host_at_once_see_what_one_alone_sees(family: int, ways: list[str]) -> None:
+    """Each on the same ports: a reply that crossed would be a row too many, or a time too short."""
+    with simulated(network("5 10 15 20 25 | open 80 | rtt 30")) as internet, ExitStack() as running:
+        arguments = ["-n", "-p", "6", destination(internet, family)]
+        copies = [running.enter_context(machine.started(internet, arguments, PROBERS[way])) for way in ways]
+        outputs = [copy.communicate(timeout=30) for copy in copies]
+    for out, err in outputs:
+        assert own_lines(err) == []
+        rows = out.splitlines()[3:]
+        assert len(rows) == 7
+        for number, row in enumerate(rows[:5], 1):
+            assert row.startswith(f"{number} ")
+            times = [int(text) for text in re.findall(r"(\d+) ms", row)]
+            assert len(times) == 6
+            assert min(times) >= 5 * number
+            assert row.split()[-1] == (f"10.{number}.1.1" if family == 4 else f"fd00:{number}:1::1")
+        assert "Connection established" in rows[5]
+
+
+@each_family
+def test_copies_that_scan_one_host_at_once_miss_no_port(family: int) -> None:
+    with simulated(network("1 2 | open 80,443 | rtt 5")) as internet, ExitStack() as running:
+        arguments = ["-s", "1", "1000", destination(internet, family)]
+        copies = [
+            running.enter_context(machine.started(internet, arguments, PROBERS[way]))
+            for way in ("root", "nobody", "root")
+        ]
+        outputs = [copy.communicate(timeout=60) for copy in copies]
+    for out, err in outputs:
+        assert own_lines(err) == []
+        assert re.findall(r":(\d+)\]\s.*OPEN", out) == ["80", "443"]
+        assert out.count("CLOSED") == 998

@@ -114,7 +114,7 @@ class AddressLookup:
         with self._lock:
             if self._is_closed or self._workers >= self._most_workers:
                 return
-            with suppress(RuntimeError):
+            with suppress(RuntimeError, MemoryError):
                 threading.Thread(target=self._work, name="tracetcp-dns", daemon=True).start()
                 self._workers += 1
 
@@ -124,7 +124,7 @@ class AddressLookup:
         The first worker imports dnspython, before there are any others that would do so at the same time.
         Each hires its successor, so that the caller never pays for more than the start of one thread.
         """
-        with suppress(ImportError, OSError):  # every look-up will fail the same way, and say nothing
+        with suppress(Exception):  # every look-up will fail the same way, and say nothing
             import dns.resolver
             import dns.reversename  # noqa: F401 - for its cost only
         while (address := self._queue.get()) is not None and not self._is_closed:
@@ -135,7 +135,7 @@ class AddressLookup:
     def _text(self, address: str) -> str | None:
         try:
             return self._look_up(self._open_resolver(LOOKUP_TIME), address)
-        except Exception:  # noqa: BLE001 - whatever the network sent: no name, and no traceback of a thread
+        except Exception:  # noqa: BLE001 - whatever the network sent, or a machine without memory: no name
             return None
 
     def _settle(self, address: str, text: str | None) -> None:
