@@ -164,7 +164,14 @@ def test_json_needs_nothing_either(internet: SimulatedInternet) -> None:
     assert '"name":"one.example"' in finished.stdout
 
 
+def test_who_is_not_root_loses_no_right_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(early_imports, "is_open", pytest.fail)
+    early_imports.import_what_would_be_closed(look_ups=True)
+
+
 def test_where_all_can_be_read_nothing_is_imported_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_sudo(monkeypatch, None, None)
     monkeypatch.setattr(early_imports, "is_open", lambda *_: True)
     monkeypatch.setattr(early_imports, "import_module", pytest.fail)
     early_imports.import_what_would_be_closed(look_ups=True)
@@ -172,6 +179,7 @@ def test_where_all_can_be_read_nothing_is_imported_early(monkeypatch: pytest.Mon
 
 def test_where_not_all_is_and_dnspython_only_for_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     imported: list[str] = []
+    have_sudo(monkeypatch, None, None)
     monkeypatch.setattr(early_imports, "is_open", lambda *_: False)
     monkeypatch.setattr(early_imports, "import_module", imported.append)
     monkeypatch.setattr("tracetcp.names.resolver.import_module", imported.append)
