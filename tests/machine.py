@@ -24,7 +24,7 @@ USER = 54_321
 """A user of whom this machine knows nothing."""
 SUDO = {"SUDO_UID": str(USER), "SUDO_GID": str(USER)}
 
-# $1 a directory that becomes one of mode 700, "--", the command.
+# $1 a directory that becomes another user's, of mode 700, "--", the command.
 CLOSE = """
 closed=$1; shift 2
 layer=$(mktemp -d)
@@ -32,6 +32,7 @@ mount -t tmpfs tmpfs "$layer"
 mkdir "$layer/upper" "$layer/work"
 mount -t overlay overlay -o "lowerdir=$closed,upperdir=$layer/upper,workdir=$layer/work" "$closed"
 chmod 700 "$closed"
+chown 54322 "$closed"
 cd /; exec "$@"
 """
 

@@ -158,6 +158,13 @@ def _without_times(text: str) -> list[str]:
 
 
 @pytest.mark.netns
+def test_root_that_gives_up_its_powers_cannot_read_it_either(internet: SimulatedInternet) -> None:
+    finished = machine.run(internet, ["-A", internet.destination], Way(sees_python=False))
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert "one.example" in finished.stdout
+
+
+@pytest.mark.netns
 def test_json_needs_nothing_either(internet: SimulatedInternet) -> None:
     finished = machine.run(internet, ["--json", "-A", internet.destination], Way(SUDO, sees_python=False))
     assert (finished.returncode, finished.stderr) == (0, "")
