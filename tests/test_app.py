@@ -87,7 +87,8 @@ def probe_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., OneHostProber]:
     def use(kind: ReplyKind | None, interrupt_after: float | None = None) -> OneHostProber:
         prober = OneHostProber(kind)
         monkeypatch.setattr("tracetcp.probers.open_prober", lambda *_: prober)
-        monkeypatch.setattr("tracetcp.privileges.drop_privileges", lambda: None)
+        monkeypatch.setattr("tracetcp.privileges.become_caller", lambda: None)
+        monkeypatch.setattr("tracetcp.privileges.give_up_capabilities", lambda: None)
         monkeypatch.setattr("tracetcp.runner.SelectorWait", lambda _: Jump(prober, interrupt_after))
         return prober
 
@@ -196,7 +197,10 @@ def test_a_full_disk_is_a_sentence(
 
     monkeypatch.setattr(sys.stdout, "write", full)
     assert app.main(["-v"]) == 3
-    assert "No space left on device" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "tracetcp: standard output takes no more text (No space left on device): "
+        "make room, or send it elsewhere\n"
+    )
 
 
 def run(command: str) -> subprocess.CompletedProcess[str]:

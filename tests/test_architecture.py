@@ -19,32 +19,49 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "errors": (),
     "limits": ("errors",),
     "addresses": (),
+    "descriptors": (),
     "config": ("errors", "limits"),
     "model": ("limits",),
     "engine": ("config", "model"),
     "verdicts": ("model",),
     "explain": ("config", "engine", "limits", "model", "verdicts"),
     "wire": ("addresses", "model"),
-    "probers": ("addresses", "config", "errors", "model", "wire"),
-    "names": ("addresses", "errors", "model"),
+    "probers": ("addresses", "config", "descriptors", "errors", "model", "wire"),
+    "names": ("addresses", "descriptors", "errors", "model"),
     "formatters": ("config", "model", "verdicts"),
     "cli": ("addresses", "config", "errors", "formatters.display", "limits"),
     "privileges": ("errors",),
+    "early_imports": ("names", "privileges"),
+    "pcap_file": ("errors", "wire"),
     "runner": ("engine", "errors", "model", "probers.prober"),
     "diagnosis": ("config", "errors", "model", "probers", "runner"),
     "session": (
         "config",
+        "early_imports",
         "engine",
         "errors",
         "explain",
         "model",
         "names",
+        "pcap_file",
         "privileges",
         "probers",
         "runner",
-        "wire",
     ),
-    "app": ("cli", "config", "diagnosis", "errors", "formatters", "session"),
+    "screen": ("errors", "formatters", "session"),
+    "signals": (),
+    "shortages": (),
+    "app": (
+        "cli",
+        "config",
+        "diagnosis",
+        "errors",
+        "formatters",
+        "screen",
+        "session",
+        "shortages",
+        "signals",
+    ),
     "__main__": ("app",),
 }
 """What each layer may import besides itself: a layer, or a single module of one. Lower layers come first, and
@@ -54,8 +71,8 @@ PURE = ("errors", "limits", "config", "model", "engine", "verdicts", "explain", 
 FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subprocess", "os", "sys"}
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""
-WRITER = "app"
-TOP = ("app", "session", "__main__")
+WRITERS = ("app", "screen")
+TOP = ("app", "screen", "session", "shortages", "signals", "__main__")
 """They wire everything, so the design page does not list what they may import."""
 
 
@@ -169,8 +186,8 @@ def test_libraries_have_their_places_and_are_imported_late(path: Path) -> None:
             assert module not in at_the_top, f"{name_of(path)} imports {module} before a trace starts"
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if name_of(p) != WRITER], ids=name_of)
-def test_only_the_app_writes_to_streams(path: Path) -> None:
+@pytest.mark.parametrize("path", [p for p in MODULES if name_of(p) not in WRITERS], ids=name_of)
+def test_only_the_screen_of_the_app_writes_to_streams(path: Path) -> None:
     assert not calls(path) & {"print", "input", "sys.stdout", "sys.stderr"}
 
 

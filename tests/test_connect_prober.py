@@ -18,9 +18,10 @@ import pytest
 from lab import DEAD, DEAD_6, SERVER, SERVER_6, Chain, near, program, rules, shape
 from prober_lab import REPLY_WAIT, STAMPS_BEGIN, as_nobody, ask, inside, kinds, probe
 from prober_lab import connect_prober as prober
+from tracetcp import descriptors
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import FailureKind, MplsLabel, ReplyKind, SendFailure
-from tracetcp.probers.connect import descriptors, errqueue, single_syn
+from tracetcp.probers.connect import errqueue, single_syn
 from tracetcp.probers.connect import prober as connect
 from tracetcp.runner import first_replies
 
@@ -382,7 +383,7 @@ def test_no_free_source_port_costs_a_probe_not_the_run(lab: Chain) -> None:
         assert kinds(ask(opened, probe(64, 80))) == [(SYN_ACK, SERVER)]
 
 
-def test_a_source_address_that_goes_away_costs_a_probe(lab: Chain) -> None:
+def test_a_source_address_that_goes_away_ends_the_run(lab: Chain) -> None:
     with prober(lab.client, SERVER, interface="10.0.99.2") as opened:
         os.seteuid(0)
         lab.ip(
@@ -392,7 +393,7 @@ def test_a_source_address_that_goes_away_costs_a_probe(lab: Chain) -> None:
         )
         failure = opened.send(probe(64))
     assert isinstance(failure, SendFailure)
-    assert (failure.errno, failure.kind) == (errno.EADDRNOTAVAIL, FailureKind.PROBE_LOST)
+    assert (failure.errno, failure.kind) == (errno.EADDRNOTAVAIL, FailureKind.NO_ROUTE)
 
 
 def test_no_descriptor_left_costs_a_probe_not_the_run(lab: Chain) -> None:
@@ -421,7 +422,7 @@ def test_past_its_capacity_the_prober_closes_the_oldest(lab: Chain) -> None:
         (1000, 1000, 500, 500, 1000),
         (100, 1000, 500, 500, "needed"),
         (100, 200, 500, "rest of 200", 200),
-        (20, 20, 500, 1, 20),
+        (20, 20, 500, 0, 20),
         (100, resource.RLIM_INFINITY, 500, 500, "needed"),
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 500, 500, resource.RLIM_INFINITY),
     ],

@@ -40,6 +40,28 @@ def test_an_interface_that_is_up_passes_and_loopback_alone_does_not(tmp_path: Pa
     assert diagnosis.interfaces(tmp_path) == Finding("interfaces", True, "up: eth0")
 
 
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.1.2.3"])
+def test_a_source_address_that_is_here_passes(source: str) -> None:
+    assert diagnosis.source_address(source).is_passed
+
+
+@pytest.mark.parametrize("source", ["192.0.2.77", "2001:db8::77"])
+def test_a_source_address_that_is_gone_is_told(source: str) -> None:
+    finding = diagnosis.source_address(source)
+    assert not finding.is_passed
+    assert finding.sentence.startswith(f"address {source}, which probes leave from, is gone")
+
+
+def test_what_else_keeps_an_address_from_being_bound_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "x")
+
+    monkeypatch.setattr("socket.socket.bind", refuse)
+    assert diagnosis.source_address("192.0.2.77").is_passed
+    monkeypatch.setattr("socket.socket.__init__", refuse)
+    assert diagnosis.source_address("192.0.2.77").is_passed
+
+
 @pytest.mark.parametrize(
     ("flags", "state", "is_passed"),
     [("0x1003", "up", True), ("0x1003", "unknown", True), ("0x1003", "down", False), ("0x1002", "up", False)],
@@ -190,7 +212,8 @@ def test_after_silence_only_what_was_found_is_told(tmp_path: Path) -> None:
     assert diagnosis.after_silence("192.0.2.1", "127.0.0.1", tmp_path) == []
     found = diagnosis.after_silence("127.0.0.1", "127.0.0.1", tmp_path)
     assert [finding.subject for finding in found] == ["target"]
-    assert diagnosis.after_silence("192.0.2.1", "192.0.2.77", tmp_path) == []
+    gone = diagnosis.after_silence("192.0.2.1", "192.0.2.77", tmp_path)
+    assert [finding.subject for finding in gone] == ["source"]
 
 
 def test_the_check_looks_at_everything_and_at_a_route_if_there_is_a_host() -> None:

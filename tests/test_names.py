@@ -29,7 +29,7 @@ from tracetcp.names import hosts as hosts_file
 from tracetcp.names import lookups, resolving
 from tracetcp.names.escape import LONGEST_TEXT, printable, printable_domain
 from tracetcp.names.hosts import numeric_address, parse_hosts
-from tracetcp.names.lookups import ROW_WAIT, AddressLookup, ReverseNames
+from tracetcp.names.lookups import MOST_WORKERS, ROW_WAIT, AddressLookup, ReverseNames
 from tracetcp.names.origins import OriginNames, best_origin, is_global, origin_question, parse_origin
 from tracetcp.names.resolver import system_resolver
 from tracetcp.names.resolving import resolve
@@ -442,9 +442,14 @@ def test_an_answer_of_no_meaning_is_told(serve: ServeZone) -> None:
         resolve("noise.example", 4, server.resolver)
 
 
-def test_servers_that_cannot_be_reached_are_told(serve: ServeZone, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENETUNREACH, "Network is unreachable"), OSError("Network is unreachable")]
+)
+def test_servers_that_cannot_be_reached_are_told(
+    error: OSError, serve: ServeZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        raise error
 
     monkeypatch.setattr("dns.query.udp", refuse)
     told = r"no DNS server can be reached for host.example \(Network is unreachable\): check the network"
@@ -497,6 +502,22 @@ def test_whatever_bytes_the_hosts_file_has_are_escaped(hosts: Path) -> None:
     lookup.close()
 
 
+def test_of_a_block_list_the_first_part_names_routers_and_all_of_it_the_target(hosts: Path) -> None:
+    blocked = "0.0.0.0 advertisement.example\n"
+    last = f"{V6} {'long' * 30_000}\n{V4} the.last.one"
+    hosts.write_text(f"{ROUTER} first\n{blocked * (hosts_file.MOST_READ // len(blocked))}{last}\n", "utf-8")
+    known = hosts_file.names_of_addresses()
+    assert known == {ROUTER: "first", "0.0.0.0": "advertisement.example"}  # noqa: S104 - nothing is bound
+    assert hosts_file.addresses_of("the.LAST.one") == [V4]
+    assert hosts_file.addresses_of("long") == []
+
+
+def test_a_name_that_is_not_ascii_is_found_whatever_the_case(hosts: Path) -> None:
+    hosts.write_text(f"{V4} b\u00dccher plain\n", "utf-8")
+    assert hosts_file.addresses_of("B\u00fccher") == [V4]
+    assert hosts_file.addresses_of("PLAIN") == [V4]
+
+
 def test_names_come_from_dns_all_at_once_and_are_asked_once(serve: ServeZone) -> None:
     addresses = [f"192.0.2.{n}" for n in range(1, 31)]
     records = {(f"{n}.2.0.192.in-addr.arpa", "PTR"): [f"hop-{n}.example."] for n in range(1, 31)}
@@ -523,10 +544,9 @@ def test_asking_starts_one_thread_and_waits_for_nothing(monkeypatch: pytest.Monk
     lookup.close()
 
 
-def test_there_are_never_more_workers_than_allowed(serve: ServeZone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookups, "MOST_WORKERS", 2)
+def test_there_are_never_more_workers_than_allowed(serve: ServeZone) -> None:
     addresses = [f"192.0.2.{n}" for n in range(1, 9)]
-    lookup = ReverseNames(serve({}).resolver)
+    lookup = ReverseNames(serve({}).resolver, workers=2)
     for address in addresses:
         lookup.ask(address)
     assert [settle(lookup, address) for address in addresses] == [None] * 8
@@ -669,13 +689,10 @@ def test_more_addresses_than_the_queue_holds_go_without_a_name(
     lookup.close()
 
 
-def test_after_closing_an_answer_disturbs_nobody_and_nothing_more_is_asked(
-    serve: ServeZone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lookups, "MOST_WORKERS", 1)
+def test_after_closing_an_answer_disturbs_nobody_and_nothing_more_is_asked(serve: ServeZone) -> None:
     server = serve({(ROUTER_PTR, "PTR"): ["late.example."]}, delay=0.5)
     before = set(threading.enumerate())
-    lookup = ReverseNames(server.resolver)
+    lookup = ReverseNames(server.resolver, workers=1)
     for address in (ROUTER, "192.0.2.2", "192.0.2.3"):
         lookup.ask(address)
     workers = [thread for thread in threading.enumerate() if thread.name == "tracetcp-dns"]
@@ -738,10 +755,12 @@ def test_the_process_ends_while_queries_are_under_way() -> None:
 # Address to origin
 
 
-def origins(server: FakeDns) -> OriginNames:
-    """Asks ``server``, and treats documentation addresses as public."""
+def origins(server: FakeDns, workers: int = MOST_WORKERS) -> OriginNames:
+    """Asks ``server``, and takes the documentation's addresses for public ones."""
     return OriginNames(
-        server.resolver, is_public=lambda address: address.startswith(("192.0.2.", "2001:db8:"))
+        server.resolver,
+        is_public=lambda address: address.startswith(("192.0.2.", "2001:db8:")),
+        workers=workers,
     )
 
 
@@ -755,12 +774,9 @@ def test_the_origin_is_asked_once_a_prefix_and_never_for_a_private_address(serve
     lookup.close()
 
 
-def test_a_neighbour_that_queued_behind_the_answer_is_not_asked_for(
-    serve: ServeZone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lookups, "MOST_WORKERS", 1)
+def test_a_neighbour_that_queued_behind_the_answer_is_not_asked_for(serve: ServeZone) -> None:
     server = serve({(ROUTER_ORIGIN, "TXT"): ['"64500 | 192.0.2.0/24"']}, delay=0.2)
-    lookup = origins(server)
+    lookup = origins(server, workers=1)
     lookup.ask(ROUTER)
     assert settle(lookup, "192.0.2.99") == "AS64500"
     assert server.asked == [(ROUTER_ORIGIN, "TXT")]

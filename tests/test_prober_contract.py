@@ -325,6 +325,13 @@ def test_each_error_number_has_its_meaning(
 
 
 def test_only_a_socket_that_is_opened_for_each_probe_can_want_for_a_descriptor() -> None:
-    for number in (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL):
+    for number in (errno.EMFILE, errno.ENFILE):
         assert failures.failure(number, failures.CONNECT_REASONS).kind is FailureKind.PROBE_LOST
         assert failures.failure(number, failures.RAW_REASONS).kind is FailureKind.PERMANENT
+
+
+def test_an_address_that_is_gone_is_told_from_ports_that_are_used_up() -> None:
+    number = errno.EADDRNOTAVAIL
+    assert failures.failure(number, failures.CONNECT_REASONS).kind is FailureKind.PROBE_LOST
+    for reasons in (failures.OPEN_REASONS, failures.RAW_REASONS):
+        assert failures.failure(number, reasons).kind is FailureKind.NO_ROUTE

@@ -515,7 +515,7 @@ except NoPermission as error:
     ("script", "program"),
     [
         ("/usr/local/bin/../bin/tracetcp", "/usr/local/bin/tracetcp"),
-        ("/lib/tracetcp/__main__.py", f"{sys.executable} -m tracetcp"),
+        ("/lib/tracetcp/__main__.py", f"{sys.executable} -I -m tracetcp"),
     ],
 )
 def test_without_permission_the_remedies_are_named(lab: Chain, script: str, program: str) -> None:
@@ -524,3 +524,18 @@ def test_without_permission_the_remedies_are_named(lab: Chain, script: str, prog
     assert f"'sudo {program} ...'" in told
     assert "'setcap cap_net_raw+ep' to a copy of the interpreter " in told
     assert told.endswith("the grant holds for every script it runs) False")
+
+
+def test_a_scan_without_a_thread_sends_from_the_one_it_has(
+    lab: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    probes = [probe(64, port) for port in range(80, 120)]
+    with prober(lab.client, SERVER) as opened:
+        sent = list(opened.send_all(probes))
+        assert [each for each, _ in sent] == probes
+        assert all(isinstance(result, float) for _, result in sent)
+        assert opened._batches is None

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from math import inf
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,7 +97,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> UseNetwork:
     ) -> ClosableProber:
         prober = ClosableProber(network(notation), interrupt_at=interrupt_at)
 
-        def opened(*, names: bool, origins: bool) -> Lookups:
+        def opened(*, names: bool, origins: bool, warn: object) -> Lookups:
             return Lookups(
                 LookupOnTheClock(prober, found_names) if names else None,
                 LookupOnTheClock(prober, found_origins) if origins else None,
@@ -223,7 +223,7 @@ def test_evidence_without_explaining_sends_no_control(use: UseNetwork) -> None:
     assert {sent.probe.port for sent in prober.sent} == {80}
 
 
-def test_privileges_go_once_the_prober_is_open_and_ahead_of_the_look_ups(
+def test_privileges_go_step_by_step_before_anything_is_read(
     use: UseNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prober = use("1 | rtt 20")
@@ -237,12 +237,15 @@ def test_privileges_go_once_the_prober_is_open_and_ahead_of_the_look_ups(
         return do
 
     monkeypatch.setattr("tracetcp.probers.open_prober", doing("prober", prober))
-    monkeypatch.setattr("tracetcp.privileges.drop_privileges", doing("privileges", None))
+    monkeypatch.setattr("tracetcp.privileges.become_caller", doing("root", None))
+    monkeypatch.setattr("tracetcp.privileges.give_up_capabilities", doing("capabilities", None))
+    monkeypatch.setattr("tracetcp.pcap_file.PcapFile", doing("file", SimpleNamespace(tap=None, close=str)))
+    monkeypatch.setattr(prober, "capture", lambda open_tap: open_tap())
     monkeypatch.setattr("tracetcp.names.open_lookups", doing("look-ups", Lookups()))
-    open_session(config(), Options(drops_privileges=True)).close()
-    assert done == ["prober", "privileges", "look-ups"]
+    open_session(config(), Options(drops_privileges=True, pcap="x")).close()
+    assert done == ["prober", "root", "file", "capabilities", "look-ups"]
     open_session(config()).close()
-    assert done[3:] == ["prober", "look-ups"]
+    assert done[5:] == ["prober", "look-ups"]
 
 
 def test_names_of_hosts_are_resolved_in_a_child_only_where_the_privileges_are_to_go(
@@ -256,7 +259,8 @@ def test_names_of_hosts_are_resolved_in_a_child_only_where_the_privileges_are_to
         return asked[-1]
 
     monkeypatch.setattr("tracetcp.privileges.unprivileged", unprivileged)
-    monkeypatch.setattr("tracetcp.privileges.drop_privileges", lambda: None)
+    monkeypatch.setattr("tracetcp.privileges.become_caller", lambda: None)
+    monkeypatch.setattr("tracetcp.privileges.give_up_capabilities", lambda: None)
     monkeypatch.setattr("tracetcp.names.resolving.resolve", lambda *_: TARGET)
     named = TraceConfig(host="www.example.com")
     open_session(named).close()

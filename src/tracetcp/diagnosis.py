@@ -6,6 +6,7 @@ What was not looked at is not mentioned.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import sys
@@ -42,6 +43,7 @@ def after_silence(destination: str, source: str, root: Path = Path("/")) -> list
     interface = interface_of(source, root)
     looks = [
         own_address(destination, source),
+        source_address(source),
         link_state(interface, root) if interface else None,
         tunnel(interface, root) if interface else None,
         translation(root),
@@ -103,6 +105,22 @@ def own_address(destination: str, source: str) -> Finding | None:
     return Finding(
         "target", False, f"{destination} is an address of this machine: there is no hop in between"
     )
+
+
+def source_address(source: str) -> Finding:
+    """Whether the address that probes leave from is still this machine's: nobody can answer to another."""
+    family, *_, place = socket.getaddrinfo(source, 0, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0]
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as holder:
+        try:
+            holder.bind(place)
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                sentence = (
+                    f"address {source}, which probes leave from, is gone from this machine, and with it "
+                    "answers: see 'ip address', and trace again"
+                )
+                return Finding("source", False, sentence)
+    return Finding("source", True, f"{source} is this machine's")
 
 
 def link_state(interface: str, root: Path = Path("/")) -> Finding:

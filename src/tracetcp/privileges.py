@@ -1,16 +1,17 @@
 """Gives up what the process no longer needs, once its sockets are open.
 
 Nothing from the network has been parsed by then. Linux capabilities belong to a thread: call this before
-any thread is started.
+any thread is started. Reads who called sudo from the environment, as strictly as a file from a stranger.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from tracetcp import errors
 
@@ -23,22 +24,65 @@ PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 LAST_CAPABILITY = 63
+LAST_ID = 2**32 - 2
+"""The highest uid and gid; one more is (uid_t)-1, which tells setresuid(2) to change nothing."""
+
+
+class Caller(NamedTuple):
+    """The user who called sudo."""
+
+    uid: int
+    gid: int
 
 
 def drop_privileges() -> None:
-    """Become the user who called sudo, if there was one, and give up every capability for good.
+    """Become the user who called sudo, if there was one, and give up every capability for good."""
+    become_caller()
+    give_up_capabilities()
 
-    Root without sudo stays uid 0, without its powers: there is no telling which user could still read the
-    interpreter's modules. Sockets that are open stay usable. Raises nothing: a step that the system
-    refuses, in a container say, is a step that had nothing to take away.
+
+def become_caller() -> None:
+    """Become the user who called sudo, if there was one; that user's rights to files hold from here on.
+
+    Root without sudo stays uid 0. Raises ``ProberError`` where ``caller`` does, or the system refuses.
     """
-    is_linux = sys.platform == "linux"
-    if is_linux:
+    if sys.platform == "linux":
         _empty_bounding_set()
-    if hasattr(os, "geteuid") and os.geteuid() == 0 and (invoker := _sudo_invoker()):
-        _become(*invoker)
-    if is_linux:
+    if (user := caller()) is not None:
+        _become(user)
+
+
+def give_up_capabilities() -> None:
+    """Give up every capability for good; sockets that are open stay usable.
+
+    Raises nothing: a step that the system refuses, in a container say, had nothing to take away.
+    """
+    if sys.platform == "linux":
         _empty_other_sets()
+
+
+def caller() -> Caller | None:
+    """The user who called sudo; None where this process is not root, or was not started by another's sudo.
+
+    sudo sets SUDO_UID and SUDO_GID. Raises ``ProberError`` where one is missing or no id: whose rights
+    would be left is not known then.
+    """
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return None
+    if not (os.environ.get("SUDO_UID") or os.environ.get("SUDO_GID")):
+        return None
+    user = Caller(_id_of("SUDO_UID"), _id_of("SUDO_GID"))
+    return user if user.uid else None
+
+
+def _id_of(variable: str) -> int:
+    text = os.environ.get(variable, "")
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > LAST_ID:
+        raise errors.ProberError(
+            f"{variable} is {text[:20]!a}, which is no id from 0 to {LAST_ID}, so nobody knows whose rights "
+            "to keep: call sudo anew, or unset SUDO_UID and SUDO_GID"
+        )
+    return int(text)
 
 
 def unprivileged(work: Callable[[], str]) -> str:
@@ -81,22 +125,28 @@ def _answer(writer: int, work: Callable[[], str]) -> NoReturn:  # pragma: no cov
     os._exit(0)
 
 
-def _sudo_invoker() -> tuple[int, int] | None:
-    """The uid and gid of the user who called sudo, None where there was none or it was root."""
-    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    return (int(uid), int(gid)) if uid.isdecimal() and gid.isdecimal() and int(uid) else None
-
-
-def _become(uid: int, gid: int) -> None:
+def _become(user: Caller) -> None:
     """Groups first: they cannot be changed any more once root is gone."""
+    uid, gid = user
+    try:
+        os.setgroups(groups_of(user))
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    except OSError as error:
+        raise errors.ProberError(
+            f"the system does not let root become user {uid}, who called sudo ({error.strerror}): "
+            "unset SUDO_UID and SUDO_GID to go on as root without its powers"
+        ) from error
+
+
+def groups_of(user: Caller) -> list[int]:
+    """Every group that ``user`` is in; one that no user database knows is in its own alone."""
     import pwd
 
     try:
-        os.initgroups(pwd.getpwuid(uid).pw_name, gid)
+        return os.getgrouplist(pwd.getpwuid(user.uid).pw_name, user.gid)
     except KeyError:
-        os.setgroups([gid])
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
+        return [user.gid]
 
 
 def _empty_bounding_set() -> None:

@@ -1,18 +1,17 @@
 """One run: opens what a ``TraceConfig`` takes, drives it, and yields its events; ``trace`` is the Python API.
 
 Sockets, files and threads are opened and closed here. The order is what makes a run with privileges safe:
-resolve where no privilege is left, open sockets and files, give the privileges up, and only then read from
-the network and start threads. Streams, signals and the garbage collector belong to the caller, and so do its
-privileges unless ``Options.drops_privileges`` hands them over.
+resolve where no privilege is left, open sockets, become the user who called sudo, open files, give every
+capability up, and only then read from the network and start threads. Streams, signals and the garbage
+collector belong to the caller, and so do its privileges unless ``Options.drops_privileges`` hands them over.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetcp.errors import ProberError
 from tracetcp.model import (
     NO_TEXTS,
     AddressSeen,
@@ -46,9 +45,10 @@ class Options(NamedTuple):
     """What a run does besides tracing.
 
     ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
-    in a ``VerdictReached``; so does ``explain``, which also sends control probes. ``pcap`` is a path: the
-    packets are written there. ``drops_privileges`` takes root and every capability from this process for
-    good once the sockets are open, and does so in a child process before the host's name is looked up.
+    in a ``VerdictReached``; so does ``explain``, which also sends control probes. ``pcap`` is where the
+    packets are written: a path, or ``-`` for standard output. ``drops_privileges`` takes root and every
+    capability from this process for good once the sockets are open, and does so in a child process before
+    the host's name is looked up.
     """
 
     names: bool = True
@@ -152,19 +152,27 @@ def open_session(
 
     ``warn`` is told in a sentence what makes the run less than it could be. Raises ``TracetcpError``.
     """
+    if options.drops_privileges:
+        from tracetcp.early_imports import import_what_would_be_closed
+
+        import_what_would_be_closed(look_ups=options.names or options.origins)
     destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
     with ExitStack() as resources:
         prober = _open_prober(config, destination)
         resources.callback(prober.close)
         if prober.kind == "connect":
             warn(WITHOUT_PRIVILEGE)
-        if options.pcap is not None:
-            _keep_packets(options.pcap, prober, resources)
         if options.drops_privileges:
-            from tracetcp.privileges import drop_privileges
+            from tracetcp.privileges import become_caller
 
-            drop_privileges()
-        lookups = _open_lookups(options)
+            become_caller()
+        if options.pcap is not None:
+            _keep_packets(options.pcap, prober, resources, warn)
+        if options.drops_privileges:
+            from tracetcp.privileges import give_up_capabilities
+
+            give_up_capabilities()
+        lookups = _open_lookups(options, warn)
         resources.callback(lookups.close)
         engine = _open_engine(config, options, prober)
         is_judging = options.evidence or options.explain
@@ -186,8 +194,10 @@ def resolve(host: str, family: int | None, *, without_privileges: bool = False) 
 
     if not without_privileges:
         return ask(host, family)
+    from tracetcp.early_imports import import_what_would_be_closed
     from tracetcp.privileges import unprivileged
 
+    import_what_would_be_closed(look_ups=True)
     return unprivileged(lambda: ask(host, family))
 
 
@@ -197,26 +207,20 @@ def _open_prober(config: TraceConfig, destination: str) -> Prober:
     return open_prober(config, destination)
 
 
-def _keep_packets(path: str, prober: Prober, resources: ExitStack) -> None:
-    """Write a pcap file beside the trace; opened while the process still has its privileges."""
-    from pathlib import Path
-
-    from tracetcp.wire.pcap import PcapWriter
+def _keep_packets(path: str, prober: Prober, resources: ExitStack, warn: Callable[[str], None]) -> None:
+    """Write a pcap file beside the trace."""
+    from tracetcp.pcap_file import PcapFile
 
     def open_tap() -> Tap:
-        try:
-            stream = resources.enter_context(Path(path).open("wb"))  # noqa: SIM115 - the stack closes it
-        except OSError as error:
-            raise ProberError(f"file {path!r} cannot be written: {error.strerror}") from error
-        return PcapWriter(stream).write
+        return resources.enter_context(closing(PcapFile(path, warn))).tap
 
     prober.capture(open_tap)
 
 
-def _open_lookups(options: Options) -> Lookups:
+def _open_lookups(options: Options, warn: Callable[[str], None]) -> Lookups:
     from tracetcp.names import open_lookups
 
-    return open_lookups(names=options.names, origins=options.origins)
+    return open_lookups(names=options.names, origins=options.origins, warn=warn)
 
 
 def _open_engine(config: TraceConfig, options: Options, prober: Prober) -> Engine:

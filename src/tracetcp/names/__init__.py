@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracetcp.descriptors import room_for
 from tracetcp.model import AddressTexts
 from tracetcp.model.texts import NO_ENTRIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tracetcp.names.lookups import AddressLookup
+
+OWN_DESCRIPTORS = 2
+"""A kind of look-up has a pair of sockets to tell by."""
+RESERVED_DESCRIPTORS = 4
+"""Descriptors left to the runner's wait, a probe, and files being imported."""
 
 
 class Lookups:
@@ -41,18 +47,40 @@ class Lookups:
             lookup.close()
 
 
-def open_lookups(*, names: bool = True, origins: bool = False) -> Lookups:
-    """The look-ups of ``names`` (PTR records) and of ``origins`` (ASes), as requested; sends no query yet."""
-    return Lookups(_open_names() if names else None, _open_origins() if origins else None)
+def open_lookups(
+    *, names: bool = True, origins: bool = False, warn: Callable[[str], None] = lambda _: None
+) -> Lookups:
+    """Look-ups of names (PTR records) and of origin ASes, as far as they are wanted; nothing is asked yet.
+
+    ``warn`` is told in a sentence that this process may open too few files for all of them.
+    """
+    wanted = [kind for kind, is_wanted in (("name", names), ("AS", origins)) if is_wanted]
+    kinds, workers = _fitting(wanted)
+    if left_out := " or ".join(wanted[len(kinds) :]):
+        warn(f"no {left_out} is looked up, for this process may open too few files: raise 'ulimit -n'")
+    return Lookups(
+        _open_names(workers) if "name" in kinds else None, _open_origins(workers) if "AS" in kinds else None
+    )
 
 
-def _open_names() -> AddressLookup:
+def _fitting(kinds: list[str]) -> tuple[list[str], int]:
+    """The first of ``kinds`` that there are descriptors for, and the workers that each may have."""
+    if not kinds:
+        return [], 0
+    from tracetcp.names.lookups import MOST_WORKERS
+
+    room = room_for(len(kinds) * (OWN_DESCRIPTORS + MOST_WORKERS), RESERVED_DESCRIPTORS)
+    workers = room // len(kinds) - OWN_DESCRIPTORS
+    return (kinds, workers) if workers > 0 else _fitting(kinds[:-1])
+
+
+def _open_names(workers: int) -> AddressLookup:
     from tracetcp.names.lookups import ReverseNames
 
-    return ReverseNames()
+    return ReverseNames(workers=workers)
 
 
-def _open_origins() -> AddressLookup:
+def _open_origins(workers: int) -> AddressLookup:
     from tracetcp.names.origins import OriginNames
 
-    return OriginNames()
+    return OriginNames(workers=workers)

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 _WINDOWS = Path(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32", "drivers", "etc", "hosts")
 HOSTS_FILE = _WINDOWS if os.name == "nt" else Path("/etc/hosts")
+MOST_READ = 1 << 20
+"""Bytes of the hosts file that are looked through for the names of routers, before the first probe leaves. A
+longer one is a block list, whose addresses are no router's.
+"""
+LONGEST_LINE = 1 << 16
 _OLD_NUMERIC = re.compile(r"[0-9][0-9a-fA-FxX.]*")
 
 
@@ -49,29 +54,50 @@ def resolve_numeric(host: str, family: int | None) -> str | None:
 def addresses_of(host: str) -> list[str]:
     """The addresses of ``host`` in the hosts file, of both families, in the file's order."""
     wanted = host.removesuffix(".").lower()
-    lines = parse_hosts(_read())
-    return [address for address, names in lines if wanted in (name.lower() for name in names)]
+    needle = wanted.encode() if wanted.isascii() else b""
+    lines = (line for line in _lines() if needle in line.lower() or not line.isascii())
+    found = (entry for line in lines for entry in parse_hosts(_text(line)))
+    return [address for address, names in found if wanted in (name.lower() for name in names)]
 
 
 def names_of_addresses() -> dict[str, str]:
-    """The first name of each address in the hosts file."""
+    """The first name that the hosts file gives each of its addresses, as far as ``MOST_READ``."""
+    try:
+        with HOSTS_FILE.open("rb") as file:
+            raw = file.read(MOST_READ)
+    except OSError:
+        return {}
+    if len(raw) == MOST_READ:
+        raw = raw.rpartition(b"\n")[0]  # the last line may be cut
     names: dict[str, str] = {}
-    for address, aliases in parse_hosts(_read()):
+    for address, aliases in parse_hosts(_text(raw)):
         names.setdefault(address, aliases[0])
     return names
 
 
 def parse_hosts(text: str) -> Iterator[tuple[str, list[str]]]:
-    """The address and the names of each line; skips a line without both, as the system does."""
+    """The address and the names of each line; lines without either are passed over, as the system does."""
+    usual: dict[str, str | None] = {}  # block lists have one address on every line
     for line in text.split("\n"):
         first, *names = line.partition("#")[0].split() or [""]
-        address = usual_text(first)
-        if address is not None and names:
+        if not names:
+            continue
+        if first not in usual:
+            usual[first] = usual_text(first)
+        address = usual[first]
+        if address is not None:
             yield address, [name.removesuffix(".") for name in names]
 
 
-def _read() -> str:
-    try:
-        return HOSTS_FILE.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ""
+def _lines() -> Iterator[bytes]:
+    """The lines of the hosts file, each up to ``LONGEST_LINE``."""
+    with suppress(OSError), HOSTS_FILE.open("rb") as file:
+        is_rest = False
+        while line := file.readline(LONGEST_LINE):
+            if not is_rest:
+                yield line
+            is_rest = not line.endswith(b"\n")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 LOOKUP_TIME = 3.0
 """Seconds for a look-up in the background. Later rows can still use a text that comes late."""
 ROW_WAIT = 1.0
-"""Seconds, from the start of the query, for which a row waits for its name."""
+"""Seconds, from the query's start, for which a row waits for its name."""
 MOST_WORKERS = 16
-"""Look-ups in progress at once: the hops of most paths; the connect prober leaves that many descriptors."""
+"""Look-ups of one kind under way at once, each with a socket: the hops of most paths."""
 MOST_QUEUED = 4096
-"""Addresses that may wait for a worker; further ones get no name."""
+"""Addresses that may wait for a worker; any more go without a name."""
+
+
+# Address to text, in the background ------------------------------------------------------------------------
 
 
 class AddressLookup:
@@ -42,7 +45,10 @@ class AddressLookup:
     when a text was found or given up. Workers are daemon threads: they never keep the process alive.
     """
 
-    def __init__(self, open_resolver: Callable[[float], Resolver] = system_resolver) -> None:
+    def __init__(
+        self, open_resolver: Callable[[float], Resolver] = system_resolver, workers: int = MOST_WORKERS
+    ) -> None:
+        self._most_workers = workers
         self._found: dict[str, str] = {}
         self._snapshot: Mapping[str, str] = MappingProxyType({})
         self._open_resolver = open_resolver
@@ -107,9 +113,9 @@ class AddressLookup:
     def _hire(self) -> None:
         """Start another worker, unless there are enough or the system allows no more threads."""
         with self._lock:
-            if self._is_closed or self._workers >= MOST_WORKERS:
+            if self._is_closed or self._workers >= self._most_workers:
                 return
-            with suppress(RuntimeError):
+            with suppress(RuntimeError, MemoryError):
                 threading.Thread(target=self._work, name="tracetcp-dns", daemon=True).start()
                 self._workers += 1
 
@@ -119,7 +125,7 @@ class AddressLookup:
         The first worker imports dnspython before any other worker exists that would do so at the same time.
         Each worker starts the next, so that the caller never pays for more than the start of one thread.
         """
-        with suppress(ImportError):  # every look-up will fail in the same way, silently
+        with suppress(Exception):  # every look-up will fail the same way, and say nothing
             import dns.resolver
             import dns.reversename  # noqa: F401 - imported early because it is slow
         while (address := self._queue.get()) is not None and not self._is_closed:
@@ -130,7 +136,7 @@ class AddressLookup:
     def _text(self, address: str) -> str | None:
         try:
             return self._look_up(self._open_resolver(LOOKUP_TIME), address)
-        except Exception:  # noqa: BLE001 - whatever the network sent, the result is no name and no traceback
+        except Exception:  # noqa: BLE001 - whatever the network sent, or a machine without memory: no name
             return None
 
     def _settle(self, address: str, text: str | None) -> None:
@@ -157,8 +163,10 @@ class AddressLookup:
 class ReverseNames(AddressLookup):
     """Names of addresses: the first name in the hosts file, else the PTR record."""
 
-    def __init__(self, open_resolver: Callable[[float], Resolver] = system_resolver) -> None:
-        super().__init__(open_resolver)
+    def __init__(
+        self, open_resolver: Callable[[float], Resolver] = system_resolver, workers: int = MOST_WORKERS
+    ) -> None:
+        super().__init__(open_resolver, workers)
         self._hosts = hosts.names_of_addresses()
 
     def _known_at_once(self, address: str) -> str | None:

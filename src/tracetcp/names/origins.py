@@ -7,7 +7,7 @@ from ipaddress import IPv6Network, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.addresses import without_scope
-from tracetcp.names.lookups import AddressLookup
+from tracetcp.names.lookups import MOST_WORKERS, AddressLookup
 from tracetcp.names.resolver import system_resolver
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ class OriginNames(AddressLookup):
         self,
         open_resolver: Callable[[float], Resolver] = system_resolver,
         is_public: Callable[[str], bool] | None = None,
+        workers: int = MOST_WORKERS,
     ) -> None:
-        super().__init__(open_resolver)
+        super().__init__(open_resolver, workers)
         self._is_public = is_public or is_global
         self._prefixes: dict[IPv4Network | IPv6Network, str] = {}
 

@@ -226,7 +226,7 @@ def _servers_failed(name: str, failure: NoNameservers) -> NameNotFound:
     reasons = [error for _, _, _, error, _ in failure.kwargs["errors"]]
     if reasons and all(isinstance(reason, OSError) for reason in reasons):
         return NameNotFound(
-            f"no DNS server can be reached for {name} ({reasons[0].strerror}): "
+            f"no DNS server can be reached for {name} ({reasons[0].strerror or reasons[0]}): "
             "check the network and /etc/resolv.conf, or give an address"
         )
     words = {reason if isinstance(reason, str) else "unreadable answer" for reason in reasons}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracetcp.errors import NoPermission
+from tracetcp.errors import NoPermission, NoRoute
+from tracetcp.probers.failures import NO_ROUTE, failure
 
 if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
@@ -25,6 +27,15 @@ def open_prober(config: TraceConfig, destination: str) -> Prober:
         from tracetcp.probers.capture import ScapyProber
 
         return ScapyProber(config, destination)
+    try:
+        return _open_on_linux(config, destination)
+    except OSError as error:
+        if error.errno in (*NO_ROUTE, errno.EINVAL):  # there was one a moment ago
+            raise NoRoute(failure(error.errno or 0, {}).reason) from error
+        raise
+
+
+def _open_on_linux(config: TraceConfig, destination: str) -> Prober:
     from tracetcp.probers.raw.prober import RawProber
 
     try:
@@ -42,7 +53,7 @@ def open_prober(config: TraceConfig, destination: str) -> Prober:
 def _remedies() -> str:
     """The missing permission and how to grant it, in one line."""
     script = Path(sys.argv[0]).resolve()
-    program = f"{sys.executable} -m tracetcp" if script.name == "__main__.py" else str(script)
+    program = f"{sys.executable} -I -m tracetcp" if script.name == "__main__.py" else str(script)
     return (
         f"raw sockets need root or the capability CAP_NET_RAW: run 'sudo {program} ...', or grant it with "
         f"'setcap cap_net_raw+ep' to a copy of the interpreter {Path(sys.executable).resolve()} made for "

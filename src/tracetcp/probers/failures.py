@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OUT_OF_BUFFERS = (errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM)
-"""The same probe may succeed a moment later."""
-NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+"""The same probe may pass in a moment."""
+NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
+"""The route that was there is gone; unless the error is one of those that may pass."""
 
 RAW_REASONS = {
     errno.ENOBUFS: "the interface's queue is full",
@@ -27,11 +28,13 @@ CONNECT_REASONS = {
     errno.EAGAIN: "no source port is free",
     errno.ENOMEM: RAW_REASONS[errno.ENOMEM],
     errno.EPERM: "a local firewall refuses the connection",
-    errno.EMFILE: "this process has no file descriptor left",
+    errno.EMFILE: "this process may open no more files: raise 'ulimit -n'",
     errno.ENFILE: "this machine has no file descriptor left",
-    errno.EADDRNOTAVAIL: "no source port is free, or the source address is gone",
+    errno.EADDRNOTAVAIL: "no source port is free",
 }
-"""Errors in opening or connecting one socket; the next may succeed."""
+"""Why one socket may fail to connect while the next may pass."""
+OPEN_REASONS = {key: reason for key, reason in CONNECT_REASONS.items() if key != errno.EADDRNOTAVAIL}
+"""The same for a socket that is opened and bound to a source; that fails where the address is gone."""
 
 
 def failure(number: int, reasons: Mapping[int, str]) -> SendFailure:
@@ -39,8 +42,14 @@ def failure(number: int, reasons: Mapping[int, str]) -> SendFailure:
     reason = reasons.get(number)
     if reason is not None:
         return passing_failure(number, reason)
-    kind = FailureKind.NO_ROUTE if number in NO_ROUTE else FailureKind.PERMANENT
-    return SendFailure(number, os.strerror(number), kind)
+    said = os.strerror(number)
+    if number in NO_ROUTE:
+        sentence = (
+            f"the route to the target is gone ({said}): check the interface, its addresses and 'ip route'"
+        )
+        return SendFailure(number, sentence, FailureKind.NO_ROUTE)
+    sentence = f"the system refuses to send probes ({said}): check 'ip route' and the local firewall"
+    return SendFailure(number, sentence, FailureKind.PERMANENT)
 
 
 def passing_failure(number: int, reason: str) -> SendFailure:

@@ -9,7 +9,14 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import Protocol
+
+    class Stream(Protocol):
+        """What takes bytes."""
+
+        def write(self, data: bytes, /) -> object:
+            """Add ``data``."""
+
 
 MICROSECONDS_MAGIC = 0xA1B2C3D4
 FORMAT_VERSION = (2, 4)
@@ -23,12 +30,12 @@ _RECORD = struct.Struct("<IIII")
 
 
 class PcapWriter:
-    """Writes to ``stream`` (binary, opened and closed by the caller), packet by packet.
+    """Writes to ``stream`` (opened and closed by the caller), one write for each packet.
 
     The header is written at once, so that a trace without packets also gives a valid file.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
         stream.write(_HEADER.pack(MICROSECONDS_MAGIC, *FORMAT_VERSION, 0, 0, SNAPSHOT_LENGTH, LINKTYPE_RAW))
 

@@ -26,12 +26,12 @@ import time
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracetcp.descriptors import room_for
 from tracetcp.errors import ProberError
 from tracetcp.model import Reply, ReplyKind
-from tracetcp.probers.connect.descriptors import room_for
 from tracetcp.probers.connect.errqueue import QueuedError, queue_errors, take_error
 from tracetcp.probers.connect.single_syn import ONE_SYN_SECONDS, find_silencer, is_still_here
-from tracetcp.probers.failures import CONNECT_REASONS, failure
+from tracetcp.probers.failures import CONNECT_REASONS, OPEN_REASONS, failure
 from tracetcp.probers.prober import Prober
 from tracetcp.probers.routes import SO_BINDTODEVICE, find_route
 from tracetcp.probers.stamps import SO_TIMESTAMPNS, received_at
@@ -86,7 +86,7 @@ class ConnectProber(Prober):
         self._silencer = find_silencer(self._route)
         self._timeout = config.timeout
         self._lifetime = config.timeout if self._silencer else min(config.timeout, ONE_SYN_SECONDS)
-        self.capacity = room_for(LARGEST_CAPACITY)
+        self.capacity = max(1, room_for(LARGEST_CAPACITY))
         self._pending: dict[int, _PendingSyn] = {}
         self._epoll = select.epoll()
         # The kernel starts to stamp packets a moment after the first socket asks for it: ask now.
@@ -104,7 +104,7 @@ class ConnectProber(Prober):
         try:
             connecting = self._open(probe.ttl)
         except OSError as error:
-            return failure(error.errno or 0, CONNECT_REASONS)
+            return failure(error.errno or 0, OPEN_REASONS)
         host, _, *scope = self._route.destination_address
         sent_at = time.monotonic()
         result = connecting.connect_ex((host, probe.port, *scope))

@@ -139,15 +139,24 @@ class RawProber(Prober):
         return sent_at
 
     def send_all(self, probes: Sequence[Probe]) -> Iterator[tuple[Probe, float | SendFailure]]:
-        """See ``Prober``. Only scans send enough probes at once for a batch in the background."""
-        if len(probes) >= MINIMUM_BATCH and self._batches is not None and self._tap is None:
-            packets = [self.codec.encode(probe) for probe in probes[:MOST_PACKETS]]
-            self._leaving.append((probes, self._batches.start(packets)))
+        """See ``Prober``. Only scans send as many at once as are worth a batch in the background."""
+        if len(probes) >= MINIMUM_BATCH and (sending := self._start_batch(probes)) is not None:
+            self._leaving.append((probes, sending))
             yield from self._departed(but=1)
         elif probes:
             yield from super().send_all(probes)
         else:
             yield from self._departed()
+
+    def _start_batch(self, probes: Sequence[Probe]) -> Future[list[float]] | None:
+        """Begin to send ``probes`` in the background; None where that cannot be."""
+        if self._batches is None or self._tap is not None:
+            return None
+        try:
+            return self._batches.start([self.codec.encode(probe) for probe in probes[:MOST_PACKETS]])
+        except RuntimeError:  # the system allows no more threads
+            self._batches = None
+            return None
 
     def _departed(self, but: int = 0) -> Iterator[tuple[Probe, float | SendFailure]]:
         """The results of all batches except the last ``but``; what failed is sent again, one by one."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
+from tracetcp.descriptors import room_for
 from tracetcp.errors import ProberError
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ LOWEST_PORT = 10_000
 HELD_PORTS = 16
 """The first ports of a block, which a default trace and its retries use, are held with bound sockets.
 
-So is every 16th port after them. Then the block of another trace, which the tables of /proc would not show,
-cannot overlap ours. Holding more would use up the file descriptors of the process.
+So is every 16th port behind them: the block of another trace cannot overlap ours, which no table of
+/proc would show. More would use up the file descriptors of a process; where it may have fewer, fewer are
+held, one at least.
 """
 BLOCK_TRIES = 50
 
@@ -59,10 +61,8 @@ def _starts(ephemeral: range, count: int) -> list[int]:
 def _hold(route: Route, first: int, count: int) -> list[socket.socket]:
     """Sockets bound to ports of the block from ``first`` on; none if one of these ports is taken."""
     held: list[socket.socket] = []
-    for port in (
-        *range(first, first + HELD_PORTS),
-        *range(first + 2 * HELD_PORTS - 1, first + count, HELD_PORTS),
-    ):
+    ports = (*range(first, first + HELD_PORTS), *range(first + 2 * HELD_PORTS - 1, first + count, HELD_PORTS))
+    for port in ports[: max(1, room_for(len(ports)))]:
         holder = socket.socket(route.socket_family, socket.SOCK_STREAM)
         held.append(holder)
         try:

@@ -1,0 +1,161 @@
+"""Signals in the middle of a trace: what was decided is out, the capture is whole, the status is right."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from scapy.utils import rdpcap
+
+import machine
+from internet.lab import simulated
+from internet.notation import network
+from machine import USER, Way
+from tracetcp import app, signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from internet.lab import SimulatedInternet
+
+SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT]
+LINES = {signal.SIGINT: "Trace interrupted.\n"}
+PROBERS = {"root": Way(), "nobody": Way(user=USER)}
+
+
+@pytest.fixture(scope="module")
+def internet() -> Iterator[SimulatedInternet]:
+    """Three routers, and silence for a minute behind them; no name server."""
+    with simulated(network("1 2 3 | down")) as running:
+        yield running
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("way", PROBERS.values(), ids=PROBERS)
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_signal_keeps_the_rows_and_the_packets(
+    number: signal.Signals, way: Way, family: int, internet: SimulatedInternet, tmp_path: Path
+) -> None:
+    """The rows wait for names when the signal comes: only the handler can have them written."""
+    file = tmp_path / "trace.pcap"
+    capture = [] if way.user else ["--pcap", str(file)]
+    target = internet.destination if family == 4 else internet.destination6
+    with machine.started(internet, ["-t", "60000", *capture, target], way) as process:
+        _wait_for_a_look_up(process.pid)
+        time.sleep(0.5)
+        sent_at = time.monotonic()
+        os.kill(process.pid, number)
+        out, err = process.communicate(timeout=10)
+        took = time.monotonic() - sent_at
+    assert process.returncode == 128 + number
+    assert err.splitlines(keepends=True)[-1] == LINES.get(number, f"Trace ended by {number.name}.\n")
+    assert len(re.findall(r"^[123] .* ms .*\d$", out, re.MULTILINE)) == 3
+    assert "Trace Complete" not in out
+    assert took < 0.5
+    if capture:
+        assert len(rdpcap(str(file))) > 20
+
+
+def _wait_for_a_look_up(pid: int) -> None:
+    """Until the first router has answered: its name is looked for by a thread of its own."""
+    until = time.monotonic() + 20
+    while len(list(Path(f"/proc/{pid}/task").iterdir())) < 2:
+        assert time.monotonic() < until, "no name is looked up"
+        time.sleep(0.01)
+
+
+@pytest.mark.netns
+def test_a_run_that_is_to_survive_its_terminal_does(internet: SimulatedInternet) -> None:
+    words = machine.command(internet, ["-n", "-m", "4", "-t", "1500", internet.destination])
+    place = len(internet.namespace.prefix)
+    finished = machine.finish(
+        [
+            *words[:place],
+            "sh",
+            "-c",
+            'trap "" HUP; "$@" & sleep 0.5; kill -HUP $!; wait $!',
+            "sh",
+            *words[place:],
+        ]
+    )
+    assert finished.returncode == 1
+    assert finished.stdout.endswith("Trace Complete.\n")
+
+
+def test_the_program_takes_signals_that_nobody_else_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: dict[int, object] = {
+        **dict.fromkeys((signal.SIGTERM, signal.SIGQUIT), signal.SIG_DFL),
+        signal.SIGHUP: signal.SIG_IGN,
+    }
+    monkeypatch.setattr("signal.signal", handlers.__setitem__)
+    monkeypatch.setattr("signal.getsignal", handlers.__getitem__)
+    monkeypatch.setattr("sys.argv", ["tracetcp", "-v"])
+    during: list[dict[int, object]] = []
+
+    def main(_: object) -> int:
+        during.append(dict(handlers))
+        return 5
+
+    left: list[int] = []
+    monkeypatch.setattr(app, "main", main)
+    monkeypatch.setattr("os._exit", left.append)
+    app.console()
+    assert left == [5]
+    assert during == [
+        {
+            signal.SIGINT: signal.default_int_handler,
+            signal.SIGTERM: signals._end,
+            signal.SIGQUIT: signals._end,
+            signal.SIGHUP: signal.SIG_IGN,
+        }
+    ]
+    assert set(handlers.values()) == {signal.SIG_IGN}
+
+
+def test_an_ending_signal_is_a_line_and_a_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later: list[tuple[int, object]] = []
+    monkeypatch.setattr("signal.signal", lambda number, handler: later.append((number, handler)))
+    monkeypatch.setattr("tracetcp.cli.parsing.parse", lambda _: signals._end(signal.SIGTERM, None))
+    assert app.main(["-v"]) == 143
+    assert capsys.readouterr() == ("", "Trace ended by SIGTERM.\n")
+    assert later == [(signal.SIGTERM, signal.SIG_IGN)]
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("way", PROBERS.values(), ids=PROBERS)
+@pytest.mark.parametrize(
+    "flags", ["-r 0 65535 -m 255 -p 100", "-r 0 65535 -m 255 -p 100 -F", "-e -r 1 65535"]
+)
+def test_the_largest_run_stays_small_and_ends_at_once(
+    flags: str, way: Way, family: int, internet: SimulatedInternet
+) -> None:
+    """Measured: 45 to 65 MB, and at most 0.1 s; the margins are for a machine that is busy otherwise."""
+    target = internet.destination if family == 4 else internet.destination6
+    with machine.started(internet, ["-n", *flags.split(), target], way) as process:
+        time.sleep(2)
+        after_2 = _peak(process.pid)
+        time.sleep(1.5)
+        after_4 = _peak(process.pid)
+        sent_at = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        process.wait(10)
+        took = time.monotonic() - sent_at
+    assert process.returncode == 130
+    assert after_4 < 100
+    assert after_4 - after_2 < 15
+    assert took < 0.5
+
+
+def _peak(pid: int) -> float:
+    """The most memory that a process had, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
