@@ -110,7 +110,8 @@ class _Rows:
         self._sighting = sighting
 
     def complaints(self) -> list[str]:
-        return [*self._shape(), *self._end(), *self._contents(), *self._columns()]
+        found = [*self._shape(), *self._end(), *self._contents(), *self._columns()]
+        return list(dict.fromkeys(found))
 
     def _shape(self) -> Iterator[str]:
         ttls = [row.ttl for row in self._sighting.rows]
@@ -136,7 +137,9 @@ class _Rows:
         return all(self._may_be_chance(row) for row in hidden)
 
     def _may_be_chance(self, row: Row) -> bool:
-        return self._world.loss(row.ttl) ** max(1, row.lost) > NEVER
+        """T1; and T2 for an end that routers tell of."""
+        is_told_by_limited = self._sighting.outcome == UNREACHABLE and _may_slip(self._world)
+        return is_told_by_limited or self._world.loss(row.ttl) ** max(1, row.lost) > NEVER
 
     def _contents(self) -> Iterator[str]:
         for row in self._sighting.rows:
@@ -155,7 +158,7 @@ class _Rows:
             elif is_router and cell.sender not in world.addresses(row.ttl):
                 yield f"hop {row.ttl}: {cell.sender} is not there"
             elif not is_router and row.outcome is None and not self._may_be_host(row.ttl, cell.kind):
-                yield f"hop {row.ttl}: {cell.kind} of {cell.sender} in the row of a router"
+                yield f"hop {row.ttl}: the host's address ({cell.kind}) in the row of a router"
 
     def _may_be_host(self, ttl: int, kind: str) -> bool:
         """Whether a router's row may hold the host's answer: on a shorter branch (T3)."""
@@ -210,8 +213,9 @@ def _blocked(world: World) -> Truth:
     is_host = world.fault.name == "port-silent"
     limit = max(world.distances) - 1 if is_host else world.first_ttl - 1
     first = max(world.distances) if is_host else world.first_ttl
-    nearer = frozenset({None, *range(world.start, limit + 1)})
-    return Truth("blocked", frozenset(world.last_answers(limit)), nearer, first <= world.last)
+    nearer = frozenset({None, *range(1, limit + 1)})
+    hops = frozenset(world.last_answers(limit) | world.last_answers(limit, 1))  # nearer hops are searched
+    return Truth("blocked", hops, nearer, first <= world.last)
 
 
 def _unanswered(world: World) -> Truth:
@@ -324,7 +328,8 @@ def _is_mistaken(world: World, truth: Truth, main: Said) -> bool:
     """Whether a box's answer is called the host's, surely or though the controls show otherwise."""
     if world.fault.name not in ANSWERING or main.kind not in (OPEN, CLOSED):
         return False
-    return truth.is_shown or main.certainty == "certain"
+    is_nearer = main.hop is not None and main.hop < world.nearest
+    return is_nearer and (truth.is_shown or main.certainty == "certain")
 
 
 # What must not be said -----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from internet.tables import Values
@@ -22,7 +22,7 @@ def _is_section(value: object) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
 
-def _sections(key: str, value: object) -> list[str]:
+def _sections(key: str, value: Any) -> list[str]:
     tables, brackets = (value, f"[[{key}]]") if isinstance(value, list) else ([value], f"[{key}]")
     lines: list[str] = []
     for table in tables:

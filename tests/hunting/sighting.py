@@ -10,7 +10,8 @@ from tracetcp.model import HopFinished, TraceFinished, VerdictReached
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tracetcp.model import Event, Ping
+    from tracetcp.model import Event, Hop, Ping
+    from tracetcp.model.verdict import Verdict
 
 
 class Cell(NamedTuple):
@@ -50,7 +51,9 @@ class Sighting(NamedTuple):
 
 def from_events(events: Iterable[Event]) -> Sighting:
     """A run of the engine under ``-e``."""
-    hops, verdicts, finished = [], (), None
+    hops: list[Hop] = []
+    verdicts: tuple[Verdict, ...] = ()
+    finished: TraceFinished | None = None
     for event in events:
         if isinstance(event, HopFinished):
             hops.append(event.hop)

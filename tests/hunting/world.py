@@ -2,13 +2,15 @@
 
 Strict wherever the network leaves no choice. Where it does, a question about it says so:
 
-T1. Loss may hide any answer; only what it makes next to impossible is refused (``judge``).
+T1. Loss may hide any answer; refused is only what it makes next to impossible (``judge``).
 T2. Under ``-F``, and at routers that limit harder than one answer a second, a limit may hide answers.
-T3. Flows may take branches of other lengths: the host is at each of those distances, and beyond the nearest one
-    it may be silent, since it answers one SYN of a flow.
+T3. Flows may take branches of other lengths: the host is at each of those distances, and beyond the nearest
+    one it may be silent, since it answers one SYN of a flow.
 T4. A quote rewritten beyond recognition hides its hop: over IPv6 a sequence number, where less than 16 bytes
     of TCP are quoted. Without privilege the kernel recognises by addresses, ports and sequence number.
 T5. A host that is down is not reported if the timeout ends before its last router gives up.
+T6. Whoever answers in the host's name beside the path, with nothing but silence from there to the host, looks
+    like a host that refuses SYNs whose TTL runs out: the trace may end with that silence.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING
 from internet.scenario import LONGEST_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from hunting.case import Case
     from internet.scenario import Router
@@ -163,7 +165,17 @@ class World:
         if self.fault.name == "host-down":
             found = self._ends_at((UNREACHABLE,), self.distances)
             return found | {(NOT_REACHED, self.last)} if self._gives_up_late() else found
-        return self._ends_at(self.host_outcomes, self.distances)
+        found = self._ends_at(self.host_outcomes, self.distances)
+        return found | {(outcome, ttl) for outcome in self.host_outcomes for ttl in self._in_silence()}
+
+    def _in_silence(self) -> Iterator[int]:
+        """The TTLs before the host from which on nobody must answer, but who injects answers (T6)."""
+        if not self.fault.name.endswith("injected"):
+            return
+        for ttl in range(self.nearest - 1, max(self.first_ttl, self.start) - 1, -1):
+            if self.must_answer(ttl):
+                return
+            yield ttl
 
     def _swallowed(self) -> tuple[str, ...]:
         if self.fault.name in ANSWERING:
@@ -197,10 +209,10 @@ class World:
 
     # Where an answer is the first or the last one ------------------------------------------------------
 
-    def last_answers(self, limit: int) -> set[int | None]:
-        """The TTLs up to ``limit`` that may be the last to answer; None for no TTL at all."""
+    def last_answers(self, limit: int, start: int | None = None) -> set[int | None]:
+        """The TTLs from ``start`` to ``limit`` that may be the last to answer; None for no TTL at all."""
         found: set[int | None] = set()
-        for ttl in range(min(limit, self.last), self.start - 1, -1):
+        for ttl in range(min(limit, self.last), (start or self.start) - 1, -1):
             if self.addresses(ttl):
                 found.add(ttl)
             if self.must_answer(ttl):
