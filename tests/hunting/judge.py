@@ -8,7 +8,8 @@ Complaints are what must never be:
     false note      a router called silent or limited that is not
     wrong           the answer of a box between taken for the host's, though the controls show it
 
-What mere loss explains (a router or the host unseen, a hop too early or too late) is no complaint, but counted.
+What mere loss explains (a router or the host unseen, a hop too early or too late) is no complaint, but is
+counted.
 """
 
 from __future__ import annotations
@@ -138,8 +139,13 @@ class _Rows:
 
     def _may_be_chance(self, row: Row) -> bool:
         """T1; and T2 for an end that routers tell of."""
-        is_told_by_limited = self._sighting.outcome == UNREACHABLE and _may_slip(self._world)
+        is_told_by_limited = self._sighting.outcome == UNREACHABLE and self._is_limited_reporter()
         return is_told_by_limited or self._world.loss(row.ttl) ** max(1, row.lost) > NEVER
+
+    def _is_limited_reporter(self) -> bool:
+        world = self._world
+        hops = [world.fault.hop] if world.fault.hop else [each - 1 for each in world.distances]
+        return any(world.is_limited(hop) for hop in hops if hop)
 
     def _contents(self) -> Iterator[str]:
         for row in self._sighting.rows:
@@ -161,8 +167,9 @@ class _Rows:
                 yield f"hop {row.ttl}: the host's address ({cell.kind}) in the row of a router"
 
     def _may_be_host(self, ttl: int, kind: str) -> bool:
-        """Whether a router's row may hold the host's answer: on a shorter branch (T3)."""
-        return kind in TCP_KINDS and ttl >= self._world.nearest and len(self._world.distances) > 1
+        """Whether a router's row may hold an answer that ends a trace: on a shorter branch (T3)."""
+        is_end = kind in TCP_KINDS or self._world.fault.name == "host-down"
+        return is_end and ttl >= self._world.nearest and len(self._world.distances) > 1
 
     def _stars(self, row: Row) -> Iterator[str]:
         stars = sum(cell.kind is None for cell in row.cells)
@@ -236,10 +243,13 @@ def _rejected(world: World) -> Truth:
 
 
 def _host_down(world: World) -> Truth:
-    hops = frozenset(max(distance - 1, world.start) for distance in world.distances)
-    firsts = frozenset(max(distance, world.start) for distance in world.distances)
+    last = {distance - 1 for distance in world.distances}
+    seeming = {hop + 1 for hop in last if len(world.routers(hop)) > 1}  # T7
+    if min(last) < world.start:  # it is never asked where it is
+        seeming |= set(range(world.start, max(world.distances) + 1))
+    hops = frozenset(max(hop, world.start) for hop in last | seeming)
     is_shown = all(outcome == UNREACHABLE for outcome, _ in world.ends)
-    return Truth("unreachable", hops, firsts, is_shown)
+    return Truth("unreachable", hops, frozenset(range(world.nearest, world.last + 1)), is_shown)
 
 
 def _injected(world: World) -> Truth:
@@ -349,7 +359,8 @@ def _alarms(world: World, truth: Truth | None, sighting: Sighting) -> Iterator[C
 def _may_slip(world: World) -> bool:
     """Whether chance may hide the very hop (T1, T2)."""
     is_limited = any(world.is_limited(ttl) for ttl in range(world.start, world.path_end + 1))
-    return world.is_lossy or (is_limited and not world.case.config.anti_flood)
+    is_late = world.fault.name == "host-down" and world.gives_up_late
+    return world.is_lossy or is_late or (is_limited and not world.case.config.anti_flood)
 
 
 _HOPS = re.compile(r"Hops? ([\d, ]+) did not answer")

@@ -28,7 +28,7 @@ STATUSES = (0, 1)
 """Of a program that has run: reached, and not reached."""
 
 
-class RunFailed(Exception):  # noqa: N818 - as the errors of the program
+class RunFailed(Exception):
     """A run that came to nothing; the text says how."""
 
 

@@ -3,12 +3,13 @@
 Strict wherever the network leaves no choice. Where it does, a question about it says so:
 
 T1. Loss may hide any answer; refused is only what it makes next to impossible (``judge``).
-T2. Under ``-F``, and at routers that limit harder than one answer a second, a limit may hide answers.
+T2. Under ``-F``, at routers that limit harder than one answer a second, and in loops, which ask one router at
+    many TTLs, a limit may hide answers. A limited router that rejects may be heard a few TTLs late.
 T3. Flows may take branches of other lengths: the host is at each of those distances, and beyond the nearest
     one it may be silent, since it answers one SYN of a flow.
 T4. A quote rewritten beyond recognition hides its hop: over IPv6 a sequence number, where less than 16 bytes
     of TCP are quoted. Without privilege the kernel recognises by addresses, ports and sequence number.
-T5. A host that is down is not reported if the timeout ends before its last router gives up.
+T5. A host that is down is not reported if the timeout ends before its last router gives up, or late.
 T6. Whoever answers in the host's name beside the path, with nothing but silence from there to the host, looks
     like a host that refuses SYNs whose TTL runs out: the trace may end with that silence.
 """
@@ -135,7 +136,9 @@ class World:
 
     def _may_be_mean(self, router: Router) -> bool:
         limit = router.limits.get(self.case.family)
-        return limit is not None and (not self.case.config.anti_flood or limit.per_second < 1)
+        if limit is None:
+            return False
+        return not self.case.config.anti_flood or limit.per_second < 1 or self._scenario.loop is not None
 
     def is_limited(self, ttl: int) -> bool:
         """Whether a router there limits its answers."""
@@ -163,8 +166,10 @@ class World:
         if self.fault.name in SWALLOWING:
             return self._ends_at(self._swallowed(), (self.first_ttl,))
         if self.fault.name == "host-down":
-            found = self._ends_at((UNREACHABLE,), self.distances)
-            return found | {(NOT_REACHED, self.last)} if self._gives_up_late() else found
+            if not self.gives_up_late:
+                return self._ends_at((UNREACHABLE,), self.distances)
+            late = range(self.nearest, self.last + 1)
+            return self._ends_at((UNREACHABLE,), late) | {(NOT_REACHED, self.last)}
         found = self._ends_at(self.host_outcomes, self.distances)
         return found | {(outcome, ttl) for outcome in self.host_outcomes for ttl in self._in_silence()}
 
@@ -199,7 +204,8 @@ class World:
             reached.add((NOT_REACHED, self.last))
         return frozenset(reached)
 
-    def _gives_up_late(self) -> bool:
+    @cached_property
+    def gives_up_late(self) -> bool:
         """T5, and a limit of the last router."""
         after = self._host.down_after or 0
         last = [router for lane in self._lanes for router in lane[-1]]
