@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from hunting.sighting import Sighting
 
 NOBODY = "nobody"
-WORKERS = 2
-BATCH = 20 * WORKERS
+JOBS_ON_WIRE = 8
+"""Runs at a time: they wait for the network most of their time."""
+BATCH = 40
 """Seeds handed out at a time, so that ``--seconds`` is kept."""
 
 
@@ -77,7 +78,7 @@ def _words(case: Case) -> str:
 def _hunt(seeds: Sequence[int], faults: Sequence[str], place: Place, seconds: float) -> Iterator[Found]:
     """Every seed in turn of finishing, as long as ``seconds`` allow new ones."""
     until = time.monotonic() + seconds
-    executor: Executor = ThreadPoolExecutor(WORKERS) if place.is_wire else ProcessPoolExecutor(WORKERS)
+    executor: Executor = ThreadPoolExecutor(JOBS_ON_WIRE) if place.is_wire else ProcessPoolExecutor()
     with executor:
         waiting = iter(seeds)
         while time.monotonic() < until:

@@ -167,7 +167,9 @@ class _Rows:
                 yield f"hop {row.ttl}: the host's address ({cell.kind}) in the row of a router"
 
     def _may_be_host(self, ttl: int, kind: str) -> bool:
-        """Whether a router's row may hold an answer that ends a trace: on a shorter branch (T3)."""
+        """Whether a router's row may hold an answer that ends a trace: on a shorter branch (T3), or T8."""
+        if self._world.is_deceived and ttl >= self._world.first_ttl:
+            return True
         is_end = kind in TCP_KINDS or self._world.fault.name == "host-down"
         return is_end and ttl >= self._world.nearest and len(self._world.distances) > 1
 
@@ -255,7 +257,7 @@ def _host_down(world: World) -> Truth:
 def _injected(world: World) -> Truth:
     first = max(world.first_ttl, world.start)
     later = frozenset(range(first, world.last + 1))
-    return Truth("forged", frozenset({first}), later, first <= world.last)
+    return Truth("forged", frozenset({first}), later, world.is_raw and first <= world.last)
 
 
 def _taken(world: World) -> Truth:
@@ -294,7 +296,7 @@ def _rewriting(world: World) -> Truth:
     hop, end = world.fault.hop, min(world.path_end, world.last)
     showing = [ttl for ttl in range(max(hop, world.start), end + 1) if world.must_quote(ttl, quoting)]
     intact = [ttl for ttl in range(world.start, min(hop, end + 1)) if world.must_quote(ttl, quoting)]
-    is_shown = len(showing) > 1 or bool(showing and intact)
+    is_shown = world.is_raw and (len(showing) > 1 or bool(showing and intact))
     later = frozenset(range(max(hop, world.start), end + 1))
     return Truth(kind, frozenset(world.first_answers(hop, quoting)), later, is_shown)
 

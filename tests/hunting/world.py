@@ -32,6 +32,8 @@ OPEN, CLOSED, UNREACHABLE, NOT_REACHED = "open", "closed", "unreachable", "not-r
 SWALLOWING = frozenset({"drop", "drop-all", "reject", "no-way", "rst", "rst-near", "proxy", "proxy-near"})
 """Faults at which a SYN's way ends."""
 ANSWERING = {"rst": CLOSED, "rst-near": CLOSED, "proxy": OPEN, "proxy-near": OPEN}
+INJECTED = {"rst-injected": CLOSED, "syn-ack-injected": OPEN}
+"""Faults that let the SYN pass and answer it all the same."""
 UNNAMED_BY_KERNEL = frozenset({"source", "source_port", "destination", "destination_port", "sequence"})
 """Fields by which the kernel finds the socket that a quote belongs to."""
 REACHES_WINDOW = 16
@@ -85,6 +87,11 @@ class World:
     def first_ttl(self) -> int:
         """The first TTL at which a fault at a hop shows."""
         return self.fault.hop if self.fault.at_expiry else self.fault.hop + 1
+
+    @property
+    def is_deceived(self) -> bool:
+        """Whether an answer from beside the path hides all others (T8)."""
+        return not self.is_raw and self.fault.name in INJECTED
 
     @property
     def path_end(self) -> int:
@@ -171,11 +178,13 @@ class World:
             late = range(self.nearest, self.last + 1)
             return self._ends_at((UNREACHABLE,), late) | {(NOT_REACHED, self.last)}
         found = self._ends_at(self.host_outcomes, self.distances)
+        if self.is_deceived:  # T8
+            found |= self._ends_at((INJECTED[self.fault.name],), range(self.first_ttl, self.nearest))
         return found | {(outcome, ttl) for outcome in self.host_outcomes for ttl in self._in_silence()}
 
     def _in_silence(self) -> Iterator[int]:
         """The TTLs before the host from which on nobody must answer, but who injects answers (T6)."""
-        if not self.fault.name.endswith("injected"):
+        if self.fault.name not in INJECTED:
             return
         for ttl in range(self.nearest - 1, max(self.first_ttl, self.start) - 1, -1):
             if self.must_answer(ttl):
