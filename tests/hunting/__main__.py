@@ -58,8 +58,8 @@ class Found(NamedTuple):
 
 def hunt_one(seed: int, faults: Sequence[str], place: Place) -> Found:
     """Run one seed and judge it."""
-    case = case_of(seed, faults)
     user = place.user_of(seed // len(faults))
+    case = case_of(seed, faults, is_raw=user is None)
     try:
         judgement, error = judge(World(case, is_raw=user is None), _run(case, place, user)), ""
     except RunFailed as failure:
@@ -100,8 +100,8 @@ def _failures(found: Found) -> list[str]:
 
 def _show(seed: int, faults: Sequence[str], place: Place) -> None:
     """One seed at length: the network as a scenario file, what was said of it, what is wrong with that."""
-    case = case_of(seed, faults)
     user = place.user_of(seed // len(faults))
+    case = case_of(seed, faults, is_raw=user is None)
     world = World(case, is_raw=user is None)
     _write(toml(case.scenario.table))
     _write(f"# {case.fault}")

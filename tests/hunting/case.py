@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hunting.faults import FAULTS, apply
 from hunting.paths import PORTS, Draft
 from internet.expectation import read_command
+from internet.noise import KINDS
 from internet.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
 
 BASE = ("-n", "-e", "--json")
+KERNEL_BELIEVES = frozenset({"malformed icmp", "quoted header length"})
+"""Noise that carries the very ports and sequence number of a probe: Linux hands it to the socket although the
+quoted header is broken, so a program without privilege cannot refuse it."""
 TIMEOUTS = (400, 500, 800, 1000, 1500, 2000, 4000)
 
 
@@ -36,8 +40,11 @@ class Case(NamedTuple):
         return self.scenario.command
 
 
-def case_of(seed: int, faults: Sequence[str] = tuple(FAULTS)) -> Case:
-    """The case of ``seed``: its fault is one of ``faults``, taken in turn."""
+def case_of(seed: int, faults: Sequence[str] = tuple(FAULTS), *, is_raw: bool = True) -> Case:
+    """The case of ``seed``: its fault is one of ``faults``, taken in turn.
+
+    Without ``is_raw`` the network is the same, less the noise that no program without privilege can refuse.
+    """
     name = faults[seed % len(faults)]
     chance = Random(f"{seed} {name}")
     draft = Draft(chance)
@@ -46,6 +53,8 @@ def case_of(seed: int, faults: Sequence[str] = tuple(FAULTS)) -> Case:
     family = chance.choice((4, 6))
     command = f"{_options(chance, draft)} TARGET:{port}".strip()
     table = draft.table(f"{fault.name} at hop {fault.hop}, IPv{family}, seed {seed}", command)
+    if "noise" in table and not is_raw:
+        table["noise"] |= {"kinds": sorted(KINDS.keys() - KERNEL_BELIEVES)}
     scenario = Scenario.of(table)
     config = read_command(command, scenario.destination.addresses[family]).config
     return Case(seed, fault, family, port, scenario, config)

@@ -20,7 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from hunting.faults import NEARER
-from hunting.world import ANSWERING, CLOSED, OPEN, UNREACHABLE, World
+from hunting.world import ANSWERING, CLOSED, INJECTED, OPEN, UNREACHABLE, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -257,6 +257,8 @@ def _host_down(world: World) -> Truth:
 def _injected(world: World) -> Truth:
     first = max(world.first_ttl, world.start)
     later = frozenset(range(first, world.last + 1))
+    if world.is_deceived and INJECTED[world.fault.name] == OPEN:  # as a proxy would
+        return Truth("proxy", later, is_shown=False)
     return Truth("forged", frozenset({first}), later, world.is_raw and first <= world.last)
 
 
