@@ -351,13 +351,17 @@ def _is_mistaken(world: World, truth: Truth, main: Said) -> bool:
 
 def _alarms(world: World, truth: Truth | None, sighting: Sighting) -> Iterator[Complaint]:
     for said in sighting.verdicts:
-        if said.kind not in ALARMS:
+        if said.kind not in ALARMS or (world.is_deceived and said.kind in _FORGED):
             continue
         if truth is None or said.kind != truth.kind:
             yield Complaint("false alarm", said.sentence)
         elif said.hop not in truth.hops and not (_may_slip(world) and said.hop in truth.or_at):
             hops = " or ".join(map(str, sorted(truth.hops, key=str)))
             yield Complaint("false alarm", f"{said.sentence} (it is hop {hops})")
+
+
+_FORGED = ("forged", "proxy")
+"""Either is right of an answer that hides the host's (T8)."""
 
 
 def _may_slip(world: World) -> bool:

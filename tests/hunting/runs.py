@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 from hunting.case import BASE
@@ -49,8 +50,11 @@ def run_virtually(case: Case) -> Sighting:
 def run_on_wire(case: Case, user: str | None = None) -> Sighting:
     """The installed program as root, or as ``user``; raises ``RunFailed``."""
     words = [*BASE, *arguments(case.command, case.scenario.destination.addresses[case.family])]
-    with simulated(case.scenario) as net:
-        finished = program.run(net.namespace, words, user=user, timeout=LONGEST_RUN)
+    try:
+        with simulated(case.scenario) as net:
+            finished = program.run(net.namespace, words, user=user, timeout=LONGEST_RUN)
+    except subprocess.TimeoutExpired:
+        raise RunFailed(f"no end after {LONGEST_RUN:.0f} s") from None
     if finished.status not in STATUSES or not finished.out:
         raise RunFailed(f"status {finished.status}: {finished.err.strip()[-300:]}")
     return from_json(finished.out)
