@@ -233,7 +233,8 @@ def _unanswered(world: World) -> Truth:
     limit = max(world.distances) - 1 if is_host else world.first_ttl - 1
     first = max(world.distances) if is_host else world.first_ttl
     nearer = frozenset(range(world.start, limit + 1))
-    return Truth("no-answer", frozenset(world.last_answers(limit)), nearer, first <= world.last)
+    hops = frozenset(world.last_answers(limit))
+    return Truth("inconclusive" if hops == {None} else "no-answer", hops, nearer, first <= world.last)
 
 
 def _rejected(world: World) -> Truth:
