@@ -30,7 +30,7 @@ def case(
     scenario: Scenario, fault: Fault | None = None, *, max_hops: int = 30, anti_flood: bool = True
 ) -> Case:
     config = TraceConfig(host="target", max_hops=max_hops, anti_flood=anti_flood)
-    return Case(0, fault or Fault("none"), 4, 80, scenario, config)
+    return Case(0, "none", fault or Fault("none"), 4, 80, scenario, config)
 
 
 def judged(shown: Case, rows: list[Row], *said: Said) -> Judgement:

@@ -1,11 +1,14 @@
-"""Hunts: runs the seeds asked for, prints a line a failure and a closing table. The only part that writes."""
+"""Hunts: runs the seeds asked for, prints a line a failure and a closing table. The only part that writes.
+
+A line begins with the words that bring the same network again; ``--show`` prints it as a scenario file.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
 NOBODY = "nobody"
 JOBS_ON_WIRE = 8
 """Runs at a time: they wait for the network most of their time."""
-BATCH = 40
-"""Seeds handed out at a time, so that ``--seconds`` is kept."""
+MOST_PENDING = 16
+"""Seeds handed out ahead of their results, few so that ``--seconds`` is kept."""
 
 
 class Place(NamedTuple):
@@ -46,12 +49,11 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What came of one seed; ``error`` where the run came to nothing."""
+    """What came of one seed, which ``words`` bring back; ``error`` where the run came to nothing."""
 
-    seed: int
+    words: str
     user: str | None
     fault: str
-    command: str
     judgement: Judgement | None
     error: str = ""
 
@@ -64,38 +66,37 @@ def hunt_one(seed: int, faults: Sequence[str], place: Place) -> Found:
         judgement, error = judge(World(case, is_raw=user is None), _run(case, place, user)), ""
     except RunFailed as failure:
         judgement, error = None, str(failure)
-    return Found(seed, user, case.fault.name, _words(case), judgement, error)
+    words = f"--fault {case.asked} --seeds {seed}"
+    if place.is_wire:
+        words += f" --wire --as {user or 'root'}"
+    return Found(f"{words} (-{case.family} {case.command})", user, case.fault.name, judgement, error)
 
 
 def _run(case: Case, place: Place, user: str | None) -> Sighting:
     return run_on_wire(case, user) if place.is_wire else run_virtually(case)
 
 
-def _words(case: Case) -> str:
-    return f"-{case.family} {case.command}"
-
-
 def _hunt(seeds: Sequence[int], faults: Sequence[str], place: Place, seconds: float) -> Iterator[Found]:
     """Every seed in turn of finishing, as long as ``seconds`` allow new ones."""
     until = time.monotonic() + seconds
     executor: Executor = ThreadPoolExecutor(JOBS_ON_WIRE) if place.is_wire else ProcessPoolExecutor()
+    one, pending = partial(hunt_one, faults=faults, place=place), set[Future[Found]]()
     with executor:
         waiting = iter(seeds)
-        while time.monotonic() < until:
-            batch = list(islice(waiting, BATCH))
-            if not batch:
+        while True:
+            room = MOST_PENDING - len(pending) if time.monotonic() < until else 0
+            pending |= {executor.submit(one, seed) for seed in islice(waiting, room)}
+            if not pending:
                 return
-            one = partial(hunt_one, faults=faults, place=place)
-            for future in as_completed([executor.submit(one, seed) for seed in batch]):
-                yield future.result()
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
 
 
 def _failures(found: Found) -> list[str]:
     """A line for each thing that must not be."""
-    head = f"seed {found.seed} {found.user or 'root'} {found.fault} ({found.command})"
     if found.judgement is None:
-        return [f"{head}: error: {found.error}"]
-    return [f"{head}: {complaint.kind}: {complaint.text}" for complaint in found.judgement.complaints]
+        return [f"{found.words}: error: {found.error}"]
+    return [f"{found.words}: {complaint.kind}: {complaint.text}" for complaint in found.judgement.complaints]
 
 
 def _show(seed: int, faults: Sequence[str], place: Place) -> None:
@@ -132,7 +133,7 @@ def _seeds(text: str) -> range:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tests/hunt", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tests/hunt", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", type=_seeds, default=range(500), metavar="A-B", help="which (0-499)")
     parser.add_argument("--fault", action="append", metavar="NAME", help=f"only these: {' '.join(FAULTS)}")
     parser.add_argument("--wire", action="store_true", help="the installed program on a TUN device, as root")

@@ -25,9 +25,13 @@ TIMEOUTS = (400, 500, 800, 1000, 1500, 2000, 4000)
 
 
 class Case(NamedTuple):
-    """What a seed makes; ``family`` is 4 or 6, ``config`` that of the command."""
+    """What a seed makes; ``family`` is 4 or 6, ``config`` that of the command.
+
+    ``asked`` is the fault that was to be: ``fault`` is none where the network has no place for it.
+    """
 
     seed: int
+    asked: str
     fault: Fault
     family: int
     port: int
@@ -57,7 +61,7 @@ def case_of(seed: int, faults: Sequence[str] = tuple(FAULTS), *, is_raw: bool = 
         table["noise"] |= {"kinds": sorted(KINDS.keys() - KERNEL_BELIEVES)}
     scenario = Scenario.of(table)
     config = read_command(command, scenario.destination.addresses[family]).config
-    return Case(seed, fault, family, port, scenario, config)
+    return Case(seed, name, fault, family, port, scenario, config)
 
 
 def _options(chance: Random, draft: Draft) -> str:

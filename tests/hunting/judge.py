@@ -124,7 +124,7 @@ class _Rows:
         end = self._sighting.outcome, last.ttl
         if (last.outcome or "not-reached") != self._sighting.outcome:
             yield f"outcome {self._sighting.outcome}, but the last row is {last.outcome}"
-        elif end not in self._world.ends and not self._is_late_by_loss(end):
+        elif not (end in self._world.ends or self._is_late_by_loss(end) or self._is_lost_by_loss()):
             ends = " or ".join(f"{outcome} at {ttl}" for outcome, ttl in sorted(self._world.ends))
             yield f"{end[0]} at {end[1]}, but it is {ends}"
 
@@ -136,6 +136,15 @@ class _Rows:
             return False
         self.by_chance += 1
         return all(self._may_be_chance(row) for row in hidden)
+
+    def _is_lost_by_loss(self) -> bool:
+        """Whether two losses hide a host that answers one SYN of a flow: one ping asks it on two flows (T1)."""
+        world = self._world
+        beyond = [row for row in self._sighting.rows if row.ttl >= world.nearest]
+        is_silent = bool(beyond) and not any(cell.kind for row in beyond for cell in row.cells)
+        is_hidden = world.is_lossy and world.case.config.pings == 1 and is_silent
+        self.by_chance += is_hidden
+        return is_hidden
 
     def _may_be_chance(self, row: Row) -> bool:
         """T1; and T2 for an end that routers tell of."""
