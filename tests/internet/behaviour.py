@@ -527,7 +527,20 @@ def rewritten(syn: Syn, rewrite: Rewrite) -> Syn:
     for name, addresses in (("source", rewrite.sources), ("destination", rewrite.destinations)):
         if syn.family in addresses:
             changes[name] = ip_address(addresses[syn.family]).packed
+    if rewrite.stripped:
+        changes["options"] = stripped(syn.options, rewrite.stripped)
     return syn._replace(**changes)  # type: ignore[arg-type]
+
+
+def stripped(options: bytes, kinds: frozenset[int]) -> bytes:
+    """``options`` of a SYN with those of ``kinds`` made padding (RFC 9293 section 3.1: kind 1)."""
+    left, at = bytearray(options), 0
+    while at < len(left):
+        length = 1 if left[at] <= 1 else left[at + 1]
+        if left[at] in kinds:
+            left[at : at + length] = b"\x01" * length
+        at += length
+    return bytes(left)
 
 
 ABSENT = {4: "flow_label", 6: "ip_id"}

@@ -37,8 +37,9 @@ Hop (``[[hop]]``), in order of distance
     duplicates [0]      further copies of every answer
     rewrite             table: what it changes in SYNs that enter, as later quotes show: source, destination,
                         source6, destination6 (addresses), source_port, destination_port, sequence, ip_id,
-                        tos, mss, ttl, flow_label (a number, or text "+7": that much more). It is undone in
-                        the answers of the destination
+                        tos, mss, ttl, flow_label (a number, or text "+7": that much more); strip (kinds of
+                        TCP options that become padding: 3, 4, 8). Answers of the destination come as if it
+                        were undone
     conntrack [false]   a stateful firewall: of the SYNs of one flow, only one gets its answer through
     rule                list of rules for SYNs that pass (below)
     routers [1]         number of such routers, chosen by hash of the 5-tuple
@@ -119,6 +120,8 @@ FAILURES = ("servfail", "refused", "nxdomain", "timeout", "garbage")
 NUMBERS_REWRITTEN = (
     "source_port", "destination_port", "sequence", "ip_id", "tos", "mss", "ttl", "flow_label",
 )  # fmt: skip
+STRIPPABLE = (3, 4, 8)
+"""Window scale, SACK permitted, timestamps: what middleboxes take out of SYNs (the MSS they rewrite)."""
 
 
 class Limit(NamedTuple):
@@ -153,11 +156,15 @@ class Rule(NamedTuple):
 
 
 class Rewrite(NamedTuple):
-    """Changes to SYNs: field -> (number, whether it is added), and addresses by family."""
+    """Changes of quoted SYNs: field -> (number, whether it is added), and addresses by family.
+
+    ``stripped`` are kinds of TCP options.
+    """
 
     numbers: Mapping[str, tuple[int, bool]]
     sources: Mapping[int, str]
     destinations: Mapping[int, str]
+    stripped: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -480,9 +487,12 @@ def _read_rewrite(table: Table) -> Rewrite:
             numbers[key] = int(str(value)), isinstance(value, str)
         except ValueError:
             raise table.wrong(key, 'a number, or a text such as "+7" to add it') from None
-    rewrite = Rewrite(numbers, _family_addresses(table, "source"), _family_addresses(table, "destination"))
+    stripped = table.several("strip")
+    if not all(kind in STRIPPABLE for kind in stripped):
+        raise table.wrong("strip", f"kinds of options among {', '.join(map(str, STRIPPABLE))}")
+    sources, destinations = _family_addresses(table, "source"), _family_addresses(table, "destination")
     table.finish()
-    return rewrite
+    return Rewrite(numbers, sources, destinations, frozenset(int(str(kind)) for kind in stripped))
 
 
 def _family_addresses(table: Table, key: str) -> dict[int, str]:

@@ -6,18 +6,22 @@ R1. The trace ends at the nearest TTL with a terminal answer, unless routers con
     stay. A router's report is contradicted by one Time Exceeded from its TTL or beyond.
 R2. An answer of the destination is contradicted by Time Exceeded to ``CONTRADICTIONS`` probes of its TTL or
     beyond. To a single one it may be forged or a copy, and a witness is asked at its TTL, ``WITNESSES`` times
-    at most until one is answered. But a single one is enough
+    at most until one is answered; a router there has ``STANDS_RTTS`` of the first one's RTTs to show. But a
+    single one is enough
     - where the destination answered nothing so near on the flow of that probe, and the answer is less than
       ``BRANCH_HOPS`` nearer: then branches of different length share the load;
     - where the destination answered a RST and, beyond that router, a SYN-ACK.
-R3. A RST to a TTL below ``CONFIRMATION_TTL`` may come from a host that refuses packets whose TTL runs out, or
+R3. Where an answer was contradicted by routers on its own flow, somebody answers in the destination's name.
+    From then on an end stands only ``FORGER_SECONDS`` after the last probe to it or beyond: routers may be
+    far.
+R4. A RST to a TTL below ``CONFIRMATION_TTL`` may come from a host that refuses packets whose TTL runs out, or
     be forged: the port is asked again with that TTL, ``CONFIRMATIONS`` times at most until one is answered.
-R4. A RST stands for a while before it counts: ``RST_STANDS_SECONDS``, or ``RST_STANDS_RTTS`` of its own RTTs
-    up to ``RST_STANDS_MOST``. In that time a SYN-ACK or a router farther out may contradict it, and so may
+R5. A RST stands for a while before it counts: ``STANDS_SECONDS``, or ``STANDS_RTTS`` of its own RTTs
+    up to ``STANDS_MOST``. In that time a SYN-ACK or a router farther out may contradict it, and so may
     whatever is still in flight beyond it.
-R5. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a confirmation outranks the RST
+R6. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a confirmation outranks the RST
     that it confirms.
-R6. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
+R7. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
     destination answered elsewhere is not lost: it answers one SYN of a flow only.
 """
 
@@ -26,6 +30,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from tracetcp.engine.trace.hops import TCP_KINDS
 from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
 if TYPE_CHECKING:
@@ -39,15 +44,15 @@ CONFIRMATION_TTL = 127
 """High enough for any path, and the look of a Windows host's SYN."""
 CONFIRMATIONS = 2
 """Confirmation probes sent before an unconfirmed RST is believed."""
-RST_STANDS_SECONDS = 0.1
+STANDS_SECONDS = 0.1
 """The least for which a RST may be contradicted; the next routers' answers are that near."""
-RST_STANDS_RTTS = 2
-RST_STANDS_MOST = 0.25
-TCP_KINDS = (ReplyKind.SYN_ACK, ReplyKind.RST)
+STANDS_RTTS = 2
+STANDS_MOST = 0.25
 CONTRADICTIONS = 2
 """Probes that expired at the end or beyond it, before it is none."""
 WITNESSES = 2
 """Witnesses asked where one probe did."""
+FORGER_SECONDS = 1.0
 BRANCH_HOPS = 3
 """Branches of load sharing differ by one hop or two; three and more are next to unknown."""
 
@@ -58,8 +63,10 @@ class Ending:
     def __init__(self, hops: Mapping[int, HopState], flights: Sequence[Flight], pings: int) -> None:
         self.ttl: int | None = None
         """Where the trace ends as far as is known, None while nothing ends it."""
-        self.rst_stands_at = -inf
-        """When the last RST can no longer be contradicted by what it was told of."""
+        self.stands_at = -inf
+        """Until when the end may be contradicted: after a RST, and while a witness may show a router."""
+        self.doubted_until = -inf
+        """Until when the end waits for routers beyond it, since answers are forged on this path."""
         self._hops = hops
         self._flights = flights
         self._pings = pings
@@ -68,6 +75,8 @@ class Ending:
         """The TTLs with a terminal answer."""
         self._expired: dict[int, list[Flight]] = {}
         """By TTL: the probes that were answered by Time Exceeded, ``CONTRADICTIONS`` of them at most."""
+        self._expired_up_to: dict[int, int] = {}
+        """By flow: the highest TTL at which a router answered."""
         self._answered_from: dict[int, float] = {}
         """By flow: the lowest TTL at which the destination answered."""
         self._witnesses: list[Flight] = []
@@ -88,7 +97,7 @@ class Ending:
         if self.ttl is None or self.ttl >= CONFIRMATION_TTL or self.outcome is not Outcome.CLOSED:
             return False
         asked = self._confirmations
-        return len(asked) < CONFIRMATIONS and all(each.is_lost and not each.replies for each in asked)  # R3
+        return len(asked) < CONFIRMATIONS and all(each.is_lost and not each.replies for each in asked)  # R4
 
     def on_confirmation_sent(self, flight: Flight) -> None:
         """A confirmation probe left."""
@@ -98,6 +107,7 @@ class Ending:
         """Note what may contradict an end, and start the time for which a RST may be contradicted."""
         probe = flight.probe
         if reply.kind is ReplyKind.TIME_EXCEEDED:
+            self._expired_up_to[probe.flow] = max(probe.ttl, self._expired_up_to.get(probe.flow, 0))
             expired = self._expired.setdefault(probe.ttl, [])
             if len(expired) < CONTRADICTIONS and flight not in expired:
                 expired.append(flight)
@@ -105,14 +115,17 @@ class Ending:
             self._terminal_ttls.add(probe.ttl)
         if reply.kind in TCP_KINDS:
             self._answered_from[probe.flow] = min(probe.ttl, self._answered_from.get(probe.flow, inf))
-        if reply.kind is ReplyKind.RST:  # R4
-            stands = max(RST_STANDS_SECONDS, RST_STANDS_RTTS * flight.rtt(reply))
-            self.rst_stands_at = max(self.rst_stands_at, reply.received_at + min(RST_STANDS_MOST, stands))
+        if reply.kind is ReplyKind.RST:  # R5
+            stands = max(STANDS_SECONDS, STANDS_RTTS * flight.rtt(reply))
+            self.stands_at = max(self.stands_at, reply.received_at + min(STANDS_MOST, stands))
 
     def find(self, first: int) -> int:
         """Find the end at TTL ``first`` or beyond; returns the last router's TTL before it, 0 for none."""
         ttls = sorted(ttl for ttl in self._terminal_ttls if ttl >= first)
         self.ttl = next((ttl for ttl in ttls if self._may_end(ttl)), None)
+        if self.ttl is not None and self._is_answer_forged(self.ttl):  # R3
+            last = max((each.sent_at for each in self._flights if each.probe.ttl >= self.ttl), default=0.0)
+            self.doubted_until = last + FORGER_SECONDS
         return max((ttl for ttl in self._expired if self.ttl is None or ttl < self.ttl), default=0)
 
     def _expired_beyond(self, ttl: int) -> list[Flight]:
@@ -130,6 +143,15 @@ class Ending:
         if len(beyond) >= CONTRADICTIONS or self._is_on_longer_branch(beyond[0], ttl):  # R2
             return False
         return outcome is Outcome.OPEN or not self._is_open_beyond(beyond[0].probe.ttl)  # R2
+
+    def _is_answer_forged(self, end: int) -> bool:
+        """Whether an answer nearer than ``end`` was contradicted on its own flow."""
+        return any(
+            self._answered_from.get(flight.probe.flow, inf) <= ttl < flight.probe.ttl
+            for ttl in self._terminal_ttls
+            if ttl < end
+            for flight in self._expired_beyond(ttl)
+        )
 
     def _is_on_longer_branch(self, expired: Flight, ttl: int) -> bool:
         """Whether ``expired`` may be on a branch on which the destination is farther than at ``ttl``."""
@@ -152,12 +174,24 @@ class Ending:
         """Whether a witness is to be asked at ``contested_ttl``."""
         if self.contested_ttl is None:
             return False
-        asked = self._witnesses
+        asked = self._asked_witnesses()
         return len(asked) < WITNESSES and all(each.is_lost and not each.replies for each in asked)  # R2
 
+    def _asked_witnesses(self) -> list[Flight]:
+        return [each for each in self._witnesses if each.probe.ttl == self.contested_ttl]
+
     def on_witness_sent(self, flight: Flight) -> None:
-        """A witness left."""
+        """A witness left: a router that is farther than the box in front of it takes longer to answer."""
         self._witnesses.append(flight)
+        first = self._expired[flight.probe.ttl][0]
+        answer = first.reply_of(ReplyKind.TIME_EXCEEDED)
+        assert answer is not None, "a TTL is contested by a router's answer"
+        stands = max(STANDS_SECONDS, STANDS_RTTS * first.rtt(answer))
+        self.stands_at = max(self.stands_at, flight.sent_at + stands)  # R2
+
+    def is_forged(self, flight: Flight) -> bool:
+        """Whether a TCP answer to ``flight`` is not the destination's: its flow met a router farther out."""
+        return self._expired_up_to.get(flight.probe.flow, 0) > flight.probe.ttl
 
     def row(self, now: float, last_router_ttl: int) -> Hop | None:
         """The last row, None while something in flight may still change it."""
@@ -165,16 +199,22 @@ class Ending:
         hop = self._hops[self.ttl]
         if self.is_router:
             return hop.row(Outcome.UNREACHABLE) if hop.is_settled else None
-        if self.wants_witness or any(each.is_in_flight for each in self._witnesses):  # R2
+        if self._may_be_contested(now) or now < self.doubted_until:  # R3
             return None
         if self.outcome is Outcome.CLOSED and self._may_be_contradicted(self.ttl, now):
             return None
         return self._destination_row(hop, last_router_ttl)
 
+    def _may_be_contested(self, now: float) -> bool:
+        if self.contested_ttl is None:
+            return False
+        is_asked = any(each.is_in_flight for each in self._asked_witnesses())
+        return self.wants_witness or is_asked or now < self.stands_at  # R2
+
     def _may_be_contradicted(self, end: int, now: float) -> bool:
-        if self.wants_confirmation or any(each.is_in_flight for each in self._confirmations):  # R3
+        if self.wants_confirmation or any(each.is_in_flight for each in self._confirmations):  # R4
             return True
-        if now < self.rst_stands_at:  # R4
+        if now < self.stands_at:  # R5
             return True
         return any(flight.is_in_flight and flight.probe.ttl > end for flight in self._flights)
 
@@ -188,7 +228,7 @@ class Ending:
         lost = tuple(
             cell.ping()
             for cell in hop.cells[: min(flight.probe.attempt, self._pings) - 1]
-            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R6
+            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R7
         )
         attempt = flight.probe.attempt
         if reply.kind is ReplyKind.RST:
@@ -198,7 +238,7 @@ class Ending:
 
     def _answer_beyond(self, last_router_ttl: int) -> tuple[Flight, Reply] | None:
         """The answer that outranks the RST at the end."""
-        for kind, flights in ((ReplyKind.SYN_ACK, self._flights), (ReplyKind.RST, self._confirmations)):  # R5
+        for kind, flights in ((ReplyKind.SYN_ACK, self._flights), (ReplyKind.RST, self._confirmations)):  # R6
             for flight in flights:
                 reply = flight.reply_of(kind)
                 if reply is not None and flight.probe.ttl > last_router_ttl:

@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING
 from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from tracetcp.engine.trace.flight import Flight
     from tracetcp.model import Reply
+
+
+TCP_KINDS = (ReplyKind.SYN_ACK, ReplyKind.RST)
 
 
 class CellState(Enum):
@@ -100,11 +105,10 @@ class HopState:
                     strongest, found = outcome.rank, (flight, reply)
         return found
 
-    @property
-    def has_only_rst_in_a_cell(self) -> bool:
-        """Whether a ping was answered by a RST and, so far, by nothing else."""
+    def answered_by_tcp_alone(self) -> list[Flight]:
+        """The flights of cells that got TCP answers and, so far, nothing of a router."""
         answered = [cell.flight for cell in self.cells if cell.state is CellState.ANSWERED and cell.flight]
-        return any(all(reply.kind is ReplyKind.RST for reply in flight.replies) for flight in answered)
+        return [each for each in answered if all(reply.kind in TCP_KINDS for reply in each.replies)]
 
     def suspect_losses(self) -> bool:
         """Have the lost cells asked again; whether there are any."""
@@ -117,6 +121,9 @@ class HopState:
         """How many probes that were alone on their flow got no answer here."""
         return sum(flight.is_alone and flight.is_lost and not flight.replies for flight in self.flights)
 
-    def row(self, outcome: Outcome | None = None) -> Hop:
-        """The row with all its cells."""
-        return Hop(self.ttl, tuple(cell.ping() for cell in self.cells), outcome)
+    def row(self, outcome: Outcome | None = None, without: Container[Flight | None] = ()) -> Hop:
+        """The row with all its cells; stars in place of the flights ``without``."""
+        pings = (
+            Ping(cell.attempt, None, None) if cell.flight in without else cell.ping() for cell in self.cells
+        )
+        return Hop(self.ttl, tuple(pings), outcome)

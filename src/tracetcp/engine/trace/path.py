@@ -22,7 +22,8 @@ R6. In the last pass of the window, further attempts at the silent TTLs, each on
 A row is decided when
 
 R7. all its cells are settled and it lies below the end, clear of shadowed TTLs;
-R8. no RST in one of its cells may still be contradicted;
+R8. every cell that has only TCP answers has waited its timeout for the router that is there; if none came,
+    and its flow met routers farther out, the answers are forged and the cell is a star;
 R9. its stars, if it has nothing else, are no suspected losses.
 """
 
@@ -84,6 +85,8 @@ class Path:
         """The highest TTL that anything answered."""
         self._next_row = ttls.start
         """The TTL of the next row to be decided: rows come in ascending order."""
+        self._row_waits_until = -inf
+        """Until when the next row waits for a router where only TCP answers came."""
         self._next_flow = config.pings
         """The next fresh flow: the first ones belong to the columns."""
         self._last_attempt = config.pings
@@ -286,8 +289,8 @@ class Path:
         """When ``advance()`` has something to do though nothing arrives, infinity for never."""
         if self.is_done:
             return inf
-        stands_at = self._ending.rst_stands_at
-        return min(stands_at if stands_at > self._now else inf, self._stalls_at())
+        instants = (self._ending.stands_at, self._ending.doubted_until, self._row_waits_until)
+        return min(self._stalls_at(), *(each for each in instants if each > self._now), inf)
 
     def advance(self, now: float) -> None:
         """Let time pass: look farther when nothing has answered for a while."""
@@ -342,16 +345,18 @@ class Path:
         return decided
 
     def _decided_row(self) -> Hop | None:
-        """The next row if nothing in flight can change it any more."""
+        """The next row if nothing in flight can change it any more; else ``wakes_at()`` may change."""
         ttl, end = self._next_row, self._ending.ttl
         hop = self._hops[ttl]
         if ttl == end:
             return self._ending.row(self._now, self._window.last_router_ttl)
         if not hop.is_settled or (end is not None and ttl > self._last_known_ttl()):  # R7
             return None
-        if self._now < self._ending.rst_stands_at and hop.has_only_rst_in_a_cell:  # R8
+        doubtful = hop.answered_by_tcp_alone()
+        self._row_waits_until = max(map(self.times_out_at, doubtful), default=-inf)
+        if self._now < self._row_waits_until:  # R8
             return None
-        return hop.row()
+        return hop.row(without=[flight for flight in doubtful if self._ending.is_forged(flight)])
 
     def _finish(self, outcome: Outcome) -> None:
         self.is_done = True
