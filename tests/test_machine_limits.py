@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import time
 from typing import TYPE_CHECKING
@@ -14,8 +15,11 @@ from internet.lab import simulated
 from internet.notation import network
 from machine import USER, Way
 from tracetcp import app, descriptors, names
+from tracetcp.config import TraceConfig
+from tracetcp.errors import NoRoute
 from tracetcp.names.escape import LONGEST_TEXT, printable
 from tracetcp.names.origins import best_origin
+from tracetcp.probers import open_prober
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +143,27 @@ def test_what_runs_out_is_told_with_a_remedy(
     assert app.main(["127.0.0.1"]) == 3
     assert machine.is_one_line(err := capsys.readouterr().err)
     assert err.startswith(f"tracetcp: {told}")
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [
+        (errno.EADDRNOTAVAIL, NoRoute),
+        (errno.ENETUNREACH, NoRoute),
+        (errno.EINVAL, NoRoute),
+        (errno.EMFILE, OSError),
+    ],
+)
+def test_a_route_that_goes_while_sockets_are_opened_is_told_as_one(
+    number: int, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("tracetcp.probers.raw.prober.RawProber", refuse)
+    with pytest.raises(error, match=re.escape(os.strerror(number))):
+        open_prober(TraceConfig(host="127.0.0.1", ports=(80,)), "127.0.0.1")
 
 
 # Memory ----------------------------------------------------------------------------------------------------

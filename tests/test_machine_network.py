@@ -55,14 +55,16 @@ def test_what_is_gone_in_mid_trace_is_told_and_the_rows_stay(loss: str, family: 
     with simulated(network("1 2 3 4 | down")) as internet:
         target = destination(internet, family)
         with machine.started(internet, ["-n", "-t", "1500", "-m", "12", target], way) as process:
-            time.sleep(0.9)
+            assert process.stdout is not None
+            rows = [process.stdout.readline() for _ in range(3 + 4)]
             address = f"{internet.scenario.clients[family]}/{32 if family == 4 else 128}"
             words = loss.format(family=family, address=address).split()
             subprocess.run(["ip", "-n", internet.namespace.name, *words], check=True)
             out, err = process.communicate(timeout=20)
     told = own_lines(err)
     assert process.returncode in (1, 3)
-    assert len([row for row in out.splitlines() if row[:1] in "1234" and " ms " in row]) == 4
+    assert [row[:1] for row in rows[3:] if " ms " in row] == list("1234")
+    assert out.startswith("5 ") or process.returncode == 3
     assert len(told) == 1 or (process.returncode == 1 and "address" not in loss)
     assert all(machine.is_one_line(line) and "'ip " in line for line in told)
 

@@ -185,6 +185,7 @@ def test_an_unreadable_hosts_file_is_an_empty_one(
 ) -> None:
     monkeypatch.setattr(hosts_file, "HOSTS_FILE", tmp_path / "none")
     assert resolve("host.example", 4, serve({("host.example", "A"): [V4]}).resolver) == V4
+    assert hosts_file.names_of_addresses() == {}
 
 
 # Host to address by DNS
