@@ -138,7 +138,7 @@ class _Rows:
         return all(self._may_be_chance(row) for row in hidden)
 
     def _is_lost_by_loss(self) -> bool:
-        """Whether two losses hide a host that answers one SYN of a flow: one ping asks it on two flows (T1)."""
+        """Whether losses hide a host that answers one SYN of a flow: one ping asks it on two flows (T1)."""
         world = self._world
         beyond = [row for row in self._sighting.rows if row.ttl >= world.nearest]
         is_silent = bool(beyond) and not any(cell.kind for row in beyond for cell in row.cells)
@@ -176,11 +176,13 @@ class _Rows:
                 yield f"hop {row.ttl}: the host's address ({cell.kind}) in the row of a router"
 
     def _may_be_host(self, ttl: int, kind: str) -> bool:
-        """Whether a router's row may hold an answer that ends a trace: on a shorter branch (T3), or T8."""
-        if self._world.is_deceived and ttl >= self._world.first_ttl:
+        """Whether a router's row may hold an answer that ends a trace: on a shorter branch (T3), T5, T8."""
+        world = self._world
+        if world.is_deceived and ttl >= world.first_ttl:
             return True
-        is_end = kind in TCP_KINDS or self._world.fault.name == "host-down"
-        return is_end and ttl >= self._world.nearest and len(self._world.distances) > 1
+        is_down = world.fault.name == "host-down"
+        is_elsewhere = len(world.distances) > 1 or (is_down and world.gives_up_late)
+        return (kind in TCP_KINDS or is_down) and is_elsewhere and ttl >= world.nearest
 
     def _stars(self, row: Row) -> Iterator[str]:
         stars = sum(cell.kind is None for cell in row.cells)
