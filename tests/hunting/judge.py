@@ -20,7 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from hunting.faults import NEARER
-from hunting.world import ANSWERING, CLOSED, INJECTED, OPEN, UNREACHABLE, World
+from hunting.world import ANSWERING, CLOSED, INJECTED, NOT_REACHED, OPEN, UNREACHABLE, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,9 +124,16 @@ class _Rows:
         end = self._sighting.outcome, last.ttl
         if (last.outcome or "not-reached") != self._sighting.outcome:
             yield f"outcome {self._sighting.outcome}, but the last row is {last.outcome}"
+        elif self._stops_where_controls_met_the_host(end):
+            return
         elif not (end in self._world.ends or self._is_late_by_loss(end) or self._is_lost_by_loss()):
             ends = " or ".join(f"{outcome} at {ttl}" for outcome, ttl in sorted(self._world.ends))
             yield f"{end[0]} at {end[1]}, but it is {ends}"
+
+    def _stops_where_controls_met_the_host(self, end: tuple[str, int]) -> bool:
+        """Whether a silent port was asked no farther than the host that answers its controls."""
+        is_silent = (NOT_REACHED, self._world.last) in self._world.ends
+        return is_silent and end[0] == NOT_REACHED and end[1] >= self._world.nearest
 
     def _is_late_by_loss(self, end: tuple[str, int]) -> bool:
         """Whether the end was lost at its own TTL, and seen a little farther (T1)."""
@@ -138,7 +145,7 @@ class _Rows:
         return all(self._may_be_chance(row) for row in hidden)
 
     def _is_lost_by_loss(self) -> bool:
-        """Whether two losses hide a host that answers one SYN of a flow: one ping asks it on two flows (T1)."""
+        """Whether losses hide a host that answers one SYN of a flow: one ping asks it on two flows (T1)."""
         world = self._world
         beyond = [row for row in self._sighting.rows if row.ttl >= world.nearest]
         is_silent = bool(beyond) and not any(cell.kind for row in beyond for cell in row.cells)
@@ -176,11 +183,13 @@ class _Rows:
                 yield f"hop {row.ttl}: the host's address ({cell.kind}) in the row of a router"
 
     def _may_be_host(self, ttl: int, kind: str) -> bool:
-        """Whether a router's row may hold an answer that ends a trace: on a shorter branch (T3), or T8."""
-        if self._world.is_deceived and ttl >= self._world.first_ttl:
+        """Whether a router's row may hold an answer that ends a trace: on a shorter branch (T3), T5, T8."""
+        world = self._world
+        if world.is_deceived and ttl >= world.first_ttl:
             return True
-        is_end = kind in TCP_KINDS or self._world.fault.name == "host-down"
-        return is_end and ttl >= self._world.nearest and len(self._world.distances) > 1
+        is_down = world.fault.name == "host-down"
+        is_elsewhere = len(world.distances) > 1 or (is_down and world.gives_up_late)
+        return (kind in TCP_KINDS or is_down) and is_elsewhere and ttl >= world.nearest
 
     def _stars(self, row: Row) -> Iterator[str]:
         stars = sum(cell.kind is None for cell in row.cells)
@@ -381,14 +390,14 @@ def _may_slip(world: World) -> bool:
     return world.is_lossy or is_late or (is_limited and not world.case.config.anti_flood)
 
 
-_HOPS = re.compile(r"Hops? ([\d, ]+) did not answer")
+_HOPS = re.compile(r"Hops? ([\d, and]+) did not answer")
 
 
 def _notes(world: World, sighting: Sighting) -> Iterator[str]:
     for said in sighting.verdicts:
         if said.kind == "silent-router":
             found = _HOPS.match(said.sentence)
-            hops = [int(hop) for hop in found[1].split(",")] if found else []
+            hops = [int(hop) for hop in re.findall(r"\d+", found[1])] if found else []
             wrong = [hop for hop in hops if world.must_answer(hop) and not world.loss(hop)]
             if wrong or not hops:
                 yield f"{said.sentence} (wrong of {wrong})"

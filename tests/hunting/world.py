@@ -183,7 +183,9 @@ class World:
             return self._ends_at((UNREACHABLE,), late) | {(NOT_REACHED, self.last)}
         found = self._ends_at(self.host_outcomes, self.distances)
         if self.is_deceived:  # T8
-            found |= self._ends_at((INJECTED[self.fault.name],), range(self.first_ttl, self.nearest))
+            found |= self._ends_at(
+                (INJECTED[self.fault.name],), range(self.first_ttl, max(self.distances) + 1)
+            )
         return found | {(outcome, ttl) for outcome in self.host_outcomes for ttl in self._in_silence()}
 
     def _in_silence(self) -> Iterator[int]:

@@ -80,6 +80,8 @@ class Path:
         self._hops = {ttl: HopState(ttl, config.pings) for ttl in ttls}
         self._window = Window(ttls.start, config.last_ttl, state.distance, now)
         self._ending = Ending(self._hops, self.flights, config.pings)
+        self._spares_the_host = config.anti_flood
+        """Whether a port that is silent where controls met the host is asked no farther; not under ``-F``."""
         self._losses = SuspectedLosses(self._hops, state.routers, asks_again=config.anti_flood)
         self._farthest_answer_ttl = ttls.start - 1
         """The highest TTL that anything answered."""
@@ -296,7 +298,7 @@ class Path:
         """Let time pass: look farther when nothing has answered for a while."""
         self._now = now
         host_ttl = self._state.host_ttl
-        if host_ttl:  # R2
+        if host_ttl and self._spares_the_host:  # R2
             if self._farthest_answer_ttl >= host_ttl:
                 host_ttl = self._farthest_answer_ttl + LONGER_BRANCH
             self._window.end_at(min(max(host_ttl, self._next_row), max(self._hops)))

@@ -13,7 +13,7 @@ R3. A router that answered at two TTLs, as in a routing loop, is expected at equ
 from __future__ import annotations
 
 from collections import deque
-from itertools import chain
+from itertools import chain, pairwise
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,8 +44,9 @@ class Router:
 
     def is_expected_at(self, ttl: int) -> bool:
         """Whether ``ttl`` continues the steps at which it answered; for one that answered at two TTLs."""
-        before, last = self.ttls[-2:]
-        return ttl > last and (ttl - last) % (last - before) == 0
+        last = self.ttls[-1]
+        step = min(after - before for before, after in pairwise(self.ttls))
+        return ttl > last and (ttl - last) % step == 0
 
 
 class RetryUnderWay(Protocol):
