@@ -5,6 +5,7 @@ notation    the same in one line of Python
 expectation    the rows that a scenario expects of the program
 behaviour   how it answers a SYN; a pure function of time, SYN and seed
 counts      what it saw, so that politeness can be asserted
+sessions    connections over it, on the same clock: segment sizes, losses, the age of a flow
 virtual     a prober on a virtual clock: the engine runs against it in no time
 report      a whole run of the engine on that clock, and its rows
 wire, tun   the same network on a TUN device: any program runs against it
