@@ -6,12 +6,18 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from lab import Chain, missing_for_namespaces
 from lab.namespaces import remove_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# An example that takes long on a busy machine is no failure.
+settings.register_profile("tracetcp", deadline=None)
+settings.load_profile("tracetcp")
 
 
 @pytest.hookimpl(tryfirst=True)

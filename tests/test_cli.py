@@ -75,6 +75,7 @@ def test_a_flag_sets_its_value_before_or_after_the_host(line: str, name: str, va
         ("--json", Display(json=True)),
         ("-A", Display(asn=True)),
         ("--asn", Display(asn=True)),
+        ("--mtu", Display(mtu=True)),
     ],
 )
 def test_a_flag_sets_how_it_is_shown(line: str, display: Display) -> None:
@@ -140,6 +141,12 @@ def test_a_range_wins_over_a_port_in_the_target(line: str) -> None:
         ("-4 -6 host", "-4 and -6"),
         ("-i", "-i/--interface"),
         ("-g", "-g/--gateway"),
+        ("--mtu -s 1 2 host", "--mtu and -s exclude each other"),
+        ("--mtu -r 1 2 host", "--mtu tests the connection to one port: give one port"),
+        ("--mtu --compare 1 2 host", "--mtu tests the connection to one port: give one port"),
+        ("--mtu host:80,443", "--mtu tests the connection to one port: give one port"),
+        ("--mtu -g 10.0.0.1 host", "--mtu and -g exclude each other"),
+        ("--mtu host:9100", "--mtu does not speak to port 9100"),
         ("--portrange 1 2 host", "did you mean --port-range?"),
         ("--cond host", "unknown flag --cond"),
         ("--port=1 host", "unknown flag --port:"),

@@ -135,6 +135,7 @@ def _options(display: Display) -> Options:
         origins=display.asn,
         evidence=display.json,
         explain=display.explain,
+        sizes=display.mtu,
         pcap=display.pcap,
         drops_privileges=True,
     )

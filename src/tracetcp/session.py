@@ -12,6 +12,7 @@ import os
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracetcp.errors import TracetcpError
 from tracetcp.model import (
     NO_TEXTS,
     AddressSeen,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
+    from tracetcp.engine.run_state import RunState
+    from tracetcp.mtu import SizeTest
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
 
@@ -45,16 +48,18 @@ class Options(NamedTuple):
     """What a run does besides tracing.
 
     ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
-    in a ``VerdictReached``; so does ``explain``, which also sends control probes. ``pcap`` is where the
-    packets are written: a path, or ``-`` for standard output. ``drops_privileges`` takes root and every
-    capability from this process for good once the sockets are open, and does so in a child process before
-    the host's name is looked up.
+    in a ``VerdictReached``; so does ``explain``, which also sends control probes, and ``sizes``, which tests
+    the packet sizes of a connection to the one port of the run (Linux alone). ``pcap`` is where the packets
+    are written: a path, or ``-`` for standard output. ``drops_privileges`` takes root and every capability
+    from this process for good once the sockets are open, and does so in a child process before the host's
+    name is looked up.
     """
 
     names: bool = True
     origins: bool = False
     evidence: bool = False
     explain: bool = False
+    sizes: bool = False
     pcap: str | None = None
     drops_privileges: bool = False
 
@@ -77,7 +82,14 @@ class Session:
     """
 
     def __init__(
-        self, prober: Prober, lookups: Lookups, engine: Engine, resources: ExitStack, *, is_judging: bool
+        self,
+        prober: Prober,
+        lookups: Lookups,
+        engine: Engine,
+        resources: ExitStack,
+        *,
+        is_judging: bool,
+        test: SizeTest | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
         self.is_silent = True
@@ -87,6 +99,7 @@ class Session:
         self._engine = engine
         self._resources = resources
         self._is_judging = is_judging
+        self._test = test
 
     def __enter__(self) -> Self:
         return self
@@ -124,7 +137,19 @@ class Session:
         for events in run(self._engine, self._prober, tuple(self._lookups)):
             texts = self.texts
             self._take_note(events)
-            yield Batch(self._with_names(events, texts), texts)
+            shown = events if self._test is None else self._test.take(events)
+            yield Batch(self._with_names(shown, texts), texts)
+        if self._test is not None:
+            yield from self._finish(self._test)
+
+    def _finish(self, test: SizeTest) -> Iterator[Batch]:
+        """Test the sizes, and yield the verdict held back for that; it comes after Ctrl-C as well."""
+        try:
+            test.run()
+        except (KeyboardInterrupt, TracetcpError):
+            yield Batch(test.release(self.texts.names), self.texts)
+            raise
+        yield Batch(test.release(self.texts.names), self.texts)
 
     def _take_note(self, events: list[Event]) -> None:
         self.is_silent = self.is_silent and not any(isinstance(event, AddressSeen) for event in events)
@@ -152,6 +177,10 @@ def open_session(
 
     ``warn`` is told in a sentence what makes the run less than it could be. Raises ``TracetcpError``.
     """
+    if options.sizes:
+        from tracetcp.mtu import require_linux
+
+        require_linux()
     if options.drops_privileges:
         from tracetcp.early_imports import import_what_would_be_closed
 
@@ -174,9 +203,11 @@ def open_session(
             give_up_capabilities()
         lookups = _open_lookups(options, warn)
         resources.callback(lookups.close)
-        engine = _open_engine(config, options, prober)
-        is_judging = options.evidence or options.explain
-        return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging)
+        state = _open_state()
+        engine = _open_engine(config, options, prober, state)
+        is_judging = options.evidence or options.explain or options.sizes
+        test = _open_test(config, prober, state) if options.sizes else None
+        return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test)
 
 
 def resolve(host: str, family: int | None, *, without_privileges: bool = False) -> str:
@@ -223,17 +254,26 @@ def _open_lookups(options: Options, warn: Callable[[str], None]) -> Lookups:
     return open_lookups(names=options.names, origins=options.origins, warn=warn)
 
 
-def _open_engine(config: TraceConfig, options: Options, prober: Prober) -> Engine:
-    """The engine, with one round it that judges where verdicts or evidence are wanted."""
-    from tracetcp.engine import open_engine
+def _open_state() -> RunState:
     from tracetcp.engine.run_state import RunState
 
-    state = RunState(os.urandom(SECRET_BYTES))
+    return RunState(os.urandom(SECRET_BYTES))
+
+
+def _open_test(config: TraceConfig, prober: Prober, state: RunState) -> SizeTest:
+    from tracetcp.mtu import SizeTest
+
+    return SizeTest(config, prober.destination, state.routers)
+
+
+def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
+    """The engine, with one round it that judges where verdicts or evidence are wanted."""
+    from tracetcp.engine import open_engine
 
     def fresh(config: TraceConfig) -> Engine:
         return open_engine(config, state, prober.capacity)
 
-    if not (options.explain or options.evidence):
+    if not (options.explain or options.evidence or options.sizes):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 

@@ -6,6 +6,7 @@ expectation    the rows that the program must show of a scenario
 behaviour   how the network answers a SYN; a pure function of time, SYN and seed
 counts      what the network saw, so that tests can check the pacing
 virtual     a prober on a virtual clock, for runs of the engine that take no real time
+sessions    connections over it, on the same clock: segment sizes, losses, the age of a flow
 report      a whole run of the engine on that clock, and its rows
 wire, tun   the same network on a TUN device, for runs of any program
 lab         namespaces around the TUN program

@@ -41,6 +41,10 @@ Hop (``[[hop]]``), in order of distance
                         TCP options that become padding: 3, 4, 8). Answers of the destination come as if it
                         were undone
     conntrack [false]   a stateful firewall: of the SYNs of one flow, only one gets its answer through
+    mtu, mtu_back       largest packet (bytes) on the link behind the hop, and from there to here [any]
+    quiet [false]       says nothing of a packet that is too large
+    forgets             seconds of silence after which it drops what belongs to a connection [never]
+                        (these four concern connections alone: ``sessions``)
     rule                list of rules for SYNs that pass (below)
     routers [1]         number of such routers, chosen by hash of the 5-tuple
     router              instead: list of tables with the keys above, which override the hop's
@@ -78,6 +82,10 @@ Destination
     duplicates [0], wrong_ack [false]     copies of every answer; each after one with a wrong acknowledgement
     retransmit [false]  SYN-ACKs again after 1, 3, 7... seconds until the client's RST
     ttl [64], window [65160], mss [1460]     of its answers
+    answer [5000]       bytes that it answers to a request over a connection
+    ack_delay [0]       milliseconds until it acknowledges what it has nothing to answer to
+    ends [false]        does it end a connection once it has answered?
+    greeting [0]        bytes that it says unasked
 
 Bottleneck: ``hop`` [1], ``rate`` packets per second after it; ``queue`` [100] packets wait, others are lost
 Noise (TUN only): ``per_second`` [0] packets that answer nothing, of all ``kinds`` in ``noise.KINDS``
@@ -92,6 +100,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -143,6 +152,28 @@ class Stack(NamedTuple):
     wrong_ack: bool = False
 
 
+class Link(NamedTuple):
+    """What a hop does to the packets of connections; ``mtu`` and ``mtu_back`` 0: takes any size."""
+
+    mtu: int = 0
+    mtu_back: int = 0
+    is_quiet: bool = False
+    forgets: float = inf
+
+
+class Service(NamedTuple):
+    """How the destination speaks over connections; see the format above."""
+
+    answer: int = 5000
+    ack_delay: float = 0.0
+    ends: bool = False
+    greeting: int = 0
+
+
+UNLIMITED = Link()
+USUAL_SERVICE = Service()
+
+
 class Rule(NamedTuple):
     """A rule of a hop for some SYNs; see the format above."""
 
@@ -189,6 +220,7 @@ class Router:
     tracks: bool
     rules: tuple[Rule, ...]
     links: tuple[int, ...]
+    link: Link = UNLIMITED
 
     @property
     def touches(self) -> bool:
@@ -230,6 +262,7 @@ class Destination:
     duplicates: int
     retransmits: bool
     stack: Stack
+    service: Service = USUAL_SERVICE
 
     @property
     def remembers(self) -> bool:
@@ -419,6 +452,12 @@ def _read_router(table: Table, place: tuple[int, int], step: float, destination:
         tracks=table.flag("conntrack"),
         rules=tuple(_read_rule(each) for each in table.tables("rule")),
         links=_links(table),
+        link=Link(
+            table.whole("mtu", 0, 68, 65_535),
+            table.whole("mtu_back", 0, 68, 65_535),
+            table.flag("quiet"),
+            table.number("forgets", inf, 0),
+        ),
     )
     if router.labels and router.quote < FULL_QUOTE:
         raise ScenarioError(f"{table.where}: a quote before labels is padded to 128 bytes, so it is whole")
@@ -551,6 +590,12 @@ def _read_destination(table: Table, addresses: Mapping[int, str], route: Route) 
         duplicates=table.whole("duplicates", 0, 0, 100),
         retransmits=table.flag("retransmit"),
         stack=_read_stack(table),
+        service=Service(
+            answer=table.whole("answer", 5000, 0, 1 << 20),
+            ack_delay=table.milliseconds("ack_delay", 0),
+            ends=table.flag("ends"),
+            greeting=table.whole("greeting", 0, 0, 1 << 16),
+        ),
     )
     table.finish()
     return destination

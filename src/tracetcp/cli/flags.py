@@ -168,6 +168,12 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--json", action="store_true", help="one JSON object a trace, one line an object")
     output.add_argument("--pcap", metavar="FILE", help="keep our probes and the replies that counted")
     output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
+    connection = parser.add_argument_group("connection")
+    connection.add_argument(
+        "--mtu",
+        action="store_true",
+        help="after the trace, find the packet size that the connection loses, and where",
+    )
     sending = parser.add_argument_group("sending")
     sending.add_argument(
         "-F", "--no-anti-flood", action="store_true", help="no pacing and no slow retries at limited routers"

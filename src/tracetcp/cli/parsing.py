@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
 
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
+PRINTER_PORTS = range(9100, 9108)
+"""Where printers listen (AppSocket): they print what is said to them."""
 SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeout": 4000}
 
 
@@ -53,7 +55,26 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check:
     if options.check:
         targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
-    return Invocation(_config(options, _only_target([*options.target, *rest])), _display(options))
+    config = _config(options, _only_target([*options.target, *rest]))
+    if options.mtu:
+        _refuse_beside_mtu(options, config.ports)
+    return Invocation(config, _display(options))
+
+
+def _refuse_beside_mtu(options: argparse.Namespace, ports: Sequence[int]) -> None:
+    """What ``--mtu`` cannot go with: it opens connections of this machine's own to one port."""
+    if options.scan:
+        raise UsageError(
+            "--mtu and -s exclude each other: --mtu needs the path to one open port, -s has none"
+        )
+    if len(ports) > 1:
+        raise UsageError(
+            "--mtu tests the connection to one port: give one port, and neither -r nor --compare"
+        )
+    if options.gateway:
+        raise UsageError("--mtu and -g exclude each other: connections go the routing table's way")
+    if ports[0] in PRINTER_PORTS:
+        raise UsageError(f"--mtu does not speak to port {ports[0]}: a printer prints whatever it hears")
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
@@ -130,4 +151,5 @@ def _display(options: argparse.Namespace) -> Display:
         json=options.json,
         asn=options.asn,
         pcap=options.pcap,
+        mtu=options.mtu,
     )

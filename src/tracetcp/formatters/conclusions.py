@@ -31,6 +31,17 @@ def render_verdicts(verdicts: Sequence[Verdict], prefix: str = "") -> str:
     return "".join(f"{prefix}{line}\n" for line in lines)
 
 
+def render_sizes(verdicts: Sequence[Verdict], prefix: str = "") -> str:
+    """The lines for the verdicts on packet sizes, each with its evidence; ``prefix`` starts every line."""
+    lines = []
+    for verdict in verdicts:
+        lead = "Note" if verdict.kind is Kind.MSS_LIMITED else "Verdict"
+        lines.append(f"{lead}: {verdict.sentence} [{verdict.certainty.value}]")
+        if verdict.evidence:
+            lines.append(f"Evidence: {' '.join(verdict.evidence)}")
+    return "".join(f"{prefix}{line}\n" for line in lines)
+
+
 SILENT = "*"
 MET = {
     Kind.OPEN: "open at {place}",

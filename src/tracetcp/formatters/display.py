@@ -16,3 +16,4 @@ class Display(NamedTuple):
     json: bool = False
     asn: bool = False
     pcap: str | None = None
+    mtu: bool = False

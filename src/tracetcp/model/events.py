@@ -71,11 +71,15 @@ class PortScanned(NamedTuple):
 
 
 class VerdictReached(NamedTuple):
-    """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were requested."""
+    """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for.
+
+    ``sizes`` are the verdicts on packet sizes, where those were tested.
+    """
 
     port: int
     evidence: Evidence
     verdicts: tuple[Verdict, ...]
+    sizes: tuple[Verdict, ...] = ()
 
 
 Event: TypeAlias = (

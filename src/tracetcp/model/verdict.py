@@ -32,6 +32,12 @@ class Kind(Enum):
     OPTIONS_REWRITTEN = "options-rewritten"
     DSCP_REWRITTEN = "dscp-rewritten"
     ECN_REWRITTEN = "ecn-rewritten"
+    MTU_HOLE = "mtu-hole"
+    MTU_HOLE_BACK = "mtu-hole-back"
+    MTU_TOLD = "mtu-told"
+    MTU_WHOLE = "mtu-whole"
+    MTU_UNKNOWN = "mtu-unknown"
+    MSS_LIMITED = "mss-limited"
 
 
 class Certainty(Enum):

@@ -1,0 +1,1 @@
+"""The rules of probing over connections. No I/O, no clock."""

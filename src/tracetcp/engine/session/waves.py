@@ -1,0 +1,386 @@
+"""Waves of connections: opened together, spoken over in order of TTL, closed as soon as they are decided.
+
+What is asked is a *plan*: a generator that yields waves, each a list of trials, and is sent the list of their
+results. What comes of a trial is decided here, by the rules below; what it means is the plan's.
+
+R1. Nothing is spoken before every handshake of the wave is over: whoever watches connections has seen them
+    all begin, and what the first words bring about does not reach the later handshakes.
+R2. At most ``AT_ONCE`` connections are open, and at most ``IN_A_RUN`` are opened in a run. A plan that asks
+    for more is told that it may not (``OutOfConnections``).
+R3. Within a wave TTLs ascend; of equal TTLs a control comes last. A router that limits its errors and answers
+    the control has had room for the trial before it.
+R4. A trial that may expire is paced with its router, as every probe of the run is.
+R5. An answer decides at once: an acknowledgement, or an end by the other side; a path MTU that is smaller
+    than what was sent; an ICMP error. The path MTU comes before an error: the smaller pieces that the system
+    sends then may have earned it. One that falls only when the system sends again may have been told to
+    another connection, and says nothing of a TTL. Where the system gives a size up for no reason but silence
+    (RFC 4821), its pieces prove nothing.
+R6. Silence decides only once every control of the wave is decided, and then after ``patience``: what the
+    slowest answer of the run took, several times over. A control, and where nothing was answered yet
+    anybody, is waited for until it was sent ``ENOUGH_SENT`` times.
+R7. A *thorough* trial is silent only after it was sent ``ENOUGH_SENT`` times: one packet in twenty is lost on
+    some paths, so once proves nothing. How often the other side has sent an answer cannot be seen from here:
+    that is given ``THOROUGH_ANSWER`` seconds.
+R8. A trial *in the background* holds nothing up: it has spoken when its wave ends, and goes on beside the
+    next ones. Its result comes when the plan asks for it, by a wave of nothing.
+R9. An answer that is wanted (``wants_answer``) has come when it ends, or nothing more comes for
+    ``patience``; for all but controls also once it has shown a segment as large as our SYN allows.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from math import inf
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
+
+from tracetcp.model.connection import ENDS, FULL_TTL, Close, Connect, Report, Speak, State
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from tracetcp.engine.trace.routers import Routers
+    from tracetcp.model.connection import Order, Words
+
+AT_ONCE = 6
+"""Connections open at a time: as many ICMP errors as a Linux router sends without a pause."""
+IN_A_RUN = 64
+HANDSHAKE_WAIT = 3.3
+"""Seconds for the handshakes of a wave at most: a lost SYN leaves again after 1 s, then after 2 s more."""
+GREETING_WAIT = 4.0
+"""Seconds for a greeting at most; a mail server may look up our name first."""
+ENOUGH_SENT = 3
+"""Times that something was sent before its silence is believed: at 0, 0.2 and 0.6 s on a short path."""
+LEAST_PATIENCE = 0.06
+"""Seconds: no scheduler of either side is as late as that."""
+SLOWEST_TIMES = 2.5
+"""Patience in times of the slowest answer so far."""
+FIRST_RESENDING = 0.2
+"""Seconds and an RTT after which Linux sends again at the earliest (TCP_RTO_MIN)."""
+THOROUGH_ANSWER = 0.65
+"""Seconds: an answer has been sent at 0, 0.2 and 0.6 s by then, where the path is short."""
+LONG_ANSWER = 1 << 14
+"""Bytes after which the length of an answer is of no more interest."""
+LARGEST_PACKET = 16_000
+"""Bytes; a loopback allows more, and no link does."""
+LONGEST_SILENCE = 4.0
+"""Seconds until silence is believed, however seldom the system has sent: on a long path it sends seldom."""
+
+
+LEAST_TIMEOUT = 1.0
+"""Seconds: less would not let anything be sent ``ENOUGH_SENT`` times."""
+
+
+class Fate(Enum):
+    """What came of a trial."""
+
+    ARRIVED = "arrived"
+    EXPIRED = "expired"
+    """An ICMP error came; on a trial of less than ``FULL_TTL``: a router says that its TTL ran out."""
+    TOLD = "told"
+    """A router told of a smaller path MTU, or the system knew of it by then and sent smaller pieces."""
+    SILENT = "silent"
+    UNSENT = "unsent"
+    """The connection was not opened, or not greeted."""
+
+
+class Trial(NamedTuple):
+    """One connection and what is said over it; ``size`` is the packet (bytes) that it makes.
+
+    ``size`` 0 stands for the largest that the system sends.
+    """
+
+    ttl: int = FULL_TTL
+    size: int = 0
+    announced_mss: int | None = None
+    is_control: bool = False
+    is_thorough: bool = False
+    wants_answer: bool = False
+    in_background: bool = False
+
+
+class Result(NamedTuple):
+    """A trial, its fate, and the last report on its connection (None if there was none).
+
+    ``size`` is the packet that was sent.
+    """
+
+    trial: Trial
+    fate: Fate
+    size: int
+    report: Report | None
+
+
+Found = TypeVar("Found")
+Plan: TypeAlias = "Generator[list[Trial], list[Result], Found]"
+"""What yields waves of trials, is sent the results of those in the foreground in the same order, and returns
+what it has found."""
+
+
+class OutOfConnections(Exception):
+    """A plan asked for more connections than a run may open."""
+
+
+class _Running:
+    """A trial under way."""
+
+    def __init__(self, trial: Trial, connection: int) -> None:
+        self.trial = trial
+        self.connection = connection
+        self.opened_at = inf
+        self.spoken_at: float | None = None
+        self.changed_at = inf
+        self.size = 0
+        self.errors = 0
+        self.report: Report | None = None
+        self.fate: Fate | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether its handshake is over."""
+        return self.fate is not None or (self.report is not None and self.report.state is not State.OPENING)
+
+    @property
+    def result(self) -> Result:
+        """What came of it."""
+        assert self.fate is not None, "a wave ends when every trial is decided"
+        return Result(self.trial, self.fate, self.size, self.report)
+
+
+class WaveEngine(Generic[Found]):
+    """Carries out a plan, wave by wave; ``found`` is what it returned.
+
+    ``words`` are what is said. ``timeout`` (seconds) bounds every wait for silence, but lets it be believed.
+    """
+
+    found: Found
+
+    def __init__(self, plan: Plan[Found], words: Words, routers: Routers, timeout: float) -> None:
+        self._plan = plan
+        self._words = words
+        self._routers = routers
+        self._timeout = max(timeout, LEAST_TIMEOUT)
+        self._asked: list[_Running] = []
+        self._background: list[_Running] = []
+        self._wave: list[_Running] = []
+        self._orders: list[Order] = []
+        self._opened = 0
+        self._slowest = 0.0
+        self._has_begun = self._is_finished = False
+
+    # What the loop calls -------------------------------------------------------------------------------
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything is decided and every connection was closed."""
+        return self._is_finished and not self._orders
+
+    def next_orders(self, now: float) -> Sequence[Order]:
+        """What to do now; tell ``done`` or ``failed`` of each before the next call."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._next_wave(None)
+        orders, self._orders = self._orders, []
+        return orders or list(self._due(now))
+
+    def done(self, order: Order, at: float) -> None:
+        """Tell that ``order`` was carried out at ``at``."""
+        running = self._find(order.connection)
+        if running is None:
+            return
+        if isinstance(order, Connect):
+            running.opened_at = at
+        elif isinstance(order, Speak):
+            running.spoken_at = running.changed_at = at
+            if order.ttl < FULL_TTL:
+                self._routers.on_sent(order.ttl, at)
+
+    def failed(self, order: Order) -> None:
+        """Tell that ``order`` could not be carried out."""
+        running = self._find(order.connection)
+        if running is not None:
+            self._decide(running, Fate.UNSENT)
+
+    def receive(self, report: Report) -> None:
+        """Take a report into account."""
+        running = self._find(report.connection)
+        if running is None or running.fate is not None:
+            return
+        before, running.report = running.report or report, report
+        if report.retransmissions > before.retransmissions and running.trial.ttl < FULL_TTL:
+            self._routers.on_sent(running.trial.ttl, report.at)  # R4
+        if _progress(report) != _progress(before):
+            running.changed_at = report.at
+        if running.spoken_at is None:
+            if report.state in ENDS:
+                self._decide(running, Fate.UNSENT)
+            return
+        fate = _answer(running, report)
+        if fate is not None or (report.received and not before.received):
+            self._slowest = max(self._slowest, report.at - running.spoken_at)
+        if fate is not None:
+            self._decide(running, fate)
+
+    def advance(self, now: float) -> None:
+        """Let time pass; every report until ``now`` must have been told."""
+        for running in self._wave:
+            if running.fate is None and self._expires_at(running) <= now:
+                self._decide(running, _fate_of_silence(running))
+        if self._has_begun and not self._is_finished and self._is_over():
+            self._next_wave(self._take_results())
+
+    def wake_at(self) -> float:
+        """When to call ``advance`` and ``next_orders`` again if no report comes before."""
+        waits = [self._expires_at(running) for running in self._wave if running.fate is None]
+        if self._may_speak():
+            waits += [self._speaks_at(running) for running in self._unspoken()][:1]
+        return min(waits, default=-inf)
+
+    # Waves ---------------------------------------------------------------------------------------------
+
+    def _is_over(self) -> bool:
+        """Whether the plan's turn has come."""
+        awaited = [each for each in self._asked if not each.trial.in_background]  # R8
+        if not self._asked:
+            awaited = self._background  # R8
+        return self._has_spoken() and all(running.fate is not None for running in awaited)
+
+    def _has_spoken(self) -> bool:
+        return all(each.fate is not None or each.spoken_at is not None for each in self._asked)
+
+    def _take_results(self) -> list[Result]:
+        if not self._asked:
+            finished, self._background = self._background, []
+            return [running.result for running in finished]
+        self._background += [running for running in self._asked if running.trial.in_background]
+        return [running.result for running in self._asked if not running.trial.in_background]
+
+    def _next_wave(self, results: list[Result] | None) -> None:
+        try:
+            trials = next(self._plan) if results is None else self._plan.send(results)
+            while self._opened + len(trials) > IN_A_RUN:  # R2
+                trials = self._plan.throw(OutOfConnections())
+        except StopIteration as end:
+            self.found = end.value
+            self._orders += [Close(each.connection) for each in self._background if each.fate is None]
+            self._asked, self._wave, self._is_finished = [], [], True
+            return
+        open_still = sum(each.fate is None for each in self._background)
+        assert len(trials) + open_still <= AT_ONCE, "R2: a plan divides what it asks into waves"
+        self._asked = [_Running(trial, number) for number, trial in enumerate(trials, self._opened)]
+        in_order = sorted(self._asked, key=lambda each: (each.trial.ttl, each.trial.is_control))  # R3
+        self._wave = [*self._background, *in_order]
+        self._opened += len(trials)
+        self._orders += [Connect(each.connection, each.trial.announced_mss) for each in in_order]
+
+    def _find(self, connection: int) -> _Running | None:
+        return next((running for running in self._wave if running.connection == connection), None)
+
+    def _unspoken(self) -> list[_Running]:
+        return [running for running in self._wave if running.fate is None and running.spoken_at is None]
+
+    def _may_speak(self) -> bool:
+        return all(running.is_settled for running in self._wave)  # R1
+
+    def _due(self, now: float) -> Iterator[Order]:
+        """The next of the wave to speak, one at a time: each tells before the next is asked."""
+        unspoken = self._unspoken() if self._may_speak() else []
+        if not unspoken or self._speaks_at(unspoken[0]) > now:
+            return
+        running = unspoken[0]
+        report = running.report
+        assert report is not None, "its handshake is over"
+        running.errors = report.errors
+        yield Speak(running.connection, running.trial.ttl, self._words_of(running, report))
+
+    def _words_of(self, running: _Running, report: Report) -> bytes:
+        if running.trial.wants_answer:
+            return self._words.request()
+        running.size = running.trial.size or min(report.packet, LARGEST_PACKET)
+        return self._words.beginning(running.size - report.headers)
+
+    def _speaks_at(self, running: _Running) -> float:
+        report = running.report
+        if self._words.waits_for_greeting and report is not None and not report.received:
+            return inf
+        if running.trial.ttl < FULL_TTL:
+            return self._routers.next_send_at(running.trial.ttl)  # R4
+        return -inf
+
+    # Silence -------------------------------------------------------------------------------------------
+
+    def _expires_at(self, running: _Running) -> float:
+        """The instant at which silence decides about ``running``."""
+        report = running.report
+        if running.spoken_at is None:
+            if report is None or report.state is State.OPENING:
+                return running.opened_at + min(HANDSHAKE_WAIT, self._timeout)
+            return inf if not self._words.waits_for_greeting else running.opened_at + GREETING_WAIT
+        last = running.spoken_at + min(LONGEST_SILENCE, self._timeout)
+        return min(last, self._answer_due(running) if running.trial.wants_answer else self._due_at(running))
+
+    def _due_at(self, running: _Running) -> float:
+        """When silence decides about one that only has to arrive; infinity where something is awaited."""
+        trial, report = running.trial, running.report
+        is_waited_for = trial.is_thorough or trial.is_control or not self._slowest
+        if is_waited_for and (report is None or 1 + report.retransmissions < ENOUGH_SENT):  # R6, R7
+            return inf
+        return inf if self._awaits_control(running) else running.changed_at + self._patience(running)
+
+    def _answer_due(self, running: _Running) -> float:
+        """When an answer is taken for complete, or for lost."""
+        assert running.spoken_at is not None, "an answer is due to what was said"
+        report = running.report
+        quiet_at = running.changed_at + self._patience(running)
+        if running.trial.is_thorough:
+            return max(quiet_at, running.spoken_at + THOROUGH_ANSWER)  # R7
+        if report is not None and (report.received or report.ahead):
+            return quiet_at  # R9
+        return inf if running.trial.is_control or self._awaits_control(running) else quiet_at
+
+    def _awaits_control(self, running: _Running) -> bool:
+        """Whether a control of the wave is undecided; one that is a control itself awaits none."""
+        controls = (each for each in self._asked if each.trial.is_control and each.fate is None)
+        return not running.trial.is_control and any(controls)  # R6
+
+    def _patience(self, running: _Running) -> float:
+        rtt = running.report.rtt if running.report else 0.0
+        return max(LEAST_PATIENCE, SLOWEST_TIMES * max(self._slowest, rtt))
+
+    def _decide(self, running: _Running, fate: Fate) -> None:
+        running.fate = fate
+        self._orders.append(Close(running.connection))
+
+
+def _progress(report: Report) -> tuple[int, ...]:
+    """What shows that something still happens on a connection."""
+    return report.received, report.ahead, report.retransmissions
+
+
+def _answer(running: _Running, report: Report) -> Fate | None:
+    """What ``report`` decides at once about a trial that was spoken, None if nothing."""
+    spoken_at = running.spoken_at
+    assert spoken_at is not None, "what was said is answered"
+    if running.trial.wants_answer:
+        return Fate.ARRIVED if report.state in ENDS or _is_long_enough(running.trial, report) else None
+    if report.path_mtu < running.size:  # R5
+        is_told = running.trial.ttl == FULL_TTL or report.at < spoken_at + FIRST_RESENDING + report.rtt
+        return Fate.TOLD if is_told else Fate.SILENT
+    if report.errors > running.errors:
+        return Fate.EXPIRED
+    if report.packet < running.size:  # R5
+        return Fate.SILENT
+    return Fate.ARRIVED if report.is_acknowledged or report.state in ENDS else None
+
+
+def _is_long_enough(trial: Trial, report: Report) -> bool:
+    """Whether an answer has shown what it can show."""
+    if trial.is_control:
+        return report.received >= LONG_ANSWER
+    return report.received >= report.allowed <= report.largest  # R9
+
+
+def _fate_of_silence(running: _Running) -> Fate:
+    if running.spoken_at is None:
+        return Fate.UNSENT
+    has_answer = running.trial.wants_answer and running.report is not None and running.report.received
+    return Fate.ARRIVED if has_answer else Fate.SILENT

@@ -1,0 +1,259 @@
+"""Probing over connections of this machine's own kernel (Linux); needs no privilege.
+
+A connected socket sends with the TTL that is set on it, its retransmissions included. What the kernel tells
+of such a segment, and how it must be asked (measured on Linux 6.18, sources cited from net/ipv4):
+
+1. An ICMP error about an established connection is kept as a *soft* error: SO_ERROR returns it once, no
+   descriptor wakes, the connection lives on, and the error queue stays empty (tcp_v4_err). So connections
+   that were spoken over are looked at from time to time. IP_RECVERR would turn it into the end of the
+   connection and is left alone. Neither the router's address nor the kind of error is told.
+2. SO_ERROR is read before TCP_INFO. 'Fragmentation needed' lowers the path MTU, and the kernel at once sends
+   smaller pieces with the same TTL, which may earn an error of their own. In this order an error that came
+   of the pieces is never read without the path MTU that explains it.
+3. The path MTU discovery is that of every connection (IP_PMTUDISC_WANT: with DF). IP_PMTUDISC_PROBE would
+   clear DF on TCP (ip_dont_fragment in include/net/ip.h), and routers would cut what we want to see lost.
+4. A connection ends so: TTL back to ``FULL_TTL``, SO_LINGER of no time, close. The RST then arrives. A plain
+   close would send what was lost again, in full and to the end. Where bytes were lost the RST lies ahead of
+   what the server expects; it sends a challenge ACK (RFC 5961 section 3), which the kernel answers with the
+   exact RST.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+import time
+from contextlib import suppress
+from math import inf
+from typing import TYPE_CHECKING
+
+from tracetcp.model.connection import (
+    ENDS,
+    FULL_TTL,
+    IP_AND_TCP,
+    TIMESTAMPS,
+    Close,
+    Connect,
+    Report,
+    Speak,
+    State,
+)
+from tracetcp.probers.failures import CONNECT_REASONS, failure
+from tracetcp.probers.routes import SO_BINDTODEVICE, find_route
+from tracetcp.probers.session.contract import SessionProber
+from tracetcp.probers.session.link import link_mtu
+from tracetcp.probers.session.tcp_info import CLOSE, CLOSE_WAIT, ESTABLISHED, TcpInfo, read_tcp_info
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracetcp.config import TraceConfig
+    from tracetcp.model import SendFailure
+    from tracetcp.model.connection import Order
+
+RESET = struct.pack("@ii", 1, 0)
+"""SO_LINGER for no time at all: close() sends RST."""
+REMEMBERED = 1 << 14
+"""Bytes of what was heard that are kept: more than a TLS server's whole first flight."""
+READ_AT_ONCE = 1 << 16
+LONGEST_PACKET = 65_535
+"""Bytes; what the length field of IP holds."""
+ENDED = {
+    errno.ECONNREFUSED: State.REFUSED,
+    errno.ECONNRESET: State.RESET,
+    errno.EPIPE: State.RESET,
+    errno.ETIMEDOUT: State.FAILED,
+}
+"""Errors that end a connection; others are about a packet of it."""
+FIRST_LOOK = 0.0005
+"""Seconds after speaking when a connection is looked at first: a router next door has answered by then."""
+LOOK_AGAIN = 1.3
+"""The next look comes when this many times as much has gone by: as late as an answer is long in coming."""
+LONGEST_PAUSE = 0.1
+"""Seconds between two looks at most."""
+
+
+class KernelSessions(SessionProber):
+    """A ``SessionProber`` of ordinary sockets, to one port. Raises what ``find_route`` raises."""
+
+    def __init__(self, config: TraceConfig, destination: str, port: int) -> None:
+        self._route = find_route(destination, config.interface)
+        self._port = port
+        self.destination, self.family = self._route.destination, self._route.family
+        self.link_mtu = min(link_mtu(self._route) or self._route.mtu, LONGEST_PACKET)
+        self._connections: dict[int, _Connection] = {}
+        self._epoll = select.epoll()
+
+    def clock(self) -> float:
+        """See ``SessionProber``."""
+        return time.monotonic()
+
+    def act(self, order: Order) -> float | SendFailure:
+        """See ``SessionProber``."""
+        now = time.monotonic()
+        try:
+            match order:
+                case Connect():
+                    self._connect(order)
+                case Speak():
+                    self._connections[order.connection].speak(order, now)
+                case Close():
+                    self._drop(order.connection)
+        except OSError as error:
+            return failure(error.errno or 0, CONNECT_REASONS)
+        return now
+
+    def _connect(self, order: Connect) -> None:
+        opened = socket.socket(self._route.socket_family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            self._prepare(opened, order.announced_mss)
+            host, _, *scope = self._route.destination_address
+            with suppress(BlockingIOError):
+                opened.connect((host, self._port, *scope))
+        except OSError:
+            opened.close()
+            raise
+        self._connections[order.connection] = _Connection(order.connection, opened)
+        self._epoll.register(opened, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
+
+    def _prepare(self, opened: socket.socket, announced_mss: int | None) -> None:
+        _set_ttl(opened, FULL_TTL)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if announced_mss is not None:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, announced_mss)
+        if self._route.device is not None:
+            device = os.fsencode(self._route.device) + b"\0"
+            opened.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, device)
+        opened.bind(self._route.source_at(0))
+
+    def descriptors(self) -> Sequence[int]:
+        """See ``SessionProber``."""
+        return () if self._epoll.closed else (self._epoll.fileno(),)
+
+    def drain(self) -> Sequence[Report]:
+        """See ``SessionProber``."""
+        if self._epoll.closed:
+            return []
+        self._epoll.poll(0)
+        now = time.monotonic()
+        reports = [connection.look(now) for connection in self._connections.values()]
+        return [report for report in reports if report is not None]
+
+    def wake_at(self) -> float:
+        """See ``SessionProber``: when the first connection is to be looked at."""
+        return min((connection.looks_at for connection in self._connections.values()), default=inf)
+
+    def close(self) -> None:
+        """See ``SessionProber``."""
+        for number in list(self._connections):
+            self._drop(number)
+        self._epoll.close()
+
+    def _drop(self, number: int) -> None:
+        connection = self._connections.pop(number, None)
+        if connection is not None:
+            connection.reset()
+
+
+class _Connection:
+    """One socket, what it has told so far, and when it is looked at next."""
+
+    def __init__(self, number: int, connected: socket.socket) -> None:
+        self._number = number
+        self._socket = connected
+        self._state = State.OPENING
+        self._errors = 0
+        self._heard = b""
+        self._told: Report | None = None
+        self._spoken_at = 0.0
+        self.looks_at = inf
+        """When to look at it next though nothing has woken its descriptor."""
+
+    def speak(self, order: Speak, now: float) -> None:
+        """Send; what does not fit into the send buffer at once is not sent at all: it never comes to that."""
+        _set_ttl(self._socket, order.ttl)
+        self._socket.send(order.data)
+        self._spoken_at, self.looks_at = now, now + FIRST_LOOK
+        self._told = None
+
+    def look(self, now: float) -> Report | None:
+        """What has changed since the last look, None if nothing has."""
+        if self._state in ENDS:
+            return None
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        info = read_tcp_info(self._socket)
+        self._learn(number, info)
+        if self._state is not State.OPENING:
+            self._listen()
+        self._look_again(now)
+        report = self._report(now, info)
+        told = self._told
+        if told is not None and report._replace(at=told.at, rtt=told.rtt) == told:
+            return None
+        self._told = report
+        return report
+
+    def _look_again(self, now: float) -> None:
+        if self._state in ENDS:
+            self.looks_at = inf
+        elif now >= self.looks_at:
+            pause = (now - self._spoken_at) * (LOOK_AGAIN - 1)
+            self.looks_at = now + min(LONGEST_PAUSE, max(FIRST_LOOK, pause))
+
+    def _listen(self) -> None:
+        """Take what has come; the end of it is seen by the state."""
+        with suppress(OSError):
+            while data := self._socket.recv(READ_AT_ONCE):
+                self._heard = (self._heard + data)[:REMEMBERED]
+
+    def _learn(self, number: int, info: TcpInfo) -> None:
+        if number in ENDED:
+            self._state = ENDED[number]
+        elif number and info.state == CLOSE:
+            self._state = State.FAILED
+        elif number:
+            self._errors += 1
+        elif info.state == CLOSE:
+            self._state = State.RESET
+        elif info.state == CLOSE_WAIT:
+            self._state = State.FINISHED
+        elif info.state == ESTABLISHED:
+            self._state = State.OPEN
+
+    def _report(self, now: float, info: TcpInfo) -> Report:
+        family = 6 if self._socket.family == socket.AF_INET6 else 4
+        headers = IP_AND_TCP[family] + (TIMESTAMPS if info.has_timestamps else 0)
+        return Report(
+            self._number,
+            now,
+            self._state,
+            rtt=info.rtt,
+            is_acknowledged=not (info.unacked or info.unsent),
+            errors=self._errors,
+            retransmissions=info.retransmissions,
+            packet=info.snd_mss + headers,
+            payload=info.snd_mss,
+            path_mtu=info.pmtu,
+            allowed=info.advmss,
+            received=info.received,
+            largest=info.rcv_mss,
+            ahead=info.out_of_order,
+            heard=self._heard,
+        )
+
+    def reset(self) -> None:
+        """End it; see the header."""
+        with suppress(OSError):
+            _set_ttl(self._socket, FULL_TTL)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self._socket.close()
+
+
+def _set_ttl(of: socket.socket, ttl: int) -> None:
+    if of.family == socket.AF_INET6:
+        of.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+    else:
+        of.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)

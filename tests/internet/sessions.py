@@ -1,0 +1,347 @@
+"""Connections over a scenario's network, on the virtual clock: what a kernel and a path do to their packets.
+
+A model of TCP as far as probing over connections can see it: handshake, segments of the MSS that both sides
+and the path MTU allow, retransmissions after 0.2, 0.6, 1.4... seconds, pieces after 'fragmentation needed',
+acknowledgements, and an answer whose lost segments are sent again once later ones have come, or by timeout.
+Of the scenario it uses the first path's routers (``rtt``, ``silent``, ``limit``, and what ``Link`` has), the
+losses, and the destination (``rtt``, ``open``, ``silent``, ``mss``, and what ``Service`` has).
+"""
+
+from __future__ import annotations
+
+import heapq
+from functools import partial
+from itertools import count
+from math import inf
+from random import Random
+from typing import TYPE_CHECKING
+
+from internet.behaviour import Bucket
+from internet.clock import VirtualClock
+from tracetcp.model import FailureKind, SendFailure
+from tracetcp.model.connection import ENDS, IP_AND_TCP, TIMESTAMPS, Close, Connect, Report, Speak, State
+from tracetcp.probers.session.contract import SessionProber
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from internet.scenario import Router, Scenario
+    from tracetcp.model.connection import Order
+
+RTO = 0.2
+SYN_TRIES = (0.0, 1.0, 3.0)
+LAST_TRY = 5
+END_OF_REQUEST = b"\r\n\r\n"
+LINK_MTU = 1500
+
+
+class Flow:
+    """One connection, both ends of it."""
+
+    def __init__(self, number: int, announced: int, opened_at: float) -> None:
+        self.number = number
+        self.announced = announced
+        self.state = State.OPENING
+        self.passed_at = opened_at
+        self.ttl = 0
+        self.payload = 0
+        self.path_mtu = 0
+        self.unacknowledged: list[int] = []
+        self.retransmissions = 0
+        self.errors = 0
+        self.answer: list[int] = []
+        self.came: set[int] = set()
+        self.ahead = 0
+        self.largest = 0
+        self.has_ended = False
+        self.told: Report | None = None
+
+    @property
+    def received(self) -> int:
+        """Bytes that came without a gap before them."""
+        total = 0
+        for place, size in enumerate(self.answer):
+            if place not in self.came:
+                break
+            total += size
+        return total
+
+
+class VirtualSessions(SessionProber):
+    """A ``SessionProber`` over ``scenario``; ``wait`` is the clock.
+
+    ``remembered`` is the path MTU that the system holds at first. ``gives_up_after`` retransmissions it cuts
+    what it sends, as with tcp_mtu_probing. ``failing`` tells which orders fail. ``spoken`` is every word with
+    its instant. Once ``narrows_at`` connections were opened, narrow links take 1000 bytes. ``most_open``
+    is the most connections that were open at once, ``opened`` their number.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        family: int = 4,
+        *,
+        port: int = 80,
+        wait: VirtualClock | None = None,
+        remembered: int = LINK_MTU,
+        gives_up_after: float = inf,
+        failing: Callable[[Order], FailureKind | None] = lambda _: None,
+        seed: int = 0,
+    ) -> None:
+        self.destination = scenario.destination.addresses[family]
+        self.family = family
+        self.link_mtu = LINK_MTU
+        self.path_mtu = remembered
+        self.wait = wait or VirtualClock()
+        self.spoken: list[tuple[float, Speak]] = []
+        self.errors_sent: list[float] = []
+        self.opened = self.most_open = 0
+        self.narrows_at = inf
+        self.closed: list[int] = []
+        self._scenario = scenario
+        self._routers: list[Router] = [routers[0] for routers in scenario.routes[0].hops]
+        self._host = scenario.destination
+        self._port = port
+        self._headers = IP_AND_TCP[family] + TIMESTAMPS
+        self._gives_up_after = gives_up_after
+        self._failing = failing
+        self._chance = Random(f"{scenario.seed} {seed}")
+        self._flows: dict[int, Flow] = {}
+        self._buckets: dict[int, Bucket] = {}
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        self._now = self.wait.now
+
+    @property
+    def still_open(self) -> list[int]:
+        """The connections that were opened and not closed."""
+        return list(self._flows)
+
+    # The contract --------------------------------------------------------------------------------------
+
+    def clock(self) -> float:
+        return self.wait.now
+
+    def act(self, order: Order) -> float | SendFailure:
+        self._now = self.wait.now
+        kind = self._failing(order)
+        if kind is not None:
+            return SendFailure(0, "as the test wants it", kind)
+        match order:
+            case Connect():
+                self._connect(order)
+            case Speak():
+                self._speak(order)
+            case Close():
+                self._flows.pop(order.connection, None)
+                self.closed.append(order.connection)
+        return self.wait.now
+
+    def descriptors(self) -> Sequence[int]:
+        return ()
+
+    def wake_at(self) -> float:
+        return self._events[0][0] if self._events else inf
+
+    def drain(self) -> Sequence[Report]:
+        while self._events and self._events[0][0] <= self.wait.now:
+            self._now, _, happen = heapq.heappop(self._events)
+            happen()
+        self._now = self.wait.now
+        reports = []
+        for flow in self._flows.values():
+            report = self._report(flow)
+            if flow.told is None or report._replace(at=flow.told.at) != flow.told:
+                flow.told = report
+                reports.append(report)
+        return reports
+
+    def close(self) -> None:
+        self.closed += self._flows
+        self._flows.clear()
+        self._events.clear()
+
+    # This end ------------------------------------------------------------------------------------------
+
+    def _connect(self, order: Connect) -> None:
+        most = min(self.path_mtu, LINK_MTU) - IP_AND_TCP[self.family]
+        flow = Flow(order.connection, min(order.announced_mss or most, most), self._now)
+        self._flows[order.connection] = flow
+        self.opened += 1
+        self.most_open = max(self.most_open, len(self._flows))
+        if self._port in self._host.silent:
+            return
+        for after in SYN_TRIES:
+            if not self._is_lost(out=True) and not self._is_lost(out=False):
+                is_open = self._port in self._host.open
+                self._later(after + self._rtt, partial(self._connected, flow, is_open=is_open))
+                return
+
+    def _connected(self, flow: Flow, *, is_open: bool) -> None:
+        flow.state = State.OPEN if is_open else State.REFUSED
+        flow.passed_at = self._now
+        flow.payload = self._most(flow)
+        if is_open and self._host.service.greeting:
+            self._answer(flow, self._host.service.greeting)
+
+    def _most(self, flow: Flow) -> int:
+        """The payload of the largest segment that may leave now."""
+        flow.path_mtu = self.path_mtu
+        most = min(self._host.stack.mss, flow.path_mtu - IP_AND_TCP[self.family]) - TIMESTAMPS
+        return 512 if flow.retransmissions >= self._gives_up_after else most
+
+    def _speak(self, order: Speak) -> None:
+        self.spoken.append((self._now, order))
+        flow = self._flows[order.connection]
+        flow.ttl, flow.told, flow.payload = order.ttl, None, self._most(flow)
+        flow.unacknowledged = self._cut(flow, len(order.data))
+        is_request = order.data.endswith(END_OF_REQUEST)
+        for size in flow.unacknowledged:
+            self._send(flow, size, is_request=is_request)
+        self._later(self._rto, lambda: self._again(flow, 1, is_request=is_request))
+
+    def _cut(self, flow: Flow, length: int) -> list[int]:
+        return [min(flow.payload, length - start) for start in range(0, length, flow.payload)]
+
+    def _again(self, flow: Flow, tries: int, *, is_request: bool) -> None:
+        """Retransmit the first segment that is not acknowledged."""
+        if not flow.unacknowledged or not self._is_alive(flow):
+            return
+        flow.retransmissions += 1
+        flow.payload = self._most(flow)
+        flow.unacknowledged = self._cut(flow, sum(flow.unacknowledged))
+        self._send(flow, flow.unacknowledged[0], is_request=is_request)
+        if tries < LAST_TRY:
+            self._later(self._rto * 2**tries, lambda: self._again(flow, tries + 1, is_request=is_request))
+
+    def _told(self, flow: Flow, size: int, *, is_request: bool) -> None:
+        """Fragmentation needed: the system learns it for all, and sends pieces at once."""
+        if not self._is_alive(flow):
+            return
+        self.path_mtu = min(self.path_mtu, size)
+        flow.payload = self._most(flow)
+        flow.unacknowledged = self._cut(flow, sum(flow.unacknowledged))
+        for piece in flow.unacknowledged:
+            self._send(flow, piece, is_request=is_request)
+
+    def _failed(self, flow: Flow) -> None:
+        flow.errors += 1
+
+    def _acknowledged(self, flow: Flow) -> None:
+        flow.unacknowledged = flow.unacknowledged[1:]
+
+    def _report(self, flow: Flow) -> Report:
+        return Report(
+            flow.number,
+            self._now,
+            flow.state,
+            rtt=self._rtt,
+            is_acknowledged=not flow.unacknowledged,
+            errors=flow.errors,
+            retransmissions=flow.retransmissions,
+            packet=flow.payload + self._headers,
+            payload=flow.payload,
+            path_mtu=flow.path_mtu,
+            allowed=flow.announced - TIMESTAMPS,
+            received=flow.received,
+            largest=max(flow.largest, min(536, flow.announced) - TIMESTAMPS),
+            ahead=flow.ahead,
+        )
+
+    # The way -------------------------------------------------------------------------------------------
+
+    @property
+    def _rtt(self) -> float:
+        return self._host.rtts[0]
+
+    @property
+    def _rto(self) -> float:
+        return RTO + self._rtt
+
+    def _is_alive(self, flow: Flow) -> bool:
+        return flow.number in self._flows and flow.state not in ENDS
+
+    def _later(self, delay: float, what: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (self._now + delay, next(self._order), what))
+
+    def _is_lost(self, *, out: bool) -> bool:
+        chance = self._scenario.loss_out if out else self._scenario.loss_back
+        return chance > 0 and self._chance.random() < chance
+
+    def _send(self, flow: Flow, payload: int, *, is_request: bool) -> None:
+        """Send one segment; what becomes of it is decided at once, and told when it is due."""
+        if self._is_lost(out=True):
+            return
+        size = payload + self._headers
+        for number, router in enumerate(self._routers, 1):
+            if number == flow.ttl:
+                self._error(number, router, lambda: self._failed(flow))
+                return
+            if self._now - flow.passed_at > router.link.forgets:
+                return
+            mtu = min(router.link.mtu, 1000) if self.opened > self.narrows_at else router.link.mtu
+            if mtu and size > mtu:
+                if not router.link.is_quiet:
+                    self._error(number, router, partial(self._told, flow, mtu, is_request=is_request))
+                return
+        flow.passed_at = self._now
+        delay = 0.0 if is_request else self._host.service.ack_delay
+        if not self._is_lost(out=False):
+            self._later(self._rtt + delay, lambda: self._acknowledged(flow))
+        if is_request and not flow.has_ended:
+            flow.has_ended = True
+            self._later(self._rtt, lambda: self._answer(flow, self._host.service.answer))
+
+    def _error(self, number: int, router: Router, what: Callable[[], None]) -> None:
+        """An ICMP error of a router, if it sends one."""
+        limit = router.limits.get(self.family)
+        bucket = self._buckets.setdefault(number, Bucket(limit)) if limit else None
+        if router.is_silent or self._is_lost(out=False) or (bucket and not bucket.allows(self._now)):
+            return
+        self.errors_sent.append(self._now)
+        self._later(router.rtts[0], what)
+
+    # The other end -------------------------------------------------------------------------------------
+
+    def _answer(self, flow: Flow, length: int) -> None:
+        most = min(flow.announced, self._host.stack.mss) - TIMESTAMPS
+        first = len(flow.answer)
+        flow.answer += [min(most, length - start) for start in range(0, length, most)]
+        for place in range(first, len(flow.answer)):
+            self._come(flow, place)
+        self._ended(flow)
+        self._later(self._rtt, lambda: self._repair(flow))
+        self._later(self._rto, lambda: self._answer_again(flow, 1))
+
+    def _come(self, flow: Flow, place: int) -> None:
+        """A segment of the answer on its way back."""
+        size = flow.answer[place] + self._headers
+        back = [router.link.mtu_back for router in self._routers]
+        if self._is_lost(out=False) or any(mtu and size > mtu for mtu in back):
+            return
+        flow.came.add(place)
+        if all(before in flow.came for before in range(place)):
+            flow.largest = max(flow.largest, flow.answer[place])
+        else:
+            flow.ahead += 1
+
+    def _repair(self, flow: Flow) -> None:
+        """Fast retransmission of what later segments have overtaken."""
+        last = max(flow.came, default=0)
+        for place in [place for place in range(last) if place not in flow.came]:
+            self._come(flow, place)
+        self._ended(flow)
+
+    def _answer_again(self, flow: Flow, tries: int) -> None:
+        missing = [place for place in range(len(flow.answer)) if place not in flow.came]
+        if not missing or not self._is_alive(flow):
+            return
+        self._come(flow, missing[0])
+        self._ended(flow)
+        if tries < LAST_TRY:
+            self._later(self._rto * 2**tries, lambda: self._answer_again(flow, tries + 1))
+
+    def _ended(self, flow: Flow) -> None:
+        is_whole = len(flow.came) == len(flow.answer)
+        if self._host.service.ends and flow.has_ended and is_whole and flow.state is State.OPEN:
+            flow.state = State.FINISHED
