@@ -51,7 +51,8 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
         sessions = VirtualSessions(scenario, wait=wait, failing=failing)
         monkeypatch.setattr("tracetcp.probers.open_prober", lambda *_: prober)
         monkeypatch.setattr("tracetcp.mtu._open_prober", lambda *_: sessions)
-        monkeypatch.setattr("tracetcp.privileges.drop_privileges", lambda: None)
+        monkeypatch.setattr("tracetcp.privileges.become_caller", lambda: None)
+        monkeypatch.setattr("tracetcp.privileges.give_up_capabilities", lambda: None)
         monkeypatch.setattr("tracetcp.runner.SelectorWait", lambda _: wait)
         monkeypatch.setattr("tracetcp.dialogue.SelectorWait", lambda _: wait)
         return sessions

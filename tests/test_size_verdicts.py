@@ -156,6 +156,14 @@ def test_a_small_mss_of_the_host_is_a_note() -> None:
     )
 
 
+def test_a_kernel_that_begins_small_is_said_to_do_so() -> None:
+    note = judged(sizes(limit=1076, passed=1076, is_own_limit=True))[-1]
+    assert note.kind is Kind.MSS_LIMITED
+    assert note.sentence.startswith(
+        "This machine's kernel begins small (tcp_mtu_probing is 2): packets of more "
+    )
+
+
 @pytest.mark.parametrize(
     ("found", "path", "why"),
     [

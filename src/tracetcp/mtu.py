@@ -94,4 +94,4 @@ def _search(
     search = SizeSearch(prober.family, prober.link_mtu, tuple(evidence.routers), evidence.distance or 0)
     engine = WaveEngine(search.plan(), words_for(evidence.port, config.host), routers, config.timeout)
     converse(engine, prober, wait)
-    return engine.found
+    return engine.found._replace(is_own_limit=prober.begins_small)

@@ -150,7 +150,7 @@ def most_at_routers(prober: VirtualProber) -> tuple[int, int]:
     return max((m.in_100_ms for m in meters), default=0), max((m.in_1_s for m in meters), default=0)
 
 
-@repeatable(250)
+@repeatable(120)
 @given(any_networks(), all_flags(), st.sampled_from((4, 6)), st.booleans())
 def test_no_router_is_asked_too_often(net: Net, config: TraceConfig, family: int, explain: bool) -> None:
     short, long = most_at_routers(traced(net, config, family, explain=explain))
@@ -158,7 +158,7 @@ def test_no_router_is_asked_too_often(net: Net, config: TraceConfig, family: int
     assert long <= IN_1_S
 
 
-@repeatable(150)
+@repeatable(80)
 @given(returning_networks(), all_flags(), st.sampled_from((4, 6)), st.booleans())
 def test_nor_is_one_that_is_met_at_several_ttls(
     net: Net, config: TraceConfig, family: int, explain: bool
@@ -168,7 +168,7 @@ def test_nor_is_one_that_is_met_at_several_ttls(
     assert long <= AT_SEVERAL_TTLS_IN_1_S
 
 
-@repeatable(150)
+@repeatable(80)
 @given(any_networks(), all_flags(), st.booleans())
 def test_no_probe_but_a_confirmation_goes_beyond_the_last_ttl_asked_for(
     net: Net,
@@ -195,13 +195,13 @@ def syns_at_destination(net: Net, family: int = 4) -> int:
     return sum(traced(net, TraceConfig(host="target"), family).counts.destination.values())
 
 
-@repeatable(300)
+@repeatable(150)
 @given(plain_networks(), st.sampled_from((4, 6)))
 def test_a_host_that_answers_gets_few_syns_of_a_default_trace(net: Net, family: int) -> None:
     assert syns_at_destination(net, family) <= AT_DESTINATION
 
 
-@repeatable(100)
+@repeatable(50)
 @given(plain_networks(), st.sampled_from((60, 150, 400)))
 def test_behind_a_long_link_it_gets_more_of_them(net: Net, link: int) -> None:
     path, state, rtt, *manners = net.notation.split(" | ")

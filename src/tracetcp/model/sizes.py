@@ -59,7 +59,8 @@ class SizesFound(NamedTuple):
 
     ``link`` is the MTU of this machine's own link, ``remembered`` the path MTU that it held for the
     destination before the test, None where that is the link's. ``limit`` is the largest packet that the
-    MSS of the SYN-ACK allows, None where that is not less than the path MTU. ``passed`` is the largest
+    MSS of the SYN-ACK allows, None where that is not less than the path MTU; or, with ``is_own_limit``, that
+    this machine's kernel begins with. ``passed`` is the largest
     packet known to arrive, 0 where none did. ``back_hole`` has no place: it cannot be told from here.
     ``answers`` is None where packets are lost on the way back, and where nothing came. Nothing is concluded
     of a search that ``is_contradictory`` (a size was lost and passed, each more often than chance allows) or
@@ -70,6 +71,7 @@ class SizesFound(NamedTuple):
     link: int = 0
     remembered: int | None = None
     limit: int | None = None
+    is_own_limit: bool = False
     passed: int = 0
     told: tuple[Told, ...] = ()
     hole: Hole | None = None

@@ -50,7 +50,7 @@ def judge_sizes(evidence: Evidence, found: SizesFound | None, main: Kind) -> tup
         fact = "Somebody nearer than the host answers this port: only the way up to there was tested."
         verdicts[0] = _with(verdicts[0], fact)
     if found.limit is not None:
-        verdicts.append(_limited(evidence, found.limit))
+        verdicts.append(_limited(evidence, found.limit, is_own=found.is_own_limit))
     return tuple(verdicts)
 
 
@@ -179,7 +179,12 @@ def _passing(found: SizesFound) -> str:
     return f"{there}; the largest that came back had {answers.largest} bytes."
 
 
-def _limited(evidence: Evidence, limit: int) -> Verdict:
+def _limited(evidence: Evidence, limit: int, *, is_own: bool) -> Verdict:
+    if is_own:
+        why = "This machine's kernel begins small (tcp_mtu_probing is 2)"
+        return _verdict(
+            Kind.MSS_LIMITED, f"{why}: packets of more than {limit} bytes were not tried on the way there."
+        )
     mss = limit - _headers(evidence)
     return _verdict(
         Kind.MSS_LIMITED,

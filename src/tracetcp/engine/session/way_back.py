@@ -2,7 +2,8 @@
 
 R1. The same request is answered differently: in full if our SYN announces a small MSS, and with less than a
     segment, or with nothing but what came ahead of a gap, if it announces what the link allows. Then larger
-    packets are lost on the way back. An answer that ended (FIN, RST) was not lost.
+    packets are lost on the way back. An answer that ended (FIN, RST) was not lost; one that came in smaller
+    segments behind a gap was, and the other side has healed it itself (RFC 4821).
 R2. That takes an answer of more than one small segment; of shorter ones nothing is concluded.
 R3. A size is confirmed as lost once ``ENOUGH_THOROUGH`` connections have waited for it thoroughly.
 R4. A question that cannot be put any more, since our SYNs announce less by now, leaves the way back open.
@@ -100,9 +101,11 @@ class WayBack:
             self._allowed = max(self._allowed, _allowed(report))
 
     def _is_lost(self, report: Report) -> bool:
-        if report.state in ENDS or report.received >= report.allowed:
+        if report.received >= report.allowed <= report.largest:
             return False
-        return report.ahead > 0 or report.received < self._length - SLACK  # R1
+        if report.ahead or report.state in ENDS:
+            return report.ahead > 0  # R1
+        return report.received < self._length - SLACK  # R1
 
 
 def _allowed(report: Report) -> int:

@@ -29,12 +29,14 @@ class SessionProber(ABC):
     5. *A failure says what it means*: ``SendFailure`` as for ``Prober``.
 
     ``destination`` is the address on the wire, ``family`` 4 or 6, ``link_mtu`` the MTU (bytes) of this
-    machine's own link towards it.
+    machine's own link towards it. ``begins_small`` says that the system sends smaller packets at first than
+    it knows a reason for.
     """
 
     destination: str
     family: int
     link_mtu: int
+    begins_small: bool = False
 
     @abstractmethod
     def clock(self) -> float:

@@ -28,6 +28,7 @@ import struct
 import time
 from contextlib import suppress
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracetcp.model.connection import (
@@ -68,6 +69,8 @@ ENDED = {
     errno.ETIMEDOUT: State.FAILED,
 }
 """Errors that end a connection; others are about a packet of it."""
+MTU_PROBING = Path("/proc/sys/net/ipv4/tcp_mtu_probing")
+ALWAYS = "2"
 FIRST_LOOK = 0.0005
 """Seconds after speaking when a connection is looked at first: a router next door has answered by then."""
 LOOK_AGAIN = 1.3
@@ -84,6 +87,7 @@ class KernelSessions(SessionProber):
         self._port = port
         self.destination, self.family = self._route.destination, self._route.family
         self.link_mtu = min(link_mtu(self._route) or self._route.mtu, LONGEST_PACKET)
+        self.begins_small = _mtu_probing() == ALWAYS
         self._connections: dict[int, _Connection] = {}
         self._epoll = select.epoll()
 
@@ -250,6 +254,14 @@ class _Connection:
             _set_ttl(self._socket, FULL_TTL)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._socket.close()
+
+
+def _mtu_probing() -> str:
+    """How this kernel looks for path MTUs by itself (RFC 4821): 0 never, 1 after losses, 2 always."""
+    try:
+        return MTU_PROBING.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _set_ttl(of: socket.socket, ttl: int) -> None:
