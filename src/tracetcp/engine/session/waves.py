@@ -15,9 +15,9 @@ R5. An answer decides at once: an acknowledgement, or an end by the other side; 
     sends then may have earned it. One that falls only when the system sends again may have been told to
     another connection, and says nothing of a TTL. Where the system gives a size up for no reason but silence
     (RFC 4821), its pieces prove nothing.
-R6. Silence decides only once every control of the wave is decided, and then after ``patience``: what the
-    slowest answer of the run took, several times over. A control, and where nothing was answered yet
-    anybody, is waited for until it was sent ``ENOUGH_SENT`` times.
+R6. Silence decides only once every control of the wave is decided, and then after ``patience``: what three in
+    four answers of its kind took (acknowledgements, ICMP errors, data), several times over. A control, and
+    where nothing was answered yet anybody, is waited for until it was sent ``ENOUGH_SENT`` times.
 R7. A *thorough* trial is silent only after it was sent ``ENOUGH_SENT`` times: one packet in twenty is lost on
     some paths, so once proves nothing. How often the other side has sent an answer cannot be seen from here:
     that is given ``THOROUGH_ANSWER`` seconds.
@@ -30,6 +30,7 @@ R9. An answer that is wanted (``wants_answer``) has come when it ends, or nothin
 from __future__ import annotations
 
 from enum import Enum
+from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -52,8 +53,12 @@ ENOUGH_SENT = 3
 """Times that something was sent before its silence is believed: at 0, 0.2 and 0.6 s on a short path."""
 LEAST_PATIENCE = 0.06
 """Seconds: no scheduler of either side is as late as that."""
-SLOWEST_TIMES = 2.5
-"""Patience in times of the slowest answer so far."""
+LONGEST_PATIENCE = 0.25
+"""Seconds and some RTTs for what no application has to think about: hosts delay acknowledgements by 0.2 s at
+most, but for a few (RFC 9293 section 3.8.6.3 allows 0.5 s), and a silence that matters is asked again."""
+DATA = "data"
+PATIENCE_TIMES = 2.5
+"""Patience in times of what an answer takes."""
 FIRST_RESENDING = 0.2
 """Seconds and an RTT after which Linux sends again at the earliest (TCP_RTO_MIN)."""
 THOROUGH_ANSWER = 0.65
@@ -164,7 +169,7 @@ class WaveEngine(Generic[Found]):
         self._wave: list[_Running] = []
         self._orders: list[Order] = []
         self._opened = 0
-        self._slowest = 0.0
+        self._delays: dict[str, list[float]] = {}
         self._has_begun = self._is_finished = False
 
     # What the loop calls -------------------------------------------------------------------------------
@@ -216,7 +221,7 @@ class WaveEngine(Generic[Found]):
             return
         fate = _answer(running, report)
         if fate is not None or (report.received and not before.received):
-            self._slowest = max(self._slowest, report.at - running.spoken_at)
+            self._delays.setdefault(_kind(running.trial), []).append(report.at - running.spoken_at)
         if fate is not None:
             self._decide(running, fate)
 
@@ -321,7 +326,7 @@ class WaveEngine(Generic[Found]):
     def _due_at(self, running: _Running) -> float:
         """When silence decides about one that only has to arrive; infinity where something is awaited."""
         trial, report = running.trial, running.report
-        is_waited_for = trial.is_thorough or trial.is_control or not self._slowest
+        is_waited_for = trial.is_thorough or trial.is_control or not self._delays
         if is_waited_for and (report is None or 1 + report.retransmissions < ENOUGH_SENT):  # R6, R7
             return inf
         return inf if self._awaits_control(running) else running.changed_at + self._patience(running)
@@ -344,11 +349,21 @@ class WaveEngine(Generic[Found]):
 
     def _patience(self, running: _Running) -> float:
         rtt = running.report.rtt if running.report else 0.0
-        return max(LEAST_PATIENCE, SLOWEST_TIMES * max(self._slowest, rtt))
+        kind = _kind(running.trial)
+        delays = sorted(self._delays.get(kind) or chain.from_iterable(self._delays.values())) or [0.0]
+        patience = max(LEAST_PATIENCE, PATIENCE_TIMES * max(delays[len(delays) * 3 // 4], rtt))
+        return patience if kind == DATA else min(patience, LONGEST_PATIENCE + PATIENCE_TIMES * rtt)
 
     def _decide(self, running: _Running, fate: Fate) -> None:
         running.fate = fate
         self._orders.append(Close(running.connection))
+
+
+def _kind(trial: Trial) -> str:
+    """Whose answer a trial awaits: each takes a time of its own."""
+    if trial.wants_answer:
+        return DATA
+    return "acknowledgement" if trial.ttl == FULL_TTL else "error"
 
 
 def _progress(report: Report) -> tuple[int, ...]:

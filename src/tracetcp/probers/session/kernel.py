@@ -70,7 +70,7 @@ ENDED = {
 }
 """Errors that end a connection; others are about a packet of it."""
 MTU_PROBING = Path("/proc/sys/net/ipv4/tcp_mtu_probing")
-ALWAYS = "2"
+ALWAYS = b"2"
 FIRST_LOOK = 0.0005
 """Seconds after speaking when a connection is looked at first: a router next door has answered by then."""
 LOOK_AGAIN = 1.3
@@ -256,12 +256,12 @@ class _Connection:
         self._socket.close()
 
 
-def _mtu_probing() -> str:
+def _mtu_probing() -> bytes:
     """How this kernel looks for path MTUs by itself (RFC 4821): 0 never, 1 after losses, 2 always."""
     try:
-        return MTU_PROBING.read_text(encoding="ascii").strip()
+        return MTU_PROBING.read_bytes().strip()
     except OSError:
-        return ""
+        return b""
 
 
 def _set_ttl(of: socket.socket, ttl: int) -> None:
