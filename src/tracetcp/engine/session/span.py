@@ -2,10 +2,14 @@
 
 R1. Sizes are taken to be monotonous: whatever passes proves that everything smaller does, and a loss of
     something smaller was chance.
-R2. A loss alone is no edge: the nearest size that was lost is asked again, thoroughly, by whoever uses this.
+R2. Sizes that links are known to have come first: most edges are at one of them.
+R3. A loss alone is no edge: the nearest size that was lost is asked again, thoroughly, by whoever uses this.
 """
 
 from __future__ import annotations
+
+USUAL = (1280, 1400, 1420, 1450, 1480, 1492)
+"""Packets that links take at most: IPv6's minimum, many tunnels, WireGuard, VXLAN, IP in IP, PPPoE."""
 
 
 class Span:
@@ -27,20 +31,27 @@ class Span:
         return self.lost is None or self.lost - self.passed <= 1
 
     def points(self, count: int) -> list[int]:
-        """Up to ``count`` sizes that divide what lies between into equal parts, ascending."""
+        """Up to ``count`` sizes that lie between, ascending: usual ones, else such as part it equally."""
         lost = self.lost
         assert lost is not None, "where nothing is lost nothing lies between"
+        usual = self._usual()
+        if len(usual) > 1:  # R2
+            places = range(1, count + 1)
+            return usual if len(usual) <= count else [usual[len(usual) * n // (count + 1)] for n in places]
         between = lost - self.passed
         parts = min(count + 1, between)
         return [self.passed + between * part // parts for part in range(1, parts)]
 
     def cost(self, count: int) -> int:
         """How many looks the search takes if each wave has ``count`` of them."""
-        left, looks = (self.lost or self.passed) - self.passed, 0
+        left, looks = (self.lost or self.passed) - self.passed, min(count, len(self._usual()))
         while left > 1:
             looks += min(count, left - 1)
             left = -(-left // (count + 1))
         return looks
+
+    def _usual(self) -> list[int]:
+        return [size for size in USUAL if self.passed < size < (self.lost or 0)]
 
     def learn(self, size: int, *, has_passed: bool) -> None:
         """Take the fate of a packet of ``size`` into account."""
@@ -57,4 +68,4 @@ class Span:
     def losses(self) -> int:
         """How many packets of ``lost`` bytes and more were lost."""
         lost = self.lost
-        return 0 if lost is None else sum(size >= lost for size in self._losses)  # R2
+        return 0 if lost is None else sum(size >= lost for size in self._losses)  # R3
