@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SECRET_BYTES = 16
 WITHOUT_PRIVILEGE = (
-    "no raw sockets, probing without privileges: where routers share load a column may mix paths"
+    "no raw sockets, probing without privileges: NAT, rewritten options and a local firewall do not show"
 )
 
 
@@ -227,7 +227,7 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober) -> Engin
     state = RunState(os.urandom(SECRET_BYTES))
 
     def fresh(config: TraceConfig) -> Engine:
-        return open_engine(config, state, prober.capacity)
+        return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
     if not (options.explain or options.evidence):
         return fresh(config)

@@ -49,7 +49,8 @@ class VirtualProber(Prober):
 
     ``sent`` is every probe with its instant, ``counts`` what the network saw. ``failing`` tells which probes
     cannot be sent, and may be set later; at ``interrupt_at`` Ctrl-C is pressed. Before ``starts_at`` there is
-    no time. Probers that run side by side share ``wait``, a clock with its own instants of these.
+    no time. Without ``shares_flows`` a flow has one probe in flight, as with sockets that connect. Probers
+    that run side by side share ``wait``, a clock with its own instants of these.
     """
 
     kind = "virtual"
@@ -63,12 +64,16 @@ class VirtualProber(Prober):
         starts_at: float = 0.0,
         failing: Callable[[Probe], SendFailure | None] = lambda _: None,
         interrupt_at: float = inf,
+        shares_flows: bool = True,
         wait: VirtualClock | None = None,
     ) -> None:
         self.destination = scenario.destination.addresses[family]
         self.source = scenario.clients[family]
         self.capacity = capacity
         self.failing = failing
+        self.shares_flows = shares_flows
+        self._on_flow: dict[tuple[int, int], int] = {}
+        """By port and flow: the token of the last probe, where another would take its place."""
         self.sent: list[Sent] = []
         self._idle_turns = 0
         self._family = family
@@ -94,6 +99,7 @@ class VirtualProber(Prober):
             return failure
         self._idle_turns = 0
         self.sent.append(Sent(self.wait.now, probe))
+        self._on_flow[probe.port, probe.flow] = probe.token
         self._simulation.send(self.wait.now, self._syn(probe))
         return self.wait.now
 
@@ -138,9 +144,14 @@ class VirtualProber(Prober):
             if isinstance(answer, Segment) and answer.flags == SYN_ACK:
                 self._simulation.reset(at, answer.syn.flow, answer.acknowledgement)
             reply = reply_of(answer, at)
-            if reply is not None:
+            if reply is not None and self._is_waited_for(answer.syn):
                 replies.append(reply)
         return sorted(replies, key=lambda reply: reply.received_at)
+
+    def _is_waited_for(self, syn: Syn) -> bool:
+        """Whether no further probe took the place of ``syn`` on its flow."""
+        flow = syn.destination_port, syn.source_port - SOURCE_PORTS_FROM
+        return self.shares_flows or self._on_flow.get(flow) == syn.sequence
 
     def _syn(self, probe: Probe) -> Syn:
         is_ipv4 = self._family == 4

@@ -29,6 +29,7 @@ CONNECT_REASONS = {
     errno.EPERM: "a local firewall refuses the connection",
     errno.EMFILE: "this process has no file descriptor left",
     errno.ENFILE: "this machine has no file descriptor left",
+    errno.EADDRINUSE: "another program took the source port of the flow",
     errno.EADDRNOTAVAIL: "no source port is free, or the source address is gone",
 }
 """Why one socket may fail to open or to connect while the next may pass."""

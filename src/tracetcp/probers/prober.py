@@ -36,6 +36,9 @@ class Prober(ABC):
        this probe, or to give up.
     5. *Capture or a sentence.* ``capture`` copies packets to a tap, or raises the sentence why not.
     6. *After* ``close`` there are no descriptors and no replies.
+    7. *One flow, one source port.* Probes of equal port and flow leave from one source port, so that routers
+       which share load send them the same way. Where ``shares_flows`` is False only one of a flow can be in
+       flight: a further one takes its place, and its reply is lost.
 
     ``kind`` names the way of probing. ``destination`` and ``source`` are the addresses on the wire.
     ``capacity`` is how many probes may be in flight at once; a prober may forget the oldest beyond that.
@@ -45,6 +48,7 @@ class Prober(ABC):
     destination: str
     source: str
     capacity: int
+    shares_flows: bool = True
 
     @abstractmethod
     def clock(self) -> float:

@@ -17,7 +17,9 @@ R4. A RST stands for a while before it counts: ``RST_STANDS_SECONDS``, or ``RST_
     whatever is still in flight beyond it.
 R5. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a confirmation outranks the RST
     that it confirms.
-R6. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
+R6. Where columns became flows, of the pings only those of the first column contradict: the others may have
+    taken a longer branch.
+R7. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
     destination answered elsewhere is not lost: it answers one SYN of a flow only.
 """
 
@@ -26,12 +28,14 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from tracetcp.engine.trace.flight import Purpose
 from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tracetcp.engine.trace.flight import Flight
+    from tracetcp.engine.trace.flows import Flows
     from tracetcp.engine.trace.hops import HopState
     from tracetcp.model import Reply
 
@@ -53,22 +57,28 @@ BRANCH_HOPS = 3
 
 
 class Ending:
-    """The end of one path, whose ``hops`` (by TTL) and ``flights`` it reads; ``pings`` are asked of a hop."""
+    """The end of one path, whose ``hops`` (by TTL), ``flights`` and ``flows`` it reads.
 
-    def __init__(self, hops: Mapping[int, HopState], flights: Sequence[Flight], pings: int) -> None:
+    ``pings`` are asked of a hop.
+    """
+
+    def __init__(
+        self, hops: Mapping[int, HopState], flights: Sequence[Flight], flows: Flows, pings: int
+    ) -> None:
         self.ttl: int | None = None
         """Where the trace ends as far as is known, None while nothing ends it."""
         self.rst_stands_at = -inf
         """When the last RST can no longer be contradicted by what it was told of."""
         self._hops = hops
         self._flights = flights
+        self._flows = flows
         self._pings = pings
         self._confirmations: list[Flight] = []
         self._terminal_ttls: set[int] = set()
         """The TTLs with a terminal answer."""
         self._expired: dict[int, list[Flight]] = {}
         """By TTL: the probes that were answered by Time Exceeded, ``CONTRADICTIONS`` of them at most."""
-        self._answered_from: dict[int, float] = {}
+        self._answered_from: dict[int, int] = {}
         """By flow: the lowest TTL at which the destination answered."""
         self._witnesses: list[Flight] = []
 
@@ -98,13 +108,13 @@ class Ending:
         """Note what may contradict an end, and start the time for which a RST may be contradicted."""
         probe = flight.probe
         if reply.kind is ReplyKind.TIME_EXCEEDED:
-            expired = self._expired.setdefault(probe.ttl, [])
+            expired = [other for other in self._expired.get(probe.ttl, ()) if self._contradicts(other)]
             if len(expired) < CONTRADICTIONS and flight not in expired:
-                expired.append(flight)
+                self._expired[probe.ttl] = [*expired, flight]
         elif outcome_of(probe, reply) is not None:
             self._terminal_ttls.add(probe.ttl)
         if reply.kind in TCP_KINDS:
-            self._answered_from[probe.flow] = min(probe.ttl, self._answered_from.get(probe.flow, inf))
+            self._answered_from[probe.flow] = min(probe.ttl, self._answered_from.get(probe.flow, probe.ttl))
         if reply.kind is ReplyKind.RST:  # R4
             stands = max(RST_STANDS_SECONDS, RST_STANDS_RTTS * flight.rtt(reply))
             self.rst_stands_at = max(self.rst_stands_at, reply.received_at + min(RST_STANDS_MOST, stands))
@@ -117,7 +127,13 @@ class Ending:
 
     def _expired_beyond(self, ttl: int) -> list[Flight]:
         """Probes that expired at ``ttl`` or beyond."""
-        return [flight for other, flights in self._expired.items() if other >= ttl for flight in flights]
+        beyond = (flight for other, flights in self._expired.items() if other >= ttl for flight in flights)
+        return [flight for flight in beyond if self._contradicts(flight)]
+
+    def _contradicts(self, expired: Flight) -> bool:
+        if expired.purpose is not Purpose.CELL or not self._flows.were_mixed:
+            return True
+        return expired.probe.flow == self._flows.of_column(1)  # R6
 
     def _may_end(self, ttl: int) -> bool:
         """Whether no router contradicts the terminal answer at ``ttl``."""
@@ -138,6 +154,11 @@ class Ending:
 
     def _is_open_beyond(self, ttl: int) -> bool:
         return any(flight.probe.ttl > ttl and flight.reply_of(ReplyKind.SYN_ACK) for flight in self._flights)
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether a probe expired where another was answered in the destination's name, or beyond."""
+        return bool(self._expired_beyond(min(self._answered_from.values()))) if self._answered_from else False
 
     @property
     def contested_ttl(self) -> int | None:
@@ -188,7 +209,7 @@ class Ending:
         lost = tuple(
             cell.ping()
             for cell in hop.cells[: min(flight.probe.attempt, self._pings) - 1]
-            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R6
+            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R7
         )
         attempt = flight.probe.attempt
         if reply.kind is ReplyKind.RST:

@@ -5,9 +5,10 @@ An ICMP error waits in its error queue, a SYN-ACK makes it writable, a RST refus
 differs from raw sockets:
 
 1. Sequence numbers are the kernel's: a reply gets its probe's token by the socket it came to.
-2. Two sockets cannot share a 5-tuple, and waiting for one probe before the next would make a trace as slow
-   as all its hops together. So every probe has a flow of its own: where routers share load, a column is not
-   one path. The kernel picks the source port at connect(), clear of every connection.
+2. Two sockets cannot share a 5-tuple: a probe on a flow that is in use closes the socket before it. The
+   kernel picks the source port of a flow at its first connect(), clear of every connection; later probes of
+   the flow bind that port. Closing a socket that was not answered sends nothing and frees the port at once,
+   and so does the RST of one that was (SO_LINGER).
 3. Each socket sends one SYN (see ``single_syn``) and is open for the whole timeout. Where a retransmission
    cannot be kept back, it is closed before that, after 0.9 s; a later answer is lost.
 4. A local firewall that drops our SYN is not told apart from silence: connect() does not say.
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 LARGEST_CAPACITY = 4096
 """As many probes as a scan ever has in flight; each costs a descriptor and some 3 kB of the kernel's."""
 IP_BIND_ADDRESS_NO_PORT = 24
+REMEMBERED_FLOWS = 4 * LARGEST_CAPACITY
+"""Flows whose source port is kept: a trace uses a thousand for each port, a scan uses none twice."""
 TCP_SYNCNT = 7
 TCP_INFO = 11
 TRIES = 8
@@ -63,6 +66,7 @@ class _Flight(NamedTuple):
 
     connecting: socket.socket
     token: int
+    flow: tuple[int, int]
     sent_at: float
     closes_at: float
 
@@ -74,6 +78,7 @@ class ConnectProber(Prober):
     """
 
     kind = "connect"
+    shares_flows = False
 
     def __init__(self, config: TraceConfig, destination: str) -> None:
         if config.gateway is not None:
@@ -88,6 +93,10 @@ class ConnectProber(Prober):
         self._lifetime = config.timeout if self._silencer else min(config.timeout, ONE_SYN)
         self.capacity = room_for(LARGEST_CAPACITY)
         self._flights: dict[int, _Flight] = {}
+        self._in_use: dict[tuple[int, int], int] = {}
+        """By port and flow: the descriptor of the socket that waits."""
+        self._source_ports: dict[tuple[int, int], int] = {}
+        """By port and flow: the source port of the flow, the newest last."""
         self._epoll = select.epoll()
         # Stamping is switched on for the machine with the first socket that asks, a moment later: ask now.
         self._stamping = socket.socket(self._route.socket_family, socket.SOCK_DGRAM)
@@ -99,10 +108,13 @@ class ConnectProber(Prober):
 
     def send(self, probe: Probe) -> float | SendFailure:
         """See ``Prober``. With ``capacity`` sockets open, the oldest is closed."""
+        flow = probe.port, probe.flow
+        if flow in self._in_use:
+            self._drop(self._in_use[flow])
         if len(self._flights) >= self.capacity:
             self._drop(next(iter(self._flights)))
         try:
-            connecting = self._open(probe.ttl)
+            connecting = self._open(probe.ttl, self._source_ports.get(flow, 0))
         except OSError as error:
             return failure(error.errno or 0, CONNECT_REASONS)
         host, _, *scope = self._route.destination_address
@@ -113,13 +125,22 @@ class ConnectProber(Prober):
             return failure(result, CONNECT_REASONS)
         if self._silencer is not None:
             self._silencer.silence(connecting)
-        flight = _Flight(connecting, probe.token, sent_at, sent_at + self._lifetime)
+        self._remember(flow, connecting)
+        flight = _Flight(connecting, probe.token, flow, sent_at, sent_at + self._lifetime)
         self._flights[connecting.fileno()] = flight
         self._epoll.register(connecting, select.EPOLLIN | select.EPOLLOUT)
         return sent_at
 
-    def _open(self, ttl: int) -> socket.socket:
-        """A socket that is ready to connect; raises ``OSError``."""
+    def _remember(self, flow: tuple[int, int], connecting: socket.socket) -> None:
+        """Keep the source port of ``flow``, on which ``connecting`` waits."""
+        self._in_use[flow] = connecting.fileno()
+        if flow not in self._source_ports:
+            self._source_ports[flow] = connecting.getsockname()[1]
+            if len(self._source_ports) > REMEMBERED_FLOWS:
+                del self._source_ports[next(iter(self._source_ports))]
+
+    def _open(self, ttl: int, source_port: int) -> socket.socket:
+        """A socket that is ready to connect from ``source_port``, any if 0; raises ``OSError``."""
         route = self._route
         opened = socket.socket(route.socket_family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
@@ -132,7 +153,7 @@ class ConnectProber(Prober):
             if route.device is not None:
                 opened.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(route.device) + b"\0")
             opened.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-            opened.bind(route.source_at(0))
+            opened.bind(route.source_at(source_port))
         except OSError:
             opened.close()
             raise
@@ -196,7 +217,8 @@ class ConnectProber(Prober):
 
     def _drop(self, number: int) -> None:
         """Close a socket; with a connection, the peer gets a RST."""
-        connecting = self._flights.pop(number).connecting
+        connecting, _, flow, *_ = self._flights.pop(number)
+        self._in_use.pop(flow, None)
         if self._silencer is not None:
             self._silencer.unsilence(connecting)
         connecting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
