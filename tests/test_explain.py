@@ -39,9 +39,15 @@ class Explained:
     """A run under ``-e``: its events, its probes, and its text."""
 
     def __init__(
-        self, path: Scenario, config: TraceConfig, display: Display, *, may_probe: bool = True
+        self,
+        path: Scenario,
+        config: TraceConfig,
+        display: Display,
+        *,
+        may_probe: bool = True,
+        tells_reply_ttls: bool = True,
     ) -> None:
-        self.prober = VirtualProber(path)
+        self.prober = VirtualProber(path, tells_reply_ttls=tells_reply_ttls)
         self._state = RunState(SECRET)
         engine = ExplainingEngine(
             config, self.prober.destination, self._open_engine, self._state.tokens, may_probe=may_probe

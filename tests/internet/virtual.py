@@ -65,6 +65,7 @@ class VirtualProber(Prober):
         failing: Callable[[Probe], SendFailure | None] = lambda _: None,
         interrupt_at: float = inf,
         shares_flows: bool = True,
+        tells_reply_ttls: bool = True,
         wait: VirtualClock | None = None,
     ) -> None:
         self.destination = scenario.destination.addresses[family]
@@ -72,6 +73,8 @@ class VirtualProber(Prober):
         self.capacity = capacity
         self.failing = failing
         self.shares_flows = shares_flows
+        self._tells_reply_ttls = tells_reply_ttls
+        self._min_reply_ttls: dict[int, int] = {}
         self._on_flow: dict[tuple[int, int], int] = {}
         """By port and flow: the token of the last probe, where another would take its place."""
         self.sent: list[Sent] = []
@@ -100,6 +103,7 @@ class VirtualProber(Prober):
         self._idle_turns = 0
         self.sent.append(Sent(self.wait.now, probe))
         self._on_flow[probe.port, probe.flow] = probe.token
+        self._min_reply_ttls[probe.token] = probe.min_reply_ttl
         self._simulation.send(self.wait.now, self._syn(probe))
         return self.wait.now
 
@@ -144,9 +148,16 @@ class VirtualProber(Prober):
             if isinstance(answer, Segment) and answer.flags == SYN_ACK:
                 self._simulation.reset(at, answer.syn.flow, answer.acknowledgement)
             reply = reply_of(answer, at)
-            if reply is not None and self._is_waited_for(answer.syn):
-                replies.append(reply)
+            if reply is not None and self._is_waited_for(answer.syn) and (heard := self._heard(reply)):
+                replies.append(heard)
         return sorted(replies, key=lambda reply: reply.received_at)
+
+    def _heard(self, reply: Reply) -> Reply | None:
+        """``reply`` as far as this prober is told of it."""
+        if self._tells_reply_ttls or reply.kind not in (ReplyKind.SYN_ACK, ReplyKind.RST):
+            return reply
+        is_heard = (reply.reply_ttl or 0) >= self._min_reply_ttls[reply.token]
+        return reply._replace(reply_ttl=None, answer=None) if is_heard else None
 
     def _is_waited_for(self, syn: Syn) -> bool:
         """Whether no further probe took the place of ``syn`` on its flow."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tracetcp.explain.control_plan import plan_controls
 from tracetcp.explain.controls import ControlTraces, traced_port
+from tracetcp.explain.reply_ttls import ReplyTtls
 from tracetcp.model import AddressSeen, HopFinished, Outcome, TraceFinished, VerdictReached, spelled_out
 from tracetcp.model.evidence import Evidence, TracedPort
 from tracetcp.verdicts import judge
@@ -50,6 +51,7 @@ class ExplainingEngine:
     ) -> None:
         self._main = open_engine(config)
         self._controls = ControlTraces(config, open_engine)
+        self._reply_ttls = ReplyTtls(tokens, config.timeout)
         self._config = config
         self._destination = destination
         self._tokens = tokens
@@ -69,7 +71,7 @@ class ExplainingEngine:
         return self._main.is_done and not self._held
 
     def _engines(self) -> list[Engine]:
-        return [self._main, *self._controls.engines]
+        return [self._main, *self._controls.engines, *self._reply_ttls.engines]
 
     def next_probes(self, now: float, most: int) -> Sequence[Probe]:
         """The next probes of the traces asked for, else of a control."""
@@ -117,6 +119,8 @@ class ExplainingEngine:
                 evidence = self._evidence(event)
                 if self._wants_controls(evidence) or self._wants_search(evidence):
                     break
+                if self._reply_ttls.wants(evidence):
+                    break
                 ready += [event, VerdictReached(event.port, evidence, judge(evidence))]
                 del self._hops[event.port]
             else:
@@ -153,7 +157,7 @@ class ExplainingEngine:
             replace(each, records=(*each.records, *extra[port])) if port in extra else each
             for port, each in known.items()
         )
-        return Evidence(
+        evidence = Evidence(
             port=traced.port,
             outcome=traced.outcome,
             hops=traced.hops,
@@ -163,6 +167,7 @@ class ExplainingEngine:
             last_ttl=self._config.last_ttl,
             controls=controls if self._may_probe else (),
         )
+        return self._reply_ttls.filled_in(evidence)
 
     def _wants_controls(self, evidence: Evidence) -> bool:
         """Start what the verdict still wants; whether to wait for it."""

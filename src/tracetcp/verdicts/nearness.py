@@ -65,10 +65,15 @@ def nearer_than_control(evidence: Evidence) -> Nearer | None:
     """The best proof among the controls that the answer came from nearer than the destination."""
     found = [
         Nearer(control, control.last_router or 0, signs)
-        for control in evidence.controls
-        if _is_farther(control, evidence) and (signs := _signs(evidence, control))
+        for control in farther_controls(evidence)
+        if (signs := _signs(evidence, control))
     ]
     return max(found, key=lambda nearer: (len(nearer.signs), nearer.farthest_router), default=None)
+
+
+def farther_controls(evidence: Evidence) -> Iterator[TracedPort]:
+    """The controls that show the destination to be farther than the answer came from."""
+    return (control for control in evidence.controls if _is_farther(control, evidence))
 
 
 def _is_farther(control: TracedPort, evidence: Evidence) -> bool:

@@ -13,7 +13,8 @@ differs from raw sockets:
    cannot be kept back, it is closed before that, after 0.9 s; a later answer is lost.
 4. A local firewall that drops our SYN is not told apart from silence: connect() does not say.
 5. An error's quoted IP header and a TCP answer's TTL, window and options stay with the kernel, and the
-   instant of a RST is when this process hears of it.
+   instant of a RST is when this process hears of it. But the kernel drops answers below a least TTL if it is
+   told to (IP_MINTTL, RFC 5082), for a probe that asks; it drops ICMP errors with them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
 
 LARGEST_CAPACITY = 4096
 """As many probes as a scan ever has in flight; each costs a descriptor and some 3 kB of the kernel's."""
+IP_MINTTL = 21
 IP_BIND_ADDRESS_NO_PORT = 24
+IPV6_MINHOPCOUNT = 73
 REMEMBERED_FLOWS = 4 * LARGEST_CAPACITY
 """Flows whose source port is kept: a trace uses a thousand for each port, a scan uses none twice."""
 TCP_SYNCNT = 7
@@ -114,7 +117,7 @@ class ConnectProber(Prober):
         if len(self._flights) >= self.capacity:
             self._drop(next(iter(self._flights)))
         try:
-            connecting = self._open(probe.ttl, self._source_ports.get(flow, 0))
+            connecting = self._open(probe, self._source_ports.get(flow, 0))
         except OSError as error:
             return failure(error.errno or 0, CONNECT_REASONS)
         host, _, *scope = self._route.destination_address
@@ -139,15 +142,17 @@ class ConnectProber(Prober):
             if len(self._source_ports) > REMEMBERED_FLOWS:
                 del self._source_ports[next(iter(self._source_ports))]
 
-    def _open(self, ttl: int, source_port: int) -> socket.socket:
+    def _open(self, probe: Probe, source_port: int) -> socket.socket:
         """A socket that is ready to connect from ``source_port``, any if 0; raises ``OSError``."""
         route = self._route
         opened = socket.socket(route.socket_family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             if route.family == 6:
-                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe.ttl)
+                opened.setsockopt(socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT, probe.min_reply_ttl)
             else:
-                opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+                opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe.ttl)
+                opened.setsockopt(socket.IPPROTO_IP, IP_MINTTL, probe.min_reply_ttl)
             queue_errors(opened)
             opened.setsockopt(socket.IPPROTO_TCP, TCP_SYNCNT, TRIES)
             if route.device is not None:
