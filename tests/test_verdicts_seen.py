@@ -163,7 +163,7 @@ def test_a_fault_is_told_with_its_place(fault: str) -> None:
 
 
 NEEDS_THE_PACKET = {"NAT", "NAT at the last router", "NAT of ports", "MSS", "DSCP", "ECN"}
-"""Told from the header that a router quotes, which the kernel keeps, and with it what quotes a changed port."""
+"""Told from the header that a router quotes: the kernel keeps that, and all that quotes a changed port."""
 NEEDS_TWO_REPLIES = {"injected RST": "forged", "injected SYN-ACK": "proxy"}
 """Certain by two replies to one SYN, and a socket hears one. By fault: the kind that nobody is told."""
 

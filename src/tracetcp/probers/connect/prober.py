@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
 LARGEST_CAPACITY = 4096
 """As many probes as a scan ever has in flight; each costs a descriptor and some 3 kB of the kernel's."""
-IP_MINTTL = 21
 IP_BIND_ADDRESS_NO_PORT = 24
-IPV6_MINHOPCOUNT = 73
+LEAST_TTL = {4: (socket.IPPROTO_IP, 21), 6: (socket.IPPROTO_IPV6, 73)}
+"""IP_MINTTL and IPV6_MINHOPCOUNT, by family."""
 REMEMBERED_FLOWS = 4 * LARGEST_CAPACITY
 """Flows whose source port is kept: a trace uses a thousand for each port, a scan uses none twice."""
 TCP_SYNCNT = 7
@@ -149,10 +149,10 @@ class ConnectProber(Prober):
         try:
             if route.family == 6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe.ttl)
-                opened.setsockopt(socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT, probe.min_reply_ttl)
             else:
                 opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe.ttl)
-                opened.setsockopt(socket.IPPROTO_IP, IP_MINTTL, probe.min_reply_ttl)
+            if probe.min_reply_ttl:
+                opened.setsockopt(*LEAST_TTL[route.family], probe.min_reply_ttl)
             queue_errors(opened)
             opened.setsockopt(socket.IPPROTO_TCP, TCP_SYNCNT, TRIES)
             if route.device is not None:
