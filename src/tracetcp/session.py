@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tracetcp.probers.prober import Prober, Tap
 
 SECRET_BYTES = 16
+LOST_LATE = "; on a way without a gateway neither do replies later than {} s"
 WITHOUT_PRIVILEGE = (
     "no raw sockets, probing without privileges: NAT, rewritten options and a local firewall do not show"
 )
@@ -157,7 +158,8 @@ def open_session(
         prober = _open_prober(config, destination)
         resources.callback(prober.close)
         if prober.kind == "connect":
-            warn(WITHOUT_PRIVILEGE)
+            is_cut = prober.longest_wait < config.timeout
+            warn(WITHOUT_PRIVILEGE + (LOST_LATE.format(prober.longest_wait) if is_cut else ""))
         if options.pcap is not None:
             _keep_packets(options.pcap, prober, resources)
         if options.drops_privileges:

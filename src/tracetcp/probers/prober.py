@@ -44,6 +44,7 @@ class Prober(ABC):
 
     ``kind`` names the way of probing. ``destination`` and ``source`` are the addresses on the wire.
     ``capacity`` is how many probes may be in flight at once; a prober may forget the oldest beyond that.
+    ``longest_wait`` is for how many seconds a probe is listened for, whatever the timeout.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Prober(ABC):
     source: str
     capacity: int
     shares_flows: bool = True
+    longest_wait: float = inf
 
     @abstractmethod
     def clock(self) -> float:

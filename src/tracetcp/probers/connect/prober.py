@@ -93,7 +93,8 @@ class ConnectProber(Prober):
         self.destination, self.source = self._route.destination, self._route.source
         self._silencer = find_silencer(self._route)
         self._timeout = config.timeout
-        self._lifetime = config.timeout if self._silencer else min(config.timeout, ONE_SYN)
+        self.longest_wait = inf if self._silencer else ONE_SYN
+        self._lifetime = min(config.timeout, self.longest_wait)
         self.capacity = room_for(LARGEST_CAPACITY)
         self._flights: dict[int, _Flight] = {}
         self._in_use: dict[tuple[int, int], int] = {}

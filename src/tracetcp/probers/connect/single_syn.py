@@ -14,8 +14,9 @@ The handshake's last packet is held back like a retransmission. So an open port 
 option being taken back before the RST, and no application is told of a connection that is given up.
 
 For IPv4 destinations without a router between (the local link, tunnels, this machine) there is no such
-option. A socket to them must be closed within ``ONE_SYN`` seconds, unless the SYN still waits in this
-machine for the neighbour's link-layer address.
+option: a source route by way of the loopback would do, but takes CAP_NET_RAW; a socket that is bound to
+another interface hears nothing, and takes the same to be unbound. A socket to them must be closed within
+``ONE_SYN`` seconds, unless the SYN still waits in this machine for the neighbour's link-layer address.
 """
 
 from __future__ import annotations
