@@ -8,10 +8,11 @@ import resource  # noqa: F401 - what the prober imports as nobody, who may not l
 import secrets
 import select
 from contextlib import closing, contextmanager
+from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.config import TraceConfig
-from tracetcp.model import Probe, Reply, ReplyKind
+from tracetcp.model import FLOWS, Probe, Reply, ReplyKind
 from tracetcp.probers import open_prober
 from tracetcp.probers.capture import ScapyProber
 from tracetcp.probers.connect.prober import ConnectProber
@@ -30,6 +31,9 @@ REPLY_WAIT = 5.0
 """Seconds to wait for replies that must come."""
 STAMPS_BEGIN = 0.5
 """The most seconds until the kernel stamps packets; it begins some time after a socket asks for it."""
+
+
+_flows = cycle(range(FLOWS))
 
 
 class Heard(NamedTuple):
@@ -97,9 +101,9 @@ def capture_prober(namespace: Namespace, destination: str) -> Iterator[ScapyProb
         yield opened
 
 
-def probe(ttl: int, port: int = 80, flow: int = 0) -> Probe:
-    """A probe with a new token."""
-    return Probe(secrets.randbits(32), port, ttl, 1, flow)
+def probe(ttl: int, port: int = 80, flow: int | None = None) -> Probe:
+    """A probe with a new token, and on a new flow unless one is given."""
+    return Probe(secrets.randbits(32), port, ttl, 1, next(_flows) if flow is None else flow)
 
 
 def ask(opened: Prober, *probes: Probe, patience: float = REPLY_WAIT) -> list[Heard]:

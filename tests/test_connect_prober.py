@@ -227,6 +227,27 @@ def test_a_late_syn_ack_is_answered_with_rst_alone(lab: Chain, family: int, serv
 
 
 @BOTH
+def test_an_answer_below_the_least_ttl_is_not_heard(lab: Chain, family: int, server: str) -> None:
+    """The server is six routers away, so its answers arrive with 58."""
+    with prober(lab.client, server) as opened:
+        heard = ask(opened, *(probe(64, port)._replace(min_reply_ttl=58) for port in (80, 81)))
+        assert kinds(heard) == [(SYN_ACK, server), (RST, server)]
+        deaf = [probe(64, port)._replace(min_reply_ttl=59) for port in (80, 81)]
+        assert ask(opened, *deaf, patience=0.5) == []
+
+
+@BOTH
+def test_a_connection_that_was_not_heard_is_closed_by_the_kernel(
+    lab: Chain, family: int, server: str
+) -> None:
+    with prober(lab.client, server, timeout=0.3) as opened:
+        assert ask(opened, probe(64)._replace(min_reply_ttl=255), patience=0.5) == []
+        assert opened._pending == {}
+    time.sleep(1.5)  # the server sends its SYN-ACK again after a second
+    assert lab.nodes["server"].run(["ss", "-Htn", "state", "connected"]) == ""
+
+
+@BOTH
 def test_open_connections_are_reset(lab: Chain, family: int, server: str) -> None:
     with lab.capture("server", only="tcp port 80") as capture, prober(lab.client, server) as opened:
         ask(opened, probe(64))

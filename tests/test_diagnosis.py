@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from tracetcp.cli.parsing import Check, parse
 from tracetcp.diagnosis import Finding
 from tracetcp.errors import NoPermission
 from tracetcp.model import Reply, ReplyKind
+from tracetcp.probers.connect import prober as connect
 from tracetcp.probers.prober import Prober
 
 if TYPE_CHECKING:
@@ -207,6 +209,27 @@ def test_a_self_test_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch)
     assert diagnosis.raw_self_test() == Finding("probe", False, "a sentence")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody traces without privilege")
+def test_without_raw_sockets_the_check_tells_what_this_kernel_grants(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = Finding("privileges", True, diagnosis.WITHOUT_RAW_SOCKETS)
+    monkeypatch.setattr(diagnosis, "privileges", lambda: without)
+    found = list(diagnosis.check("127.0.0.1"))
+    assert found[1] == Finding(
+        "ordinary sockets",
+        True,
+        "one source port a column: yes; the TTL of answers: yes; replies later than 0.9 s: no",
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="as above")
+def test_a_kernel_that_grants_less_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not know the option of a least TTL."""
+    monkeypatch.setitem(connect.LEAST_TTL, 4, (socket.IPPROTO_IP, 254))
+    assert diagnosis.ordinary_sockets(None) == Finding(
+        "ordinary sockets", True, "one source port a column: yes; the TTL of answers: no"
+    )
+
+
 def test_after_silence_only_what_was_found_is_told(tmp_path: Path) -> None:
     interface(tmp_path, "lo", state="unknown")
     assert diagnosis.after_silence("192.0.2.1", "127.0.0.1", tmp_path) == []
@@ -218,7 +241,8 @@ def test_after_silence_only_what_was_found_is_told(tmp_path: Path) -> None:
 
 def test_the_check_looks_at_everything_and_at_a_route_if_there_is_a_host() -> None:
     subjects = ["privileges", "interfaces", "loopback TCP", "loopback ICMP", "probe", "versions"]
-    assert [finding.subject for finding in diagnosis.check(None)] == subjects
+    found = [finding.subject for finding in diagnosis.check(None) if finding.subject != "ordinary sockets"]
+    assert found == subjects
     assert "route" in [finding.subject for finding in diagnosis.check("127.0.0.1")]
 
 

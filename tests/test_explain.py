@@ -28,6 +28,7 @@ from tracetcp.model import (
     AddressSeen,
     HopFinished,
     Outcome,
+    Probe,
     Reply,
     ReplyKind,
     SendFailure,
@@ -51,12 +52,24 @@ class Explained:
     """A run under ``-e``: its events, its probes, and its text."""
 
     def __init__(
-        self, path: Scenario, config: TraceConfig, display: Display, *, may_probe: bool = True
+        self,
+        path: Scenario,
+        config: TraceConfig,
+        display: Display,
+        *,
+        may_probe: bool = True,
+        tells_reply_ttls: bool = True,
+        shares_flows: bool = True,
     ) -> None:
-        self.prober = VirtualProber(path)
+        self.prober = VirtualProber(path, tells_reply_ttls=tells_reply_ttls, shares_flows=shares_flows)
         self._state = RunState(SECRET)
         engine = ExplainingEngine(
-            config, self.prober.destination, self._open_engine, self._state, may_probe=may_probe
+            config,
+            self.prober.destination,
+            self._open_engine,
+            self._state,
+            may_probe=may_probe,
+            shares_flows=shares_flows,
         )
         presenter = open_presenter(config, display, self.prober.destination, 0.0)
         self.events = [
@@ -69,7 +82,7 @@ class Explained:
         self.ports_done = engine.ports_done
 
     def _open_engine(self, config: TraceConfig) -> Engine:
-        return open_engine(config, self._state)
+        return open_engine(config, self._state, shares_flows=self.prober.shares_flows)
 
 
 def explain(path: Scenario, *ports: int, display: Display | None = None, **options: object) -> Explained:
@@ -507,6 +520,24 @@ def test_a_probe_of_a_control_waits_for_the_router() -> None:
     assert list(probes.next_probes(10.0, 64)) == []
     assert 10.1 < probes.wake_at() < 10.2
     assert len(probes.next_probes(probes.wake_at(), 64)) == 1
+
+
+@pytest.mark.parametrize("shares_flows", [True, False])
+def test_a_flow_of_controls_has_one_probe_in_flight_where_flows_are_not_shared(shares_flows: bool) -> None:
+    asks = [Ask(443, 3, 1, 9), Ask(443, 5, 1, 9), Ask(80, 5, 1, 9), Ask(443, 4, 1, 8)]
+    probes = ControlProbes(asks, RunState(SECRET), 1.0, is_paced=False, shares_flows=shares_flows)
+    left: list[Probe] = []
+    while found := probes.next_probes(0.0, 64):
+        probes.sent(found[0], 0.0)
+        left += found
+    asked = [(probe.port, probe.ttl, probe.flow) for probe in left]
+    if shares_flows:
+        assert asked == [(443, 3, 9), (443, 5, 9), (80, 5, 9), (443, 4, 8)]
+        return
+    assert asked == [(443, 3, 9), (80, 5, 9), (443, 4, 8)]
+    assert probes.wake_at() == 1.0
+    probes.receive(Reply(left[0].token, ReplyKind.TIME_EXCEEDED, "10.1.1.1", 0.1))
+    assert [(probe.port, probe.ttl) for probe in probes.next_probes(0.1, 64)] == [(443, 5)]
 
 
 class RetryElsewhere:

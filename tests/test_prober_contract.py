@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from internet import VirtualProber, network
-from lab import SERVER
+from lab import SERVER, rules
 from prober_lab import REPLY_WAIT, capture_prober, connect_prober, probe, raw_prober, readable
 from tracetcp.errors import ProberError
 from tracetcp.model import FailureKind, ReplyKind, SendFailure
@@ -218,6 +218,35 @@ def test_as_many_probes_as_it_says_may_be_in_flight(subject: Opener) -> None:
     assert sorted(reply.token for reply in replies) == sorted(each.token for each in asked)
 
 
+@KERNELS
+def test_probes_of_one_flow_leave_from_one_source_port(subject: Opener, lab: Chain) -> None:
+    """One after the other where they cannot be in flight together, answered or not."""
+    lab.nft("r2", rules.forwarded(rules.drop(99)))
+    with lab.capture(only="tcp[tcpflags] == tcp-syn") as capture, subject() as on:
+        for each in (probe(1, 80, 0), probe(2, 80, 0), probe(2, 80, 1), probe(64, 80, 0), probe(2, 80, 0)):
+            on.send(each)
+            assert len(on.replies()) == 1
+        on.send(probe(64, 99, 0), probe(64, 99, 1))
+        on.replies(patience=QUIET)
+        on.send(probe(1, 99, 0))
+        assert len(on.replies()) == 1
+    syns = capture.fields("tcp.flags == 2", "tcp.dstport", "tcp.srcport")
+    ports = [source for destination, source in syns if destination == "80"]
+    assert [port == ports[0] for port in ports] == [True, True, False, True, True]
+    silent = [source for destination, source in syns if destination == "99"]
+    assert [port == silent[0] for port in silent] == [True, False, True]
+
+
+@KERNELS
+def test_a_further_probe_of_a_flow_takes_the_place_of_one_in_flight_or_joins_it(subject: Opener) -> None:
+    first, second = probe(2, 80, 0), probe(3, 80, 0)
+    with subject() as on:
+        on.send(first, second)
+        heard = [reply.token for reply in on.replies(2, patience=QUIET)]
+        expected = [first.token, second.token] if on.prober.shares_flows else [second.token]
+    assert sorted(heard) == sorted(expected)
+
+
 @SHARING
 def test_replies_to_another_of_its_kind_are_not_its_own(subject: Opener) -> None:
     with subject() as on, subject() as other:
@@ -325,7 +354,7 @@ def test_each_error_number_has_its_meaning(
 
 
 def test_only_a_socket_that_is_opened_for_each_probe_can_want_for_a_descriptor() -> None:
-    for number in (errno.EMFILE, errno.ENFILE):
+    for number in (errno.EMFILE, errno.ENFILE, errno.EADDRINUSE):
         assert failures.failure(number, failures.CONNECT_REASONS).kind is FailureKind.PROBE_LOST
         assert failures.failure(number, failures.RAW_REASONS).kind is FailureKind.PERMANENT
 

@@ -381,6 +381,18 @@ def test_what_a_run_without_privileges_lacks_is_told(
     assert descriptors() <= opened
 
 
+@pytest.mark.parametrize("prober_kind", ["connect"], indirect=True)
+@pytest.mark.parametrize(
+    ("host", "timeout", "is_told"), [("127.0.0.1", 4.0, True), ("127.0.0.1", 0.5, False)]
+)
+def test_where_late_replies_are_lost_that_is_told(
+    prober_kind: str, host: str, timeout: float, is_told: bool
+) -> None:
+    warnings: list[str] = []
+    open_session(TraceConfig(host=host, timeout=timeout), warn=warnings.append).close()
+    assert ["replies later than 0.9 s" in warning for warning in warnings] == [is_told]
+
+
 # The package
 
 

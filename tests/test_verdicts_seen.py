@@ -15,6 +15,7 @@ import pytest
 
 from internet import load, network
 from internet.lab import simulated
+from lab import program
 
 if TYPE_CHECKING:
     from lab.program import Finished
@@ -174,6 +175,43 @@ def test_a_fault_is_told_with_its_place(fault: str) -> None:
     assert any(line.startswith(FAULTY[fault].sentence) for line in said), out
     if FAULTY[fault].sentence.startswith("Note: "):
         assert said[0] == "Verdict: Port 443 is open at hop 7 (203.0.113.80). [certain]"
+
+
+NEEDS_THE_PACKET = {"NAT", "NAT at the last router", "NAT of ports", "MSS", "DSCP", "ECN"}
+"""Told from the header that a router quotes: the kernel keeps that, and all that quotes a changed port."""
+NEEDS_TWO_REPLIES = {"injected RST": "forged", "injected SYN-ACK": "proxy"}
+"""Certain by two replies to one SYN, and a socket hears one. By fault: the kind that nobody is told."""
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTY if fault not in NEEDS_THE_PACKET])
+def test_an_ordinary_user_is_told_the_same(fault: str) -> None:
+    """The same kind at the same hop."""
+    case = FAULTY[fault]
+    with simulated(network(case.path, **case.further)) as net:
+        words = f"--json -n -e {net.destination}{case.arguments}".split()
+        finished = program.run(net.namespace, words, user="nobody", timeout=60)
+        root = program.run(net.namespace, words, timeout=60)
+    told, known = (json.loads(each.out.splitlines()[0])["verdicts"][0] for each in (finished, root))
+    assert told["kind"] == NEEDS_TWO_REPLIES.get(fault, known["kind"])
+    assert told["hop"] == known["hop"]
+
+
+def test_an_ordinary_user_is_told_the_ttls_of_a_near_proxy_for_a_bounded_number_of_syns() -> None:
+    """No router before it answers, so that only the TTLs show that it is another machine."""
+    case = Case(
+        "1 5[syn-ack 80] * 15 20 25 30 35 | rtt 60 | ttl 128 | open 443 | closed 80", ":80 -t 500", ""
+    )
+    with simulated(network(case.path, hop_1={"silent": True}, **case.further)) as net:
+        words = f"-n -e {net.destination}{case.arguments}".split()
+        counts, outs = [], []
+        for user in (None, "nobody"):
+            before = net.counts()["syns"]
+            outs.append(program.run(net.namespace, words, user=user, timeout=60).out)
+            counts.append(net.counts()["syns"] - before)
+    assert "A transparent proxy at hop 2 answers port 80" in outs[0]
+    evidence = [[line for line in out.splitlines() if "TTL" in line] for out in outs]
+    assert evidence[0] == evidence[1] != []
+    assert counts[1] <= counts[0] + 2 * 10
 
 
 def test_the_hop_that_drops_ports_is_found_when_only_a_farther_one_is_asked() -> None:

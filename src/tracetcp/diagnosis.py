@@ -10,19 +10,29 @@ import errno
 import socket
 import struct
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.config import TraceConfig
 from tracetcp.errors import TracetcpError
+from tracetcp.model import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tracetcp.probers.prober import Prober
+
 LOOPBACK = "127.0.0.1"
 PATIENCE = 1.0
 """Seconds for an answer over loopback."""
+SILENCE = 0.1
+"""Seconds without an answer over loopback that is not to come."""
+HIGHEST_TTL = 255
+"""More than an answer of this machine has, unless it was told to send that."""
+WITHOUT_RAW_SOCKETS = (
+    "no raw sockets: traces run without privileges, less exactly; use sudo or CAP_NET_RAW for more"
+)
 TUNNEL_TYPES = {65534: "a tunnel", 768: "an IP tunnel", 769: "an IPv6 tunnel", 776: "an IPv6-in-IPv4 tunnel"}
 """ARP hardware types of links without link-layer addresses (linux/if_arp.h)."""
 SIOCGIFADDR = 0x8915
@@ -55,7 +65,10 @@ def after_silence(destination: str, source: str, root: Path = Path("/")) -> list
 
 def check(host_address: str | None, root: Path = Path("/")) -> Iterator[Finding]:
     """The looks of ``--check``, passed or not; ``host_address`` is looked at for its route if given."""
-    yield privileges()
+    granted = privileges()
+    yield granted
+    if granted.sentence == WITHOUT_RAW_SOCKETS and sys.platform == "linux":
+        yield ordinary_sockets(host_address)
     yield interfaces(root)
     if host_address is not None:
         yield route(host_address)
@@ -70,11 +83,40 @@ def privileges() -> Finding:
     try:
         socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP).close()
     except OSError:
-        sentence = (
-            "no raw sockets: traces run without privileges, less exactly; use sudo or CAP_NET_RAW for more"
-        )
-        return Finding("privileges", True, sentence)
+        return Finding("privileges", True, WITHOUT_RAW_SOCKETS)
     return Finding("privileges", True, "raw sockets are granted")
+
+
+def ordinary_sockets(host_address: str | None) -> Finding:
+    """What this kernel lets a trace without raw sockets do, tried on loopback, and towards a host if given.
+
+    One source port for several probes, the least TTL of an answer, and whether late replies are waited for.
+    """
+    from tracetcp.probers.connect.prober import ConnectProber
+    from tracetcp.probers.connect.single_syn import find_silencer
+    from tracetcp.probers.routes import find_route
+
+    with (
+        _closed_port(socket.SOCK_STREAM) as port,
+        closing(ConnectProber(TraceConfig(host=LOOPBACK, ports=(port,)), LOOPBACK)) as prober,
+    ):
+        again = [_is_answered(prober, Probe(token, port, 64, 1, flow=0)) for token in (1, 2)]
+        low = _is_answered(prober, Probe(3, port, 64, 1, flow=1, min_reply_ttl=1))
+        high = _is_answered(prober, Probe(4, port, 64, 1, flow=2, min_reply_ttl=HIGHEST_TTL), SILENCE)
+    grants = {"one source port a column": all(again), "the TTL of answers": low and not high}
+    if host_address is not None:
+        with suppress(TracetcpError):
+            grants["replies later than 0.9 s"] = find_silencer(find_route(host_address, None)) is not None
+    told = [f"{grant}: {'yes' if is_granted else 'no'}" for grant, is_granted in grants.items()]
+    return Finding("ordinary sockets", True, "; ".join(told))
+
+
+def _is_answered(prober: Prober, probe: Probe, patience: float | None = None) -> bool:
+    from tracetcp.runner import first_replies
+
+    if not isinstance(prober.send(probe), float):
+        return False
+    return bool(first_replies(prober, prober.clock() + (PATIENCE if patience is None else patience)))
 
 
 def interfaces(root: Path = Path("/")) -> Finding:
@@ -197,7 +239,7 @@ def loopback_icmp() -> Finding:
 
 def raw_self_test() -> Finding:
     """Whether the prober that a trace would use sends a SYN to a closed loopback port and hears its RST."""
-    from tracetcp.model import Probe, ReplyKind
+    from tracetcp.model import ReplyKind
     from tracetcp.probers import open_prober
     from tracetcp.runner import first_replies
 

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from tracetcp.probers.prober import Prober, Tap
 
 SECRET_BYTES = 16
+LOST_LATE = "; on a way without a gateway neither do replies later than {} s"
 WITHOUT_PRIVILEGE = (
-    "no raw sockets, probing without privileges: where routers share load a column may mix paths"
+    "no raw sockets, probing without privileges: NAT, rewritten options and a local firewall do not show"
 )
 
 
@@ -190,7 +191,8 @@ def open_session(
         prober = _open_prober(config, destination)
         resources.callback(prober.close)
         if prober.kind == "connect":
-            warn(WITHOUT_PRIVILEGE)
+            is_cut = prober.longest_wait < config.timeout
+            warn(WITHOUT_PRIVILEGE + (LOST_LATE.format(prober.longest_wait) if is_cut else ""))
         if options.drops_privileges:
             from tracetcp.privileges import become_caller
 
@@ -271,13 +273,20 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
     from tracetcp.engine import open_engine
 
     def fresh(config: TraceConfig) -> Engine:
-        return open_engine(config, state, prober.capacity)
+        return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
     if not (options.explain or options.evidence or options.sizes):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 
-    return ExplainingEngine(config, prober.destination, fresh, state, may_probe=options.explain)
+    return ExplainingEngine(
+        config,
+        prober.destination,
+        fresh,
+        state,
+        may_probe=options.explain,
+        shares_flows=prober.shares_flows,
+    )
 
 
 def trace(

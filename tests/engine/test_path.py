@@ -21,8 +21,9 @@ def test_a_router_that_answers_off_its_column_after_the_cell_was_asked_again_cha
 
 def test_fresh_flows_are_used_again_after_the_last() -> None:
     path = Path(80, TraceConfig(host="h", pings=3), RunState(b"secret of a test"), 0.0)
+    path._flows.fresh = FLOWS - 1
     path.sent(Want(5, 2, FLOWS - 1, Purpose.CELL), Probe(1, 80, 5, 2, FLOWS - 1), 0.0)
-    assert path._next_flow == 3
+    assert path._flows.fresh == 3
 
 
 def test_a_cell_that_a_late_reply_filled_is_not_lost_with_its_second_try() -> None:

@@ -30,7 +30,8 @@ class Report:
         self.prober = prober
         self.config = config
         self.events: list[tuple[float, Event]] = []
-        engine = open_engine(config, RunState(SECRET), prober.capacity)
+        state = RunState(SECRET)
+        engine = open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
         for events in run(engine, prober, wait=prober.wait):
             self.events += [(prober.clock(), event) for event in spelled_out(events)]
         self.seconds = prober.clock()
@@ -76,6 +77,14 @@ def line(hop: Hop) -> str:
     return " ".join([str(hop.ttl), *cells, *senders, *end])
 
 
-def trace(scenario: Scenario, config: TraceConfig, family: int = 4, *, capacity: int = UNBOUNDED) -> Report:
+def trace(
+    scenario: Scenario,
+    config: TraceConfig,
+    family: int = 4,
+    *,
+    capacity: int = UNBOUNDED,
+    shares_flows: bool = True,
+) -> Report:
     """Run the real engine and loop against ``scenario`` on a virtual clock."""
-    return Report(VirtualProber(scenario, family, capacity=capacity), config)
+    prober = VirtualProber(scenario, family, capacity=capacity, shares_flows=shares_flows)
+    return Report(prober, config)

@@ -49,7 +49,8 @@ class VirtualProber(Prober):
 
     ``sent`` has every probe with its instant, ``counts`` what the network saw. ``failing`` says which probes
     cannot be sent, and may be set later. At ``interrupt_at`` the wait raises ``KeyboardInterrupt``. The clock
-    starts at ``starts_at``. Probers that run side by side share a ``wait``, which then has these instants.
+    starts at ``starts_at``. Without ``shares_flows`` a flow has one probe in flight, as with sockets that
+    connect. Probers that run side by side share a ``wait``, which then has these instants.
     """
 
     kind = "virtual"
@@ -63,12 +64,19 @@ class VirtualProber(Prober):
         starts_at: float = 0.0,
         failing: Callable[[Probe], SendFailure | None] = lambda _: None,
         interrupt_at: float = inf,
+        shares_flows: bool = True,
+        tells_reply_ttls: bool = True,
         wait: VirtualClock | None = None,
     ) -> None:
         self.destination = scenario.destination.addresses[family]
         self.source = scenario.clients[family]
         self.capacity = capacity
         self.failing = failing
+        self.shares_flows = shares_flows
+        self._tells_reply_ttls = tells_reply_ttls
+        self._min_reply_ttls: dict[int, int] = {}
+        self._on_flow: dict[tuple[int, int], int] = {}
+        """By port and flow: the token of the last probe, where another would take its place."""
         self.sent: list[Sent] = []
         self._idle_turns = 0
         self._family = family
@@ -94,6 +102,8 @@ class VirtualProber(Prober):
             return failure
         self._idle_turns = 0
         self.sent.append(Sent(self.wait.now, probe))
+        self._on_flow[probe.port, probe.flow] = probe.token
+        self._min_reply_ttls[probe.token] = probe.min_reply_ttl
         self._simulation.send(self.wait.now, self._syn(probe))
         return self.wait.now
 
@@ -138,9 +148,21 @@ class VirtualProber(Prober):
             if isinstance(answer, Segment) and answer.flags == SYN_ACK:
                 self._simulation.reset(at, answer.syn.flow, answer.acknowledgement)
             reply = reply_of(answer, at)
-            if reply is not None:
-                replies.append(reply)
+            if reply is not None and self._is_waited_for(answer.syn) and (heard := self._heard(reply)):
+                replies.append(heard)
         return sorted(replies, key=lambda reply: reply.received_at)
+
+    def _heard(self, reply: Reply) -> Reply | None:
+        """``reply`` as far as this prober is told of it."""
+        if self._tells_reply_ttls or reply.kind not in (ReplyKind.SYN_ACK, ReplyKind.RST):
+            return reply
+        is_heard = (reply.reply_ttl or 0) >= self._min_reply_ttls[reply.token]
+        return reply._replace(reply_ttl=None, answer=None) if is_heard else None
+
+    def _is_waited_for(self, syn: Syn) -> bool:
+        """Whether no further probe took the place of ``syn`` on its flow."""
+        flow = syn.destination_port, syn.source_port - SOURCE_PORTS_FROM
+        return self.shares_flows or self._on_flow.get(flow) == syn.sequence
 
     def _syn(self, probe: Probe) -> Syn:
         is_ipv4 = self._family == 4

@@ -60,10 +60,13 @@ class Engine(Protocol):
         """What was decided since the last call, in display order."""
 
 
-def open_engine(config: TraceConfig, state: RunState, capacity: int = UNBOUNDED) -> Engine:
+def open_engine(
+    config: TraceConfig, state: RunState, capacity: int = UNBOUNDED, *, shares_flows: bool = True
+) -> Engine:
     """The engine for ``config``, which shares what it learns by ``state`` with the others of its run.
 
-    ``capacity`` is the number of probes that the prober can have in flight.
+    ``capacity`` is the number of probes that the prober can have in flight; ``shares_flows`` says whether
+    those of one flow may be in flight together.
     """
     if config.is_scan:
         from tracetcp.engine.scan.port_scan import ScanEngine
@@ -71,4 +74,4 @@ def open_engine(config: TraceConfig, state: RunState, capacity: int = UNBOUNDED)
         return ScanEngine(config, state, capacity)
     from tracetcp.engine.trace.scheduler import TraceEngine
 
-    return TraceEngine(config, state, capacity)
+    return TraceEngine(config, state, capacity, shares_flows=shares_flows)

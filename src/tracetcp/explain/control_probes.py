@@ -6,6 +6,8 @@ few SYNs. It asks nothing again: who planned the probes may plan more.
 R1. A probe leaves under the pacing of the run, and never between those of a retry. Nothing is paced under
     ``-F``.
 R2. A probe that nothing answers is given up after ``timeout`` seconds.
+R3. Unless the prober ``shares_flows``, a probe waits until the one before it on its flow is answered or
+    given up.
 """
 
 from __future__ import annotations
@@ -36,12 +38,21 @@ class Ask(NamedTuple):
 class ControlProbes:
     """The engine (see ``Engine``) of the probes ``asks``; it has no events, but ``records``."""
 
-    def __init__(self, asks: Iterable[Ask], state: RunState, timeout: float, *, is_paced: bool) -> None:
+    def __init__(
+        self,
+        asks: Iterable[Ask],
+        state: RunState,
+        timeout: float,
+        *,
+        is_paced: bool,
+        shares_flows: bool = True,
+    ) -> None:
         self.ports_done = 0
         self._to_send = deque(asks)
         self._state = state
         self._timeout = timeout
         self._is_paced = is_paced
+        self._shares_flows = shares_flows
         self._flights: dict[int, Flight] = {}
         """By token."""
         self._next_send_at = -inf
@@ -62,18 +73,26 @@ class ControlProbes:
         if most < 1:
             return ()
         for ask in self._to_send:
-            may_leave_at = self._may_leave_at(ask.ttl)
+            may_leave_at = self._may_leave_at(ask)
             if may_leave_at <= now:
                 self._to_send.remove(ask)
                 return (Probe(self._state.tokens.draw(self), *ask),)
             self._next_send_at = min(self._next_send_at, may_leave_at)
         return ()
 
-    def _may_leave_at(self, ttl: int) -> float:
+    def _may_leave_at(self, ask: Ask) -> float:
+        if not self._shares_flows and self._is_in_use(ask.port, ask.flow):  # R3
+            return inf
         if not self._is_paced:
             return -inf
         routers = self._state.routers
-        return inf if routers.at(ttl).is_reserved else routers.next_send_at(ttl)  # R1
+        return inf if routers.at(ask.ttl).is_reserved else routers.next_send_at(ask.ttl)  # R1
+
+    def _is_in_use(self, port: int, flow: int) -> bool:
+        return any(
+            flight.is_in_flight and (flight.probe.port, flight.probe.flow) == (port, flow)
+            for flight in self._flights.values()
+        )
 
     def sent(self, probe: Probe, at: float) -> None:
         """See ``Engine``."""

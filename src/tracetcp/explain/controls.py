@@ -37,10 +37,18 @@ UNPACED_SEARCH_PINGS = 3
 
 
 class ControlTraces:
-    """The controls of one run for ``config``; ``open_engine`` makes the engines of traces."""
+    """The controls of one run for ``config``.
+
+    ``open_engine`` makes the engines of traces; ``shares_flows`` is the prober's.
+    """
 
     def __init__(
-        self, config: TraceConfig, state: RunState, open_engine: Callable[[TraceConfig], Engine]
+        self,
+        config: TraceConfig,
+        state: RunState,
+        open_engine: Callable[[TraceConfig], Engine],
+        *,
+        shares_flows: bool = True,
     ) -> None:
         self.asked: dict[int, TracedPort] = {}
         """By port: what the controls have met that are over."""
@@ -51,6 +59,7 @@ class ControlTraces:
         self._config = config
         self._state = state
         self._open_engine = open_engine
+        self._shares_flows = shares_flows
         self._probing: ControlProbes | None = None
         self._tracing: list[Engine] = []
         self._records: dict[int, list[ProbeRecord]] = defaultdict(list)
@@ -115,7 +124,13 @@ class ControlTraces:
         if asks:
             timeout = self._state.timeouts.timeout(1) if is_host_met else self._timeout()
             timeout = min(self._config.timeout, timeout)
-            self._probing = ControlProbes(asks, self._state, timeout, is_paced=self._config.anti_flood)
+            self._probing = ControlProbes(
+                asks,
+                self._state,
+                timeout,
+                is_paced=self._config.anti_flood,
+                shares_flows=self._shares_flows,
+            )
 
     def _asks(self, wanted: Iterable[tuple[int, int]]) -> list[Ask]:
         """A probe for each port and TTL ``wanted``, each time on another flow that no trace uses."""

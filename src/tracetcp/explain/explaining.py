@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tracetcp.explain.control_plan import Known, plan_controls
 from tracetcp.explain.controls import ControlTraces, traced_port
+from tracetcp.explain.reply_ttls import ReplyTtls
 from tracetcp.explain.so_far import LiveTrace
 from tracetcp.model import AddressSeen, HopFinished, Outcome, TraceFinished, VerdictReached, spelled_out
 from tracetcp.model.evidence import Evidence, TracedPort
@@ -38,8 +39,8 @@ class ExplainingEngine:
     """An engine whose traces end in a ``VerdictReached``.
 
     ``open_engine`` makes the engine of the traces that ``config`` asks for and those of controls; all share
-    ``state``. Without ``may_probe`` the verdicts are drawn from the traces alone. No name
-    is known here: who knows some puts them in with ``with_names``.
+    ``state``. Without ``may_probe`` the verdicts are drawn from the traces alone. ``shares_flows`` is the
+    prober's. No name is known here: who knows some puts them in with ``with_names``.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class ExplainingEngine:
         state: RunState,
         *,
         may_probe: bool = True,
+        shares_flows: bool = True,
     ) -> None:
         self._main = open_engine(config)
-        self._controls = ControlTraces(config, state, open_engine)
+        self._controls = ControlTraces(config, state, open_engine, shares_flows=shares_flows)
+        self._reply_ttls = ReplyTtls(state.tokens, config.timeout)
         self._live = LiveTrace(config.ports[0], config.last_ttl)
         self._may_begin = may_probe and len(config.ports) == 1 and not config.is_scan
         """Whether controls may begin before the trace ends: of several ports the others are controls."""
@@ -77,7 +80,7 @@ class ExplainingEngine:
         return self._main.is_done and not self._held
 
     def _engines(self) -> list[Engine]:
-        return [self._main, *self._controls.engines]
+        return [self._main, *self._controls.engines, *self._reply_ttls.engines]
 
     def next_probes(self, now: float, most: int) -> Sequence[Probe]:
         """The next probes of the traces asked for, else of a control."""
@@ -181,7 +184,7 @@ class ExplainingEngine:
             replace(each, records=(*each.records, *extra[port])) if port in extra else each
             for port, each in known.items()
         )
-        return Evidence(
+        evidence = Evidence(
             port=traced.port,
             outcome=traced.outcome,
             hops=traced.hops,
@@ -191,6 +194,7 @@ class ExplainingEngine:
             last_ttl=self._config.last_ttl,
             controls=controls if self._may_probe else (),
         )
+        return self._reply_ttls.filled_in(evidence)
 
     def _wants_controls(self, evidence: Evidence, *, is_over: bool = True) -> bool:
         """Start what the verdict still wants; whether to wait for it."""
@@ -199,6 +203,8 @@ class ExplainingEngine:
         if not self._controls.is_asking:
             traced = {*self._controls.traced, *(each.port for each in self._siblings)}
             steps = plan_controls(evidence, Known(traced, is_over=is_over))
+            if is_over and all(step.is_trace for step in steps) and self._reply_ttls.wants(evidence):
+                return True  # a TTL may make the trace of a control needless
             farthest = max((control.last_router or 0 for control in evidence.controls), default=0)
             self._controls.start(steps, is_host_met=farthest < (evidence.distance or 0))
             if evidence.outcome is Outcome.NOT_REACHED:

@@ -19,7 +19,8 @@ class Probe(NamedTuple):
 
     ``token`` is the 32-bit identity that the probe carries as its sequence number. ``flow`` is a small
     number that a prober maps to a source port: probes with equal ``port`` and ``flow`` share a 5-tuple.
-    ``attempt`` counts the probes of one hop from 1; extra probes of the hop continue the count.
+    ``attempt`` counts the probes of one hop from 1; extra probes of the hop continue the count. Where a
+    prober is not told the TTL of TCP answers, those that arrive with less than ``min_reply_ttl`` are dropped.
     """
 
     token: int
@@ -28,6 +29,7 @@ class Probe(NamedTuple):
     attempt: int
     flow: int
     kind: ProbeKind = ProbeKind.SYN
+    min_reply_ttl: int = 0
 
 
 class FailureKind(Enum):

@@ -30,6 +30,7 @@ CONNECT_REASONS = {
     errno.EPERM: "a local firewall refuses the connection",
     errno.EMFILE: "this process may open no more files: raise 'ulimit -n'",
     errno.ENFILE: "this machine has no file descriptor left",
+    errno.EADDRINUSE: "another program took the source port of the flow",
     errno.EADDRNOTAVAIL: "no source port is free",
 }
 """Why one socket may fail to connect while the next may pass."""

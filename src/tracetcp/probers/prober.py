@@ -36,15 +36,23 @@ class Prober(ABC):
        to do without this probe, or to give up.
     5. *Capture or an error.* ``capture`` copies packets to a tap, or raises an error that says why it cannot.
     6. *After* ``close`` there are no descriptors and no replies.
+    7. *One flow, one source port.* Probes of equal port and flow leave from one source port, so that routers
+       which share load send them the same way. Where ``shares_flows`` is False only one of a flow can be in
+       flight: a further one takes its place, and its reply is lost.
+    8. *TTLs of answers.* A TCP answer has its ``reply_ttl``, or is heard only if it arrived with its probe's
+       ``min_reply_ttl`` or more: who is not told the TTL can ask for it.
 
     ``kind`` names the way of probing. ``destination`` and ``source`` are the addresses on the wire.
     ``capacity`` is how many probes may be in flight at once; beyond that a prober may forget the oldest.
+    ``longest_wait`` is for how many seconds a probe is listened for, whatever the timeout.
     """
 
     kind: str
     destination: str
     source: str
     capacity: int
+    shares_flows: bool = True
+    longest_wait: float = inf
 
     @abstractmethod
     def clock(self) -> float:

@@ -74,6 +74,16 @@ def farthest_router(control: TracedPort, destination: str = "") -> int:
     return max(ttls, default=0)
 
 
+def farther_controls(evidence: Evidence) -> Iterator[TracedPort]:
+    """The controls that were answered from so much farther that their reply TTLs may be a sign (R1, R2)."""
+    distance = evidence.distance
+    if distance is None:
+        return
+    for control in evidence.controls:
+        if control.distance is not None and control.nearest_answer - distance >= NEARER_HOPS:
+            yield control
+
+
 def _by_routers(evidence: Evidence, control: TracedPort) -> Nearer | None:
     distance = evidence.distance
     if distance is None or control.nearest_answer - distance < NEARER_HOPS:  # R1

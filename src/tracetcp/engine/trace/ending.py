@@ -21,7 +21,9 @@ R5. A RST stands for a while before it counts: ``STANDS_SECONDS``, or ``STANDS_R
     whatever is still in flight beyond it.
 R6. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a confirmation outranks the RST
     that it confirms.
-R7. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
+R7. Where columns became flows, of the pings only those of the first column contradict: the others may have
+    taken a longer branch.
+R8. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
     destination answered elsewhere is not lost: it answers one SYN of a flow only.
 """
 
@@ -30,6 +32,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from tracetcp.engine.trace.flight import Purpose
 from tracetcp.engine.trace.hops import TCP_KINDS
 from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tracetcp.engine.trace.flight import Flight
+    from tracetcp.engine.trace.flows import Flows
     from tracetcp.engine.trace.hops import HopState
     from tracetcp.model import Reply
 
@@ -58,9 +62,14 @@ BRANCH_HOPS = 3
 
 
 class Ending:
-    """The end of one path, whose ``hops`` (by TTL) and ``flights`` it reads; ``pings`` are asked of a hop."""
+    """The end of one path, whose ``hops`` (by TTL), ``flights`` and ``flows`` it reads.
 
-    def __init__(self, hops: Mapping[int, HopState], flights: Sequence[Flight], pings: int) -> None:
+    ``pings`` are asked of a hop.
+    """
+
+    def __init__(
+        self, hops: Mapping[int, HopState], flights: Sequence[Flight], flows: Flows, pings: int
+    ) -> None:
         self.ttl: int | None = None
         """Where the trace ends as far as is known, None while nothing ends it."""
         self.stands_at = -inf
@@ -69,6 +78,7 @@ class Ending:
         """Until when the end waits for routers beyond it, since answers are forged on this path."""
         self._hops = hops
         self._flights = flights
+        self._flows = flows
         self._pings = pings
         self._confirmations: list[Flight] = []
         self._terminal_ttls: set[int] = set()
@@ -77,7 +87,7 @@ class Ending:
         """By TTL: the probes that were answered by Time Exceeded, ``CONTRADICTIONS`` of them at most."""
         self._expired_up_to: dict[int, int] = {}
         """By flow: the highest TTL at which a router answered."""
-        self._answered_from: dict[int, float] = {}
+        self._answered_from: dict[int, int] = {}
         """By flow: the lowest TTL at which the destination answered."""
         self._witnesses: list[Flight] = []
 
@@ -108,13 +118,13 @@ class Ending:
         probe = flight.probe
         if reply.kind is ReplyKind.TIME_EXCEEDED:
             self._expired_up_to[probe.flow] = max(probe.ttl, self._expired_up_to.get(probe.flow, 0))
-            expired = self._expired.setdefault(probe.ttl, [])
+            expired = [other for other in self._expired.get(probe.ttl, ()) if self._contradicts(other)]
             if len(expired) < CONTRADICTIONS and flight not in expired:
-                expired.append(flight)
+                self._expired[probe.ttl] = [*expired, flight]
         elif outcome_of(probe, reply) is not None:
             self._terminal_ttls.add(probe.ttl)
         if reply.kind in TCP_KINDS:
-            self._answered_from[probe.flow] = min(probe.ttl, self._answered_from.get(probe.flow, inf))
+            self._answered_from[probe.flow] = min(probe.ttl, self._answered_from.get(probe.flow, probe.ttl))
         if reply.kind is ReplyKind.RST:  # R5
             stands = max(STANDS_SECONDS, STANDS_RTTS * flight.rtt(reply))
             self.stands_at = max(self.stands_at, reply.received_at + min(STANDS_MOST, stands))
@@ -130,7 +140,13 @@ class Ending:
 
     def _expired_beyond(self, ttl: int) -> list[Flight]:
         """Probes that expired at ``ttl`` or beyond."""
-        return [flight for other, flights in self._expired.items() if other >= ttl for flight in flights]
+        beyond = (flight for other, flights in self._expired.items() if other >= ttl for flight in flights)
+        return [flight for flight in beyond if self._contradicts(flight)]
+
+    def _contradicts(self, expired: Flight) -> bool:
+        if expired.purpose is not Purpose.CELL or not self._flows.were_mixed:
+            return True
+        return expired.probe.flow == self._flows.of_column(1)  # R7
 
     def _may_end(self, ttl: int) -> bool:
         """Whether no router contradicts the terminal answer at ``ttl``."""
@@ -160,6 +176,11 @@ class Ending:
 
     def _is_open_beyond(self, ttl: int) -> bool:
         return any(flight.probe.ttl > ttl and flight.reply_of(ReplyKind.SYN_ACK) for flight in self._flights)
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether a probe expired where another was answered in the destination's name, or beyond."""
+        return bool(self._expired_beyond(min(self._answered_from.values()))) if self._answered_from else False
 
     @property
     def contested_ttl(self) -> int | None:
@@ -228,7 +249,7 @@ class Ending:
         lost = tuple(
             cell.ping()
             for cell in hop.cells[: min(flight.probe.attempt, self._pings) - 1]
-            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R7
+            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R8
         )
         attempt = flight.probe.attempt
         if reply.kind is ReplyKind.RST:

@@ -2,7 +2,7 @@
 
 Knows nothing of other ports but what the run's ``Routers`` tell, nothing of pacing, and no clock: ``now`` is
 an argument. How far first attempts go stands in ``window``, which answer ends the trace in ``ending``, which
-losses are asked again in ``losses``. Probes are wanted in this order:
+losses are asked again in ``losses``, which flow a probe takes in ``flows``. Probes are wanted in this order:
 
 R1. What the end of the trace wants to be sure (``ending``): the confirmation of a RST, a witness of a router
     beyond it; each on a fresh flow.
@@ -24,7 +24,9 @@ A row is decided when
 R7. all its cells are settled and it lies below the end, clear of shadowed TTLs;
 R8. every cell that has only TCP answers has waited its timeout for the router that is there; if none came,
     and its flow met routers farther out, the answers are forged and the cell is a star;
-R9. its stars, if it has nothing else, are no suspected losses.
+R9. its stars, if it has nothing else, are no suspected losses;
+R10. where columns are no flows yet, the routers known at the next ``SEEN_AHEAD`` TTLs are settled: load
+    sharing that is seen there makes it a row to be asked again.
 """
 
 from __future__ import annotations
@@ -34,11 +36,11 @@ from typing import TYPE_CHECKING
 
 from tracetcp.engine.trace.ending import CONFIRMATION_TTL, Ending
 from tracetcp.engine.trace.flight import Flight, Purpose, Want
+from tracetcp.engine.trace.flows import Flows
 from tracetcp.engine.trace.hops import Cell, CellState, HopState
 from tracetcp.engine.trace.losses import SuspectedLosses
 from tracetcp.engine.trace.window import TTL_WINDOW, Stage, Window
 from tracetcp.model import (
-    FLOWS,
     Event,
     Hop,
     HopFinished,
@@ -57,15 +59,18 @@ if TYPE_CHECKING:
 
 LONE_LOSSES_IF_LOSSY = 4
 """Losses of lone probes that clear a shadowed TTL on a path known to lose packets; elsewhere one does."""
-
+SEEN_AHEAD = 2
+"""TTLs behind a row at which load sharing may still show: branches of some hops show at six probes more."""
 LONGER_BRANCH = 2
 """Hops by which another flow may be longer: branches of load balancing differ by a hop or two."""
 
 
 class Path:
-    """The trace of one port, from ``now`` on."""
+    """The trace of one port, from ``now`` on; ``shares_flows`` is the prober's."""
 
-    def __init__(self, port: int, config: TraceConfig, state: RunState, now: float) -> None:
+    def __init__(
+        self, port: int, config: TraceConfig, state: RunState, now: float, *, shares_flows: bool = True
+    ) -> None:
         self.port = port
         self.pings = config.pings
         self.flights: list[Flight] = []
@@ -79,7 +84,9 @@ class Path:
         self._first = ttls.start
         self._hops = {ttl: HopState(ttl, config.pings) for ttl in ttls}
         self._window = Window(ttls.start, config.last_ttl, state.distance, now)
-        self._ending = Ending(self._hops, self.flights, config.pings)
+        self._flows = Flows(config.pings, are_shared=shares_flows)
+        self._flows.are_columns = shares_flows or state.routers.is_load_shared
+        self._ending = Ending(self._hops, self.flights, self._flows, config.pings)
         self._spares_the_host = config.anti_flood
         """Whether a port that is silent where controls met the host is asked no farther; not under ``-F``."""
         self._losses = SuspectedLosses(self._hops, state.routers, asks_again=config.anti_flood)
@@ -89,8 +96,6 @@ class Path:
         """The TTL of the next row to be decided: rows come in ascending order."""
         self._row_waits_until = -inf
         """Until when the next row waits for a router where only TCP answers came."""
-        self._next_flow = config.pings
-        """The next fresh flow: the first ones belong to the columns."""
         self._last_attempt = config.pings
         """The number of the last attempt that is no ping: those count on."""
         self._known_ttl: int | None = None
@@ -109,7 +114,7 @@ class Path:
         if self._ending.wants_witness and self._ending.contested_ttl is not None:  # R1
             yield self._lone(self._ending.contested_ttl, Purpose.WITNESS)
         if window.next_first_ttl <= self._last_first_ttl():  # R2
-            yield Want(window.next_first_ttl, 1, 0, Purpose.CELL)
+            yield Want(window.next_first_ttl, 1, self._flows.first, Purpose.CELL)
         yield from self._wants_at_shadowed()
         yield from self._further_wants()
         if end is None and window.wants_far_probe:  # R5
@@ -119,7 +124,7 @@ class Path:
 
     def _lone(self, ttl: int, purpose: Purpose) -> Want:
         """A probe alone on a fresh flow, that has no cell."""
-        return Want(ttl, self._last_attempt + 1, self._next_flow, purpose, is_alone=True)
+        return Want(ttl, self._last_attempt + 1, self._flows.fresh, purpose, is_alone=True)
 
     def _last_first_ttl(self) -> int:
         """The highest TTL that a first attempt may have now."""
@@ -151,25 +156,51 @@ class Path:
         known, end = self._last_known_ttl(), self._ending.ttl
         for ttl in range(self._next_row, known + 1):  # R4
             yield from self._next_attempt(ttl)
-        if end is not None and known == end - 1 and self._ending.is_router:  # R4
+        if end is not None and known == end - 1:
+            yield from self._wants_at_end(end)
+
+    def _wants_at_end(self, end: int) -> Iterator[Want]:
+        if self._ending.is_router:  # R4
             yield from self._next_attempt(end)
+        elif self._flows.were_mixed and self._on_first_column(end) is None:  # flows F3
+            yield from self._on_free_flow(end, 1)
+
+    def _on_first_column(self, ttl: int) -> Flight | None:
+        """The last probe of ``ttl`` on the flow of the first column."""
+        flow = self._flows.of_column(1)
+        flights = reversed(self._hops[ttl].flights)
+        return next((flight for flight in flights if flight.probe.flow == flow), None)
 
     def _next_attempt(self, ttl: int) -> Iterator[Want]:
-        cell = self._next_cell(self._hops[ttl])
-        if cell is not None:
-            yield Want(ttl, cell.attempt, cell.attempt - 1, Purpose.CELL)
+        unsent = [cell for cell in self._hops[ttl].cells if cell.state is CellState.UNSENT]
+        for cell in unsent if self._flows.were_mixed else unsent[:1]:  # columns do not wait for each other
+            yield from self._on_free_flow(ttl, cell.attempt)
+
+    def _on_free_flow(self, ttl: int, attempt: int) -> Iterator[Want]:
+        flow = self._column_flow(ttl, attempt)
+        if flow is not None and self._flows.is_free(flow):
+            yield Want(ttl, attempt, flow, Purpose.CELL)
+
+    def _column_flow(self, ttl: int, attempt: int) -> int | None:
+        """The flow of an attempt at ``ttl`` (``flows`` F1 to F3), None while that is not known."""
+        before = None if self._flows.are_columns or attempt != 2 else self._hops.get(ttl - 1)
+        flight = before.cells[0].flight if before else None
+        if flight is None or flight.is_lost:
+            return self._flows.of_column(attempt)
+        return None if flight.is_in_flight else flight.probe.flow
 
     def _last_wants(self) -> Iterator[Want]:
         for ttl in range(max(self._next_row, self._window.last_router_ttl + 1), self._window.last + 1):
             cell = self._next_cell(self._hops[ttl])
             if cell is not None and cell.attempt > 1:
-                yield Want(ttl, cell.attempt, self._next_flow, Purpose.CELL, is_alone=True)
+                yield Want(ttl, cell.attempt, self._flows.fresh, Purpose.CELL, is_alone=True)
 
     def _lone_attempt(self, ttl: int, attempt: int) -> Want:
         """A further attempt, alone: on its column's flow if that is unused out there, else on a fresh one."""
-        flow, nearest = attempt - 1, self._window.last_router_ttl
-        if any(flight.probe.flow == flow and flight.probe.ttl > nearest for flight in self.flights):
-            flow = self._next_flow
+        flow, nearest = self._flows.of_column(attempt), self._window.last_router_ttl
+        is_used = any(flight.probe.flow == flow and flight.probe.ttl > nearest for flight in self.flights)
+        if is_used or not self._flows.is_free(flow):
+            flow = self._flows.fresh
         return Want(ttl, attempt, flow, Purpose.CELL, is_alone=True)
 
     @staticmethod
@@ -184,7 +215,12 @@ class Path:
             return iter(())
         end = self._ending.ttl
         last = self._window.last if end is None else end if self._ending.is_router else end - 1
-        return self._losses.at(range(self._next_row, last + 1))
+        return filter(self._may_retry, self._losses.at(range(self._next_row, last + 1)))
+
+    def _may_retry(self, ttl: int) -> bool:
+        """Whether nothing else is in flight on the flow of the retry."""
+        cell = self._hops[ttl].suspected
+        return cell is not None and self._flows.is_free(self._flows.of_column(cell.attempt))
 
     def suspects_loss_at(self, ttl: int) -> bool:
         """Whether ``ttl`` is one of ``suspected_ttls()``."""
@@ -194,11 +230,11 @@ class Path:
         """The probe that asks a suspected loss at ``ttl`` again, on the flow of its column."""
         cell = self._hops[ttl].suspected
         assert cell is not None, "retry() is for the TTLs of suspected_ttls()"
-        return Want(ttl, cell.attempt, cell.attempt - 1, Purpose.CELL)
+        return Want(ttl, cell.attempt, self._flows.of_column(cell.attempt), Purpose.CELL)
 
     def control(self, ttl: int, flow: int) -> Want:
-        """A probe that asks on ``flow``, known to pass, whether the router at ``ttl`` answers now."""
-        return Want(ttl, self._last_attempt + 1, flow, Purpose.CONTROL)
+        """A probe that asks, on ``flow`` that is known to pass, whether the router at ``ttl`` answers now."""
+        return Want(ttl, self._last_attempt + 1, self._flows.of_control(ttl, flow), Purpose.CONTROL)
 
     def confirm_losses(self, ttl: int, count: int) -> None:
         """Count ``count`` proofs that the suspected losses at ``ttl`` are real."""
@@ -211,8 +247,7 @@ class Path:
         flight = Flight(probe, want.purpose, is_alone=want.is_alone)
         flight.sent_at = now
         self.flights.append(flight)
-        if want.flow >= self.pings:
-            self._next_flow = want.flow + 1 if want.flow + 1 < FLOWS else self.pings
+        self._flows.on_sent(flight)
         self._last_attempt = max(self._last_attempt, want.attempt)
         if want.purpose is Purpose.CONFIRMATION:
             self._ending.on_confirmation_sent(flight)
@@ -248,11 +283,35 @@ class Path:
             self._losses.on_answer(self._hops[ttl], reply.kind)
         last_router = self._ending.find(self._next_row)
         self._window.on_last_router(max(last_router, self._first - 1), reply.received_at)
+        if not self._flows.are_columns and self._shares_load(flight, reply):
+            self._flows.are_columns = True
+        if self._flows.were_mixed:
+            self._ask_off_column_again()
+
+    def _shares_load(self, flight: Flight, reply: Reply) -> bool:
+        """Whether ``reply`` shows that flows go different ways."""
+        if reply.kind is not ReplyKind.TIME_EXCEEDED:
+            return self._ending.is_contradicted
+        senders = {
+            expired.sender
+            for other in self._hops[flight.probe.ttl].flights
+            if (expired := other.reply_of(ReplyKind.TIME_EXCEEDED)) is not None
+        }
+        return len(senders) > 1 or self._ending.is_contradicted
+
+    def _ask_off_column_again(self) -> None:
+        """Have the rows that are not out and lie below the end asked on the flows of their columns."""
+        end = self._ending.ttl or self._window.last + 1
+        for ttl in range(self._next_row, end):
+            for cell in self._hops[ttl].cells:
+                flight = cell.flight
+                if cell.state is CellState.ANSWERED and flight and self._flows.is_off_column(flight):
+                    cell.state = CellState.UNSENT
 
     def _answer_cell(self, flight: Flight, reply: Reply) -> None:
         hop = self._hops[flight.probe.ttl]
         cell = hop.cells[flight.probe.attempt - 1]
-        if reply.kind is ReplyKind.TIME_EXCEEDED and flight.probe.flow != cell.attempt - 1:  # R6
+        if reply.kind is ReplyKind.TIME_EXCEEDED and self._flows.is_off_column(flight):  # R6
             if cell.flight is flight:
                 cell.state = CellState.UNSENT
             return
@@ -351,8 +410,14 @@ class Path:
         ttl, end = self._next_row, self._ending.ttl
         hop = self._hops[ttl]
         if ttl == end:
-            return self._ending.row(self._now, self._window.last_router_ttl)
+            return (
+                None
+                if self._awaits_column(end)
+                else self._ending.row(self._now, self._window.last_router_ttl)
+            )
         if not hop.is_settled or (end is not None and ttl > self._last_known_ttl()):  # R7
+            return None
+        if not self._flows.are_columns and self._is_open_ahead(ttl):  # R10
             return None
         doubtful = hop.answered_by_tcp_alone()
         self._row_waits_until = max(map(self.times_out_at, doubtful), default=-inf)
@@ -360,9 +425,22 @@ class Path:
             return None
         return hop.row(without=[flight for flight in doubtful if self._ending.is_forged(flight)])
 
+    def _awaits_column(self, end: int) -> bool:
+        """Whether the end is still to be met on the flow of the first column (``flows`` F3)."""
+        if not self._flows.were_mixed or self._ending.is_router:
+            return False
+        asked = self._on_first_column(end)
+        return asked is None or asked.is_in_flight
+
+    def _is_open_ahead(self, ttl: int) -> bool:
+        """Whether a router close behind ``ttl`` may still show that flows part."""
+        end = self._ending.ttl or self._window.last + 1
+        ahead = (self._hops[each] for each in range(ttl + 1, min(ttl + 1 + SEEN_AHEAD, end)))
+        return any(hop.is_router and not hop.is_settled for hop in ahead)
+
     def _finish(self, outcome: Outcome) -> None:
         self.is_done = True
         if outcome in (Outcome.OPEN, Outcome.CLOSED):
             self._state.distance = self._next_row - 1
-        records = tuple(flight.record() for flight in self.flights)
+        records = tuple(map(self._flows.record, self.flights))
         self._events.append(TraceFinished(self.port, outcome, records))

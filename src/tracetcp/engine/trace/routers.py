@@ -128,6 +128,11 @@ class Routers:
             place = self._places[ttl] = Place()
         return place
 
+    @property
+    def is_load_shared(self) -> bool:
+        """Whether several routers were seen at one TTL."""
+        return any(len(place.routers) > 1 for place in self._places.values())
+
     def answers_at(self, ttl: int) -> bool:
         """Whether a router at ``ttl`` has answered anything, whatever the port."""
         return bool(self.at(ttl).senders)

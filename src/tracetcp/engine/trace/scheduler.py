@@ -41,14 +41,18 @@ MOST_LOOSE = 4
 class TraceEngine:
     """The engine of path traces (see the package for the calls that every engine has).
 
-    ``capacity`` bounds the probes in flight; what is learnt goes into ``state``.
+    ``capacity`` bounds the probes in flight, ``shares_flows`` says whether those of one flow may be so
+    together; what is learnt goes into ``state``.
     """
 
-    def __init__(self, config: TraceConfig, state: RunState, capacity: int) -> None:
+    def __init__(
+        self, config: TraceConfig, state: RunState, capacity: int, *, shares_flows: bool = True
+    ) -> None:
         self.ports_done = 0
         self._config = config
         self._state = state
         self._capacity = capacity
+        self._shares_flows = shares_flows
         self._ports = iter(config.ports)
         self._has_more_ports = True
         self._paths: deque[Path] = deque()
@@ -100,7 +104,8 @@ class TraceEngine:
             if port is None:
                 self._has_more_ports = False
                 return
-            self._paths.append(Path(port, self._config, self._state, now))
+            path = Path(port, self._config, self._state, now, shares_flows=self._shares_flows)
+            self._paths.append(path)
 
     def _may_admit(self) -> bool:
         active = sum(not path.is_done for path in self._paths)

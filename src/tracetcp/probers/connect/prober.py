@@ -5,14 +5,16 @@ ICMP error waits in its error queue, a SYN-ACK makes it writable, a RST refuses 
 differences from raw sockets:
 
 1. The kernel chooses the sequence numbers: a reply gets the token of the probe whose socket it came to.
-2. Two sockets cannot share a 5-tuple, and waiting for each probe before the next would make a trace as slow
-   as all its hops together. So every probe has a flow of its own: where routers share load, a column is not
-   one path. The kernel picks the source port at connect(), different from that of every connection.
+2. Two sockets cannot share a 5-tuple: a probe on a flow that is in use closes the socket before it. The
+   kernel picks the source port of a flow at its first connect(), different from that of every connection;
+   later probes of the flow bind that port. Closing a socket that was not answered sends nothing and frees the
+   port at once, and so does the RST of one that was (SO_LINGER).
 3. Each socket sends one SYN (see ``single_syn``) and is open for the whole timeout. Where a retransmission
    cannot be prevented, the socket is closed before it, after 0.9 s; a later answer is lost.
 4. A local firewall that drops our SYN cannot be distinguished from silence: connect() does not report it.
 5. The IP header quoted in an error, and the TTL, window and options of a TCP answer, stay in the kernel; the
-   instant of a RST is when this process is told of it.
+   instant of a RST is when this process is told of it. But for a probe that asks, the kernel drops answers
+   below a least TTL (IP_MINTTL, RFC 5082), and ICMP errors with them.
 """
 
 from __future__ import annotations
@@ -45,6 +47,10 @@ if TYPE_CHECKING:
 LARGEST_CAPACITY = 4096
 """The most probes that a scan has in flight; each costs a descriptor and about 3 kB of kernel memory."""
 IP_BIND_ADDRESS_NO_PORT = 24
+LEAST_TTL = {4: (socket.IPPROTO_IP, 21), 6: (socket.IPPROTO_IPV6, 73)}
+"""IP_MINTTL and IPV6_MINHOPCOUNT, by family."""
+REMEMBERED_FLOWS = 4 * LARGEST_CAPACITY
+"""Flows whose source port is kept: a trace uses a thousand for each port, a scan uses none twice."""
 TCP_SYNCNT = 7
 TCP_INFO = 11
 SYN_RETRANSMISSIONS = 8
@@ -63,6 +69,7 @@ class _PendingSyn(NamedTuple):
 
     connecting: socket.socket
     token: int
+    flow: tuple[int, int]
     sent_at: float
     closes_at: float
 
@@ -74,6 +81,7 @@ class ConnectProber(Prober):
     """
 
     kind = "connect"
+    shares_flows = False
 
     def __init__(self, config: TraceConfig, destination: str) -> None:
         if config.gateway is not None:
@@ -85,9 +93,14 @@ class ConnectProber(Prober):
         self.destination, self.source = self._route.destination, self._route.source
         self._silencer = find_silencer(self._route)
         self._timeout = config.timeout
-        self._lifetime = config.timeout if self._silencer else min(config.timeout, ONE_SYN_SECONDS)
+        self.longest_wait = inf if self._silencer else ONE_SYN_SECONDS
+        self._lifetime = min(config.timeout, self.longest_wait)
         self.capacity = max(1, room_for(LARGEST_CAPACITY))
         self._pending: dict[int, _PendingSyn] = {}
+        self._in_use: dict[tuple[int, int], int] = {}
+        """By port and flow: the descriptor of the socket that waits."""
+        self._source_ports: dict[tuple[int, int], int] = {}
+        """By port and flow: the source port of the flow, the newest last."""
         self._epoll = select.epoll()
         # The kernel starts to stamp packets a moment after the first socket asks for it: ask now.
         self._stamping = socket.socket(self._route.socket_family, socket.SOCK_DGRAM)
@@ -99,10 +112,13 @@ class ConnectProber(Prober):
 
     def send(self, probe: Probe) -> float | SendFailure:
         """See ``Prober``. If ``capacity`` sockets are open, the oldest is closed."""
+        flow = probe.port, probe.flow
+        if flow in self._in_use:
+            self._drop(self._in_use[flow])
         if len(self._pending) >= self.capacity:
             self._drop(next(iter(self._pending)))
         try:
-            connecting = self._open(probe.ttl)
+            connecting = self._open(probe, self._source_ports.get(flow, 0))
         except OSError as error:
             return failure(error.errno or 0, OPEN_REASONS)
         host, _, *scope = self._route.destination_address
@@ -113,26 +129,37 @@ class ConnectProber(Prober):
             return failure(result, CONNECT_REASONS)
         if self._silencer is not None:
             self._silencer.silence(connecting)
-        pending = _PendingSyn(connecting, probe.token, sent_at, sent_at + self._lifetime)
+        self._remember(flow, connecting)
+        pending = _PendingSyn(connecting, probe.token, flow, sent_at, sent_at + self._lifetime)
         self._pending[connecting.fileno()] = pending
         self._epoll.register(connecting, select.EPOLLIN | select.EPOLLOUT)
         return sent_at
 
-    def _open(self, ttl: int) -> socket.socket:
-        """A socket ready to connect; raises ``OSError``."""
+    def _remember(self, flow: tuple[int, int], connecting: socket.socket) -> None:
+        """Keep the source port of ``flow``, on which ``connecting`` waits."""
+        self._in_use[flow] = connecting.fileno()
+        if flow not in self._source_ports:
+            self._source_ports[flow] = connecting.getsockname()[1]
+            if len(self._source_ports) > REMEMBERED_FLOWS:
+                del self._source_ports[next(iter(self._source_ports))]
+
+    def _open(self, probe: Probe, source_port: int) -> socket.socket:
+        """A socket ready to connect from ``source_port``, any if 0; raises ``OSError``."""
         route = self._route
         opened = socket.socket(route.socket_family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             if route.family == 6:
-                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe.ttl)
             else:
-                opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+                opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe.ttl)
+            if probe.min_reply_ttl:
+                opened.setsockopt(*LEAST_TTL[route.family], probe.min_reply_ttl)
             queue_errors(opened)
             opened.setsockopt(socket.IPPROTO_TCP, TCP_SYNCNT, SYN_RETRANSMISSIONS)
             if route.device is not None:
                 opened.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(route.device) + b"\0")
             opened.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-            opened.bind(route.source_at(0))
+            opened.bind(route.source_at(source_port))
         except OSError:
             opened.close()
             raise
@@ -196,7 +223,8 @@ class ConnectProber(Prober):
 
     def _drop(self, number: int) -> None:
         """Close a socket; if it is connected, the peer gets a RST."""
-        connecting = self._pending.pop(number).connecting
+        connecting, _, flow, *_ = self._pending.pop(number)
+        self._in_use.pop(flow, None)
         if self._silencer is not None:
             self._silencer.unsilence(connecting)
         connecting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)

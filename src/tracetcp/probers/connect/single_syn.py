@@ -14,8 +14,9 @@ The last packet of the handshake is prevented like a retransmission, and the opt
 RST. So an open port sees only SYN and RST, and no application sees a connection.
 
 For IPv4 destinations without a router in between (the local link, tunnels, this machine) there is no such
-option. A socket to them must be closed within ``ONE_SYN_SECONDS``, unless the SYN still waits in this machine
-for the neighbour's link-layer address.
+option: a source route through the loopback would do, but takes CAP_NET_RAW; a socket bound to another
+interface receives nothing, and takes the same capability to be unbound. A socket to them must be closed
+within ``ONE_SYN_SECONDS``, unless the SYN still waits in this machine for the neighbour's link-layer address.
 """
 
 from __future__ import annotations
