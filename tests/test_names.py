@@ -283,11 +283,13 @@ def test_a_family_whose_queries_are_dropped_is_not_waited_for_long(
     serve: ServeZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resolving, "OTHER_FAMILY_WAIT", 0.05)
-    monkeypatch.setattr(resolving, "RESOLVE_TIME", 60.0)
+    monkeypatch.setattr(
+        resolving, "RESOLVE_TIME", AMPLE
+    )  # as long as the query that nobody waits for lives on
     server = serve({("host.example", "A"): [V4]}, silent={("host.example", "AAAA")})
     began = time.monotonic()
     assert resolve("host.example", None, server.resolver) == V4
-    assert time.monotonic() - began < AMPLE
+    assert time.monotonic() - began < AMPLE / 2
 
 
 def test_the_slower_family_is_waited_for_a_moment(serve: ServeZone, usable: set[str]) -> None:
