@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,6 @@ from lab.chain import EVERYWHERE, NO_RATE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from lab import Chain
 
@@ -412,3 +412,10 @@ def test_an_interruption_leaves_no_connection_behind(lab: Chain) -> None:
     assert re.search("Trace interrupted", err), (out, err)
     time.sleep(0.5)
     assert ":8888" not in lab.nodes["server"].run(["ss", "-Htn", "state", "established"])
+
+
+def test_the_cookbook_says_what_is_said_here() -> None:
+    text = (Path(__file__).parents[1] / "docs/usage.md").read_text(encoding="utf-8")
+    section = text.partition("### The port answers, and still the connection hangs\n")[2].partition("\n### ")[0]
+    told = re.findall("^    Verdict: (.*)$", section, re.MULTILINE)
+    assert told == [there(4), back(4)]
