@@ -416,6 +416,8 @@ def test_an_interruption_leaves_no_connection_behind(lab: Chain) -> None:
 
 def test_the_cookbook_says_what_is_said_here() -> None:
     text = (Path(__file__).parents[1] / "docs/usage.md").read_text(encoding="utf-8")
-    section = text.partition("### The port answers, and still the connection hangs\n")[2].partition("\n### ")[0]
+    section = text.partition("### The port answers, and still the connection hangs\n")[2].partition("\n### ")[
+        0
+    ]
     told = re.findall("^    Verdict: (.*)$", section, re.MULTILINE)
     assert told == [there(4), back(4)]

@@ -254,7 +254,9 @@ def scanned(forge: Callable[[Probe, float], list[Reply]], path: str, **rewrite: 
 
 
 def test_a_scan_takes_no_loose_time_exceeded() -> None:
-    forge = noisy(1, FIELDS, lambda _: STRANGER)
+    def forge(probe: Probe, now: float) -> list[Reply]:
+        return [exceeded(probe, STRANGER, now + 0.001, "source port", source_port=7)]
+
     rows = {80: "128 20 open", 81: "128 20 closed", 82: "128 20 closed", 83: "128 20 closed"}
     assert scanned(forge, "1 10 | rtt 20") == rows
 
