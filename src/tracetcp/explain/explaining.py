@@ -71,7 +71,8 @@ class ExplainingEngine:
         return self._main.is_done and not self._held
 
     def _engines(self) -> list[Engine]:
-        return [self._main, *self._controls.engines, *self._reply_ttls.engines]
+        """Those with something to do; controls wait while TTLs are asked for, and may not be needed then."""
+        return [self._main, *(self._reply_ttls.engines or self._controls.engines)]
 
     def next_probes(self, now: float, most: int) -> Sequence[Probe]:
         """The next probes of the traces asked for, else of a control."""
