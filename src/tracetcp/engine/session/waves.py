@@ -7,8 +7,10 @@ R1. Nothing is spoken before every handshake of the wave is over: whoever watche
     all begin, and what the first words bring about does not reach the later handshakes.
 R2. At most ``AT_ONCE`` connections are open, and at most ``IN_A_RUN`` are opened in a run. A plan that asks
     for more is told that it may not (``OutOfConnections``).
-R3. Within a wave TTLs ascend; of equal TTLs a control comes last. A router that limits its errors and answers
-    the control has had room for the trial before it.
+R3. Within a wave TTLs ascend; of equal TTLs a control comes last, right behind the trial before it. A router
+    that limits its errors and answers the control has had room for that trial. When both are sent again,
+    which comes first is the system's affair: a control that is answered only then shows that the router
+    limits.
 R4. A trial that may expire is paced with its router, as every probe of the run is.
 R5. An answer decides at once: an acknowledgement, or an end by the other side; a path MTU that is smaller
     than what was sent; an ICMP error. The path MTU comes before an error: the smaller pieces that the system
@@ -223,6 +225,8 @@ class WaveEngine(Generic[Found]):
         if fate is not None or (report.received and not before.received):
             self._delays.setdefault(_kind(running.trial), []).append(report.at - running.spoken_at)
         if fate is not None:
+            if fate is Fate.EXPIRED and running.trial.is_control and report.retransmissions:
+                self._routers.at(running.trial.ttl).is_limited = True  # R3
             self._decide(running, fate)
 
     def advance(self, now: float) -> None:
@@ -307,9 +311,11 @@ class WaveEngine(Generic[Found]):
         report = running.report
         if self._words.waits_for_greeting and report is not None and not report.received:
             return inf
-        if running.trial.ttl < FULL_TTL:
-            return self._routers.next_send_at(running.trial.ttl)  # R4
-        return -inf
+        ttl = running.trial.ttl
+        at_hop = sum(each.trial.ttl == ttl for each in self._asked)
+        if ttl == FULL_TTL or (running.trial.is_control and at_hop > 1):  # R3
+            return -inf
+        return self._routers.next_send_at(ttl, at_hop)  # R4
 
     # Silence -------------------------------------------------------------------------------------------
 

@@ -5,7 +5,9 @@ R1. The largest packet that the system sends is asked in order of TTL. Where a r
 R2. The way has a hole where a small packet arrives at the destination and the largest does not. A whole wave
     of silent hops makes that likely: the destination is asked next.
 R3. The hole is behind the last hop that answers a lost size, and before the next one that answers the size
-    that passes and, in the same wave, not the one that is lost. A hop that answers neither proves nothing.
+    that passes and, in the same wave, not the one that is lost. A hop that answers neither proves nothing;
+    nor does one that answers what passes only when it is sent again, and is asked ``COMPARISONS`` times at
+    most.
 R4. A size is confirmed as lost once ``ENOUGH_THOROUGH`` connections lost it in each of their transmissions.
 R5. A size that passed before and is lost thoroughly contradicts all that.
 """
@@ -29,6 +31,8 @@ SMALL = 128
 ENOUGH_THOROUGH = 2
 TRIES = 2
 """Times that the destination is asked whether it takes anything at all."""
+COMPARISONS = 3
+"""A router that earns an error a second has one for the trial that comes first by the second time."""
 CONTROL = Trial(size=SMALL, is_control=True)
 HOST = Trial()
 
@@ -53,6 +57,8 @@ class WayThere:
         self._reached = 0
         self._silent: list[int] = []
         self._confirmed: list[int] = []
+        self._compared = 0
+        """Times that the first of the silent hops was asked both sizes, and its answers proved nothing."""
 
     def climb(self, at_once: int) -> Asking:
         """Ask every hop, and the destination, with the largest packet; ``at_once`` (2 or more) in a wave."""
@@ -163,11 +169,20 @@ class WayThere:
             return
         passed, lost = at_hop
         ttl = self._silent[0]
+        is_between = passed.fate is Fate.EXPIRED and lost.fate is Fate.SILENT
         if lost.fate is Fate.EXPIRED:
             self._reached = ttl
-        elif passed.fate is Fate.EXPIRED and lost.fate is Fate.SILENT:
+        elif is_between and not _was_sent_again(passed):
             self.place = Place(self._reached, ttl)
             self._confirmed.append(lost.size)
             self._silent = []
             return
-        self._silent = self._silent[1:]
+        elif is_between and self._compared + 1 < COMPARISONS:
+            self._compared += 1
+            return
+        self._silent, self._compared = self._silent[1:], 0
+
+
+def _was_sent_again(result: Result) -> bool:
+    """Whether the answer came only after the system had sent again."""
+    return result.report is not None and result.report.retransmissions > 0
