@@ -118,7 +118,7 @@ def test_a_bottleneck_is_filled_and_not_flooded() -> None:
     assert len(report.prober.sent) < 10_500
 
 
-@pytest.mark.parametrize("queue", [20, 60, 90, 100, 110])
+@pytest.mark.parametrize("queue", [20, 60, 110])
 def test_a_burst_lost_in_a_queue_too_short_to_be_seen_is_paid_once(queue: int) -> None:
     path = host(rtt=20, bottleneck={"rate": 10_000, "queue": queue})
     report = scan(path, range(1, 20_001), pings=3)
