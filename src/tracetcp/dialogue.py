@@ -8,9 +8,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
-from tracetcp.errors import NoRoute, ProberError
-from tracetcp.model import FailureKind
-from tracetcp.runner import SelectorWait
+from tracetcp.runner import ENDS_THE_RUN, SelectorWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from tracetcp.model.connection import Order, Report
     from tracetcp.probers.session.contract import SessionProber
     from tracetcp.runner import Wait
-
-ENDS_THE_RUN = {FailureKind.NO_ROUTE: NoRoute, FailureKind.PERMANENT: ProberError}
 
 
 class SessionEngine(Protocol):

@@ -1,4 +1,4 @@
-"""Asks the kernel for the route of the probes: source address, interface, MTU.
+"""Asks the kernel for the route of the probes: source address, interface, MTU; and puts sockets on it.
 
 Only connects and binds UDP sockets, which sends no packet.
 """
@@ -54,6 +54,11 @@ class Route:
     def destination_address(self) -> tuple[str, int] | tuple[str, int, int, int]:
         """The socket address that raw sockets send to."""
         return _socket_address(self.destination, 0, self.scope)
+
+    def bind_device(self, of: socket.socket) -> None:
+        """Have ``of`` leave by ``device``, if there is one to bind to; raises ``OSError``."""
+        if self.device is not None:
+            _set_device(of, self.device)
 
 
 def find_route(destination: str, interface: str | None) -> Route:
@@ -119,7 +124,7 @@ def _bind_to_device(asker: socket.socket, name: str) -> str:
     except (OSError, ValueError) as error:
         known = ", ".join(name for _, name in socket.if_nameindex())
         raise UsageError(f"there is no interface {name}: use one of {known}, or a local address") from error
-    asker.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(name) + b"\0")
+    _set_device(asker, name)
     return name
 
 
@@ -148,3 +153,15 @@ def _no_route(destination: str, interface: str | None, error: OSError) -> NoRout
 def _socket_address(address: str, port: int, scope: int) -> tuple[str, int] | tuple[str, int, int, int]:
     bare = address.partition("%")[0]
     return (bare, port, 0, scope) if ":" in bare else (bare, port)
+
+
+def _set_device(of: socket.socket, name: str) -> None:
+    of.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(name) + b"\0")
+
+
+def set_ttl(of: socket.socket, ttl: int) -> None:
+    """Have the packets of ``of`` leave with ``ttl``, the hop limit of IPv6; raises ``OSError``."""
+    if of.family == socket.AF_INET6:
+        of.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+    else:
+        of.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)

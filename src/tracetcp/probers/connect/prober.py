@@ -20,7 +20,6 @@ differences from raw sockets:
 from __future__ import annotations
 
 import errno
-import os
 import select
 import socket
 import struct
@@ -35,7 +34,7 @@ from tracetcp.probers.connect.errqueue import QueuedError, queue_errors, take_er
 from tracetcp.probers.connect.single_syn import ONE_SYN_SECONDS, find_silencer, is_still_here
 from tracetcp.probers.failures import CONNECT_REASONS, OPEN_REASONS, failure
 from tracetcp.probers.prober import Prober
-from tracetcp.probers.routes import SO_BINDTODEVICE, find_route
+from tracetcp.probers.routes import find_route, set_ttl
 from tracetcp.probers.stamps import SO_TIMESTAMPNS, received_at
 
 if TYPE_CHECKING:
@@ -52,7 +51,6 @@ LEAST_TTL = {4: (socket.IPPROTO_IP, 21), 6: (socket.IPPROTO_IPV6, 73)}
 REMEMBERED_FLOWS = 4 * LARGEST_CAPACITY
 """Flows whose source port is kept: a trace uses a thousand for each port, a scan uses none twice."""
 TCP_SYNCNT = 7
-TCP_INFO = 11
 SYN_RETRANSMISSIONS = 8
 """Unanswered SYNs until the kernel gives up a socket: two minutes, more than the longest timeout."""
 RESET_ON_CLOSE = struct.pack("@ii", 1, 0)
@@ -148,16 +146,12 @@ class ConnectProber(Prober):
         route = self._route
         opened = socket.socket(route.socket_family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            if route.family == 6:
-                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe.ttl)
-            else:
-                opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe.ttl)
+            set_ttl(opened, probe.ttl)
             if probe.min_reply_ttl:
                 opened.setsockopt(*LEAST_TTL[route.family], probe.min_reply_ttl)
             queue_errors(opened)
             opened.setsockopt(socket.IPPROTO_TCP, TCP_SYNCNT, SYN_RETRANSMISSIONS)
-            if route.device is not None:
-                opened.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(route.device) + b"\0")
+            route.bind_device(opened)
             opened.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             opened.bind(route.source_at(source_port))
         except OSError:
@@ -246,6 +240,6 @@ def _icmp_reply(pending: _PendingSyn, error: QueuedError, kind: ReplyKind, now: 
 
 def _answered_at(pending: _PendingSyn, now: float) -> float:
     """When the SYN-ACK arrived, by the kernel's RTT of the handshake if it measured one, else ``now``."""
-    info = pending.connecting.getsockopt(socket.IPPROTO_TCP, TCP_INFO, _ROUND_TRIP.size)
+    info = pending.connecting.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ROUND_TRIP.size)
     (microseconds,) = _ROUND_TRIP.unpack(info)
     return min(now, pending.sent_at + microseconds * 1e-6) if microseconds else now

@@ -21,12 +21,9 @@ within ``ONE_SYN_SECONDS``, unless the SYN still waits in this machine for the n
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
-
-from tracetcp.probers.routes import SO_BINDTODEVICE
 
 if TYPE_CHECKING:
     from tracetcp.probers.routes import Route
@@ -66,8 +63,7 @@ def find_silencer(route: Route) -> Silencer | None:
     else:
         silencer = Silencer(socket.SOL_SOCKET, SO_DONTROUTE, 1, 0)
     with socket.socket(route.socket_family, socket.SOCK_DGRAM) as asker:
-        if route.device is not None:
-            asker.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(route.device) + b"\0")
+        route.bind_device(asker)
         try:
             silencer.silence(asker)
         except OSError:

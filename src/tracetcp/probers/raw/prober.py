@@ -8,7 +8,6 @@ SYN-ACK. Only ``-g`` uses the link layer, to one given gateway.
 from __future__ import annotations
 
 import dataclasses
-import os
 import socket
 import struct
 import time
@@ -26,7 +25,7 @@ from tracetcp.probers.raw.batches import MOST_PACKETS, BatchSender
 from tracetcp.probers.raw.gateway import GatewayLink
 from tracetcp.probers.raw.receiver import Receiver, prepare, sender_of
 from tracetcp.probers.raw.source_ports import take_block
-from tracetcp.probers.routes import SO_BINDTODEVICE, Route, find_route, scoped
+from tracetcp.probers.routes import Route, find_route, scoped
 from tracetcp.probers.stamps import WallClock
 from tracetcp.wire.codec import open_codec
 from tracetcp.wire.protocols import ICMP, ICMPV6, TCP
@@ -109,8 +108,7 @@ class RawProber(Prober):
         sender: socket.socket = opened.outs
         sender.setblocking(False)
         sender.bind(route.source_at(0))
-        if route.device is not None:
-            sender.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(route.device) + b"\0")
+        route.bind_device(sender)
         sender.connect(route.destination_address)
         self._batches = opening.enter_context(closing(BatchSender(sender, self.codec.length)))
         return sender

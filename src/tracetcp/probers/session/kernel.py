@@ -21,7 +21,6 @@ of such a segment, and how it must be asked (measured on Linux 6.18, sources cit
 from __future__ import annotations
 
 import errno
-import os
 import select
 import socket
 import struct
@@ -43,7 +42,7 @@ from tracetcp.model.connection import (
     State,
 )
 from tracetcp.probers.failures import CONNECT_REASONS, failure
-from tracetcp.probers.routes import SO_BINDTODEVICE, find_route
+from tracetcp.probers.routes import find_route, set_ttl
 from tracetcp.probers.session.contract import SessionProber
 from tracetcp.probers.session.link import link_mtu
 from tracetcp.probers.session.tcp_info import CLOSE, CLOSE_WAIT, ESTABLISHED, TcpInfo, read_tcp_info
@@ -124,13 +123,11 @@ class KernelSessions(SessionProber):
         self._epoll.register(opened, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
 
     def _prepare(self, opened: socket.socket, announced_mss: int | None) -> None:
-        _set_ttl(opened, FULL_TTL)
+        set_ttl(opened, FULL_TTL)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if announced_mss is not None:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, announced_mss)
-        if self._route.device is not None:
-            device = os.fsencode(self._route.device) + b"\0"
-            opened.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, device)
+        self._route.bind_device(opened)
         opened.bind(self._route.source_at(0))
 
     def descriptors(self) -> Sequence[int]:
@@ -178,7 +175,7 @@ class _Connection:
 
     def speak(self, order: Speak, now: float) -> None:
         """Send; what does not fit into the send buffer at once is not sent at all: it never comes to that."""
-        _set_ttl(self._socket, order.ttl)
+        set_ttl(self._socket, order.ttl)
         self._socket.send(order.data)
         self._spoken_at, self.looks_at = now, now + FIRST_LOOK
         self._told = None
@@ -251,7 +248,7 @@ class _Connection:
     def reset(self) -> None:
         """End it; see the header."""
         with suppress(OSError):
-            _set_ttl(self._socket, FULL_TTL)
+            set_ttl(self._socket, FULL_TTL)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._socket.close()
 
@@ -262,10 +259,3 @@ def _mtu_probing() -> bytes:
         return MTU_PROBING.read_bytes().strip()
     except OSError:
         return b""
-
-
-def _set_ttl(of: socket.socket, ttl: int) -> None:
-    if of.family == socket.AF_INET6:
-        of.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
-    else:
-        of.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 RTM_GETROUTE = 26
 NLM_F_REQUEST = 1
-RTA_DST, RTA_OIF, RTA_PREFSRC = 1, 4, 7
+RTA_DST, RTA_SRC, RTA_OIF = 1, 2, 4
 SIOCGIFMTU = 0x8921
 AF_NETLINK, NETLINK_ROUTE = 16, 0
 LONGEST_ANSWER = 4096
@@ -45,7 +45,7 @@ def _interface(route: Route) -> int | None:
     destination = packed(route.destination)
     attributes = _attribute(RTA_DST, destination)
     if route.family == 4:
-        attributes += _attribute(2, packed(route.source))  # RTA_SRC: rules may ask for it
+        attributes += _attribute(RTA_SRC, packed(route.source))  # rules may ask for it
     bits = len(destination) * 8
     question = _ROUTE.pack(route.socket_family, bits, bits if route.family == 4 else 0, 0, 0, 0, 0, 0, 0)
     length = _HEADER.size + len(question) + len(attributes)

@@ -6,7 +6,6 @@ import socket
 import struct
 from typing import NamedTuple
 
-TCP_INFO = 11
 LONGEST = 256
 """More than is read here; of what an older kernel does not give, nothing but zeros is read."""
 ESTABLISHED, CLOSE, CLOSE_WAIT = 1, 7, 8
@@ -40,7 +39,7 @@ class TcpInfo(NamedTuple):
 
 def read_tcp_info(of: socket.socket) -> TcpInfo:
     """What the kernel knows of ``of`` now."""
-    data = of.getsockopt(socket.IPPROTO_TCP, TCP_INFO, LONGEST).ljust(LONGEST, b"\0")
+    data = of.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, LONGEST).ljust(LONGEST, b"\0")
     word = _WORD.unpack_from
     return TcpInfo(
         state=data[0],
