@@ -19,7 +19,7 @@ from tracetcp.engine.trace.hops import CellState
 from tracetcp.engine.trace.routers import ICMP_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from tracetcp.engine.trace.hops import Cell, HopState
     from tracetcp.engine.trace.routers import Routers
@@ -68,10 +68,6 @@ class SuspectedLosses:
         """Have the stars of ``hop`` asked again."""
         hop.suspect_losses()
         self.is_any = True
-
-    def at(self, ttls: Iterable[int]) -> Iterator[int]:
-        """Those of ``ttls`` with a suspected loss."""
-        return (ttl for ttl in ttls if self._hops[ttl].suspected is not None)
 
     def confirm(self, ttl: int, count: int) -> None:
         """Count ``count`` proofs that the suspected losses at ``ttl`` are real."""

@@ -210,21 +210,25 @@ class Path:
     # What is asked again -----------------------------------------------------------------------------
 
     def suspected_ttls(self) -> Iterator[int]:
-        """The TTLs with a suspected loss, nearest first; a loss at the destination says nothing."""
-        if self.is_done or not self._losses.is_any:
-            return iter(())
-        end = self._ending.ttl
-        last = self._window.last if end is None else end if self._ending.is_router else end - 1
-        return filter(self._may_retry, self._losses.at(range(self._next_row, last + 1)))
-
-    def _may_retry(self, ttl: int) -> bool:
-        """Whether nothing else is in flight on the flow of the retry."""
-        cell = self._hops[ttl].suspected
-        return cell is not None and self._flows.is_free(self._flows.of_column(cell.attempt))
+        """The TTLs with a suspected loss that may be asked again now, nearest first."""
+        return filter(self._may_retry, self._ttls_of_retries())
 
     def suspects_loss_at(self, ttl: int) -> bool:
         """Whether ``ttl`` is one of ``suspected_ttls()``."""
-        return ttl in self.suspected_ttls()
+        return ttl in self._ttls_of_retries() and self._may_retry(ttl)
+
+    def _ttls_of_retries(self) -> range:
+        """Where a loss matters: in rows that are not out; one at the destination says nothing."""
+        if self.is_done or not self._losses.is_any:
+            return range(0)
+        end = self._ending.ttl
+        last = self._window.last if end is None else end if self._ending.is_router else end - 1
+        return range(self._next_row, last + 1)
+
+    def _may_retry(self, ttl: int) -> bool:
+        """Whether a loss is suspected at ``ttl`` and nothing else is in flight on the flow of its retry."""
+        cell = self._hops[ttl].suspected
+        return cell is not None and self._flows.is_free(self._flows.of_column(cell.attempt))
 
     def retry(self, ttl: int) -> Want:
         """The probe that asks a suspected loss at ``ttl`` again, on the flow of its column."""
