@@ -16,6 +16,8 @@ PINGS = range(1, 101)
 TIMEOUTS = range(1, 100_000)
 """The longest wait for a reply, in milliseconds."""
 PORTS = range(65_536)
+SOURCE_PORTS = range(1024, 65_536 - 1024 + 1)
+"""Where a run's block of source ports may start: 1024 ports (``model.FLOWS``), none of them privileged."""
 
 
 def require(value: int, allowed: range, what: str) -> int:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tracetcp import __version__
 from tracetcp.errors import UsageError
-from tracetcp.limits import LAST_TTL, MAX_HOPS, PINGS, PORTS, START_HOPS, TIMEOUTS, whole_number
+from tracetcp.limits import (
+    LAST_TTL,
+    MAX_HOPS,
+    PINGS,
+    PORTS,
+    SOURCE_PORTS,
+    START_HOPS,
+    TIMEOUTS,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,6 +198,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=gateway,
         metavar="ADDRESS",
         help="send through this gateway on the local link",
+    )
+    sending.add_argument(
+        "--source-port",
+        type=number(SOURCE_PORTS, "source port"),
+        metavar="N",
+        help=f"send from port N on, as another run did ({SOURCE_PORTS[0]}..{SOURCE_PORTS[-1]})",
     )
     sending.add_argument(
         "-R", "--raw", action="store_true", help="insist on raw sockets: an error rather than the fallback"
