@@ -134,6 +134,7 @@ def _options(display: Display) -> Options:
         names=not display.numeric,
         origins=display.asn,
         evidence=display.json,
+        branches=display.branches,
         explain=display.explain,
         sizes=display.mtu,
         pcap=display.pcap,

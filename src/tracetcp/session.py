@@ -50,7 +50,8 @@ class Options(NamedTuple):
 
     ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
     in a ``VerdictReached``; so does ``explain``, which also sends control probes, and ``sizes``, which tests
-    the packet sizes of a connection to the one port of the run (Linux alone). ``pcap`` is where the packets
+    the packet sizes of a connection to the one port of the run (Linux alone), and ``branches``, which finds
+    the paths of its one port, each hop's with so many percent of certainty. ``pcap`` is where the packets
     are written: a path, or ``-`` for standard output. ``drops_privileges`` takes root and every capability
     from this process for good once the sockets are open, and does so in a child process before the host's
     name is looked up.
@@ -61,6 +62,7 @@ class Options(NamedTuple):
     evidence: bool = False
     explain: bool = False
     sizes: bool = False
+    branches: int = 0
     pcap: str | None = None
     drops_privileges: bool = False
 
@@ -207,7 +209,7 @@ def open_session(
         resources.callback(lookups.close)
         state = _open_state()
         engine = _open_engine(config, options, prober, state)
-        is_judging = options.evidence or options.explain or options.sizes
+        is_judging = options.evidence or options.explain or options.sizes or bool(options.branches)
         test = _open_test(config, prober, state) if options.sizes else None
         return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test)
 
@@ -275,17 +277,29 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
     def fresh(config: TraceConfig) -> Engine:
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
-    if not (options.explain or options.evidence or options.sizes):
+    if not (options.explain or options.evidence or options.sizes or options.branches):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 
-    return ExplainingEngine(
+    judging = ExplainingEngine(
         config,
         prober.destination,
         fresh,
         state,
         may_probe=options.explain,
         shares_flows=prober.shares_flows,
+    )
+    if not options.branches:
+        return judging
+    from tracetcp.engine.branches.branch_engine import BranchEngine
+
+    return BranchEngine(
+        judging,
+        config,
+        state,
+        prober.capacity,
+        shares_flows=prober.shares_flows,
+        percent=options.branches,
     )
 
 

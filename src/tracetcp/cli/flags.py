@@ -23,7 +23,7 @@ from tracetcp.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 DESCRIPTION = "Show where TCP packets to a port really go: SYNs with rising TTLs, answered hop by hop."
@@ -46,6 +46,9 @@ exit status: 0 a port was reached, 1 none was, 2 wrong usage, 3 could not run, 1
 SCAN_START_HOP = 128
 """The start hop of ``-s``: beyond any path."""
 PRECISIONS = range(4)
+PERCENTS = range(90, 100)
+USUAL_PERCENT = 95
+BRANCHES = "--branches"
 
 
 class _Help(argparse.Action):
@@ -87,6 +90,26 @@ def number(allowed: range, what: str) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def split_percent(argv: Sequence[str]) -> tuple[list[str], int]:
+    """``argv`` with plain ``--branches`` for ``--branches=PERCENT``, and that percentage.
+
+    argparse would take the host for an optional value. Raises ``UsageError`` for one out of range.
+    """
+    words: list[str] = []
+    percent = USUAL_PERCENT
+    for place, word in enumerate(argv):
+        if word == "--":
+            return [*words, *argv[place:]], percent
+        if word.startswith(f"{BRANCHES}="):
+            try:
+                percent = number(PERCENTS, "percentage")(word.partition("=")[2])
+            except argparse.ArgumentTypeError as error:
+                raise UsageError(f"{BRANCHES}: {error}") from None
+            word = BRANCHES  # noqa: PLW2901 - it is the flag without its value
+        words.append(word)
+    return words, percent
 
 
 def gateway(text: str) -> str:
@@ -182,6 +205,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--mtu",
         action="store_true",
         help="after the trace, find the packet size that the connection loses, and where",
+    )
+    paths = parser.add_argument_group("load sharing")
+    paths.add_argument(
+        BRANCHES,
+        action="store_true",
+        help="after the trace, find every path that load sharing makes; --branches=99 for 99 %% certainty",
     )
     sending = parser.add_argument_group("sending")
     sending.add_argument(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetcp.cli.flags import SCAN_START_HOP, USAGE, _MessageAsked, build_parser
+from tracetcp.cli.flags import SCAN_START_HOP, USAGE, _MessageAsked, build_parser, split_percent
 from tracetcp.cli.target import parse_target, port_range
 from tracetcp.errors import MissingHost, UsageError
 from tracetcp.formatters.display import Display
@@ -47,8 +47,9 @@ class Check(NamedTuple):
 def parse(argv: Sequence[str]) -> Invocation | Message | Check:
     """Parse a command line; raises ``UsageError`` if anything in it is wrong."""
     parser = build_parser()
+    words, percent = split_percent(argv)
     try:
-        options, rest = parser.parse_known_args(list(argv))
+        options, rest = parser.parse_known_args(words)
     except _MessageAsked as asked:
         return Message(asked.text)
     _refuse_unknown(parser, [word for word in rest if word.startswith("-") and word != "-"])
@@ -58,7 +59,9 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check:
     config = _config(options, _only_target([*options.target, *rest]))
     if options.mtu:
         _refuse_beside_mtu(options, config.ports)
-    return Invocation(config, _display(options))
+    if options.branches:
+        _refuse_beside_branches(options, config)
+    return Invocation(config, _display(options, percent if options.branches else 0))
 
 
 def _refuse_beside_mtu(options: argparse.Namespace, ports: Sequence[int]) -> None:
@@ -75,6 +78,20 @@ def _refuse_beside_mtu(options: argparse.Namespace, ports: Sequence[int]) -> Non
         raise UsageError("--mtu and -g exclude each other: connections go the routing table's way")
     if ports[0] in PRINTER_PORTS:
         raise UsageError(f"--mtu does not speak to port {ports[0]}: a printer prints whatever it hears")
+
+
+def _refuse_beside_branches(options: argparse.Namespace, config: TraceConfig) -> None:
+    """What ``--branches`` cannot go with: it follows the path to one port."""
+    if options.scan:
+        raise UsageError(
+            "--branches and -s exclude each other: --branches needs the path to one port, -s has none"
+        )
+    if len(config.ports) > 1:
+        raise UsageError("--branches follows one port: give one port, and neither -r nor --compare")
+    if config.is_scan:
+        raise UsageError(
+            f"--branches and -h {config.start_hop} -m 1 exclude each other: there is no path beyond hop 30"
+        )
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
@@ -139,7 +156,7 @@ def _family(options: argparse.Namespace) -> int | None:
     return 4 if options.ipv4 else 6 if options.ipv6 else None
 
 
-def _display(options: argparse.Namespace) -> Display:
+def _display(options: argparse.Namespace, percent: int) -> Display:
     if options.json and options.condensed:
         raise UsageError("--json and -c exclude each other: give one of them")
     is_scan = options.scan is not None
@@ -153,4 +170,5 @@ def _display(options: argparse.Namespace) -> Display:
         asn=options.asn,
         pcap=options.pcap,
         mtu=options.mtu,
+        branches=percent,
     )

@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 
 class Display(NamedTuple):
-    """How traces are shown. ``precision`` is the number of decimals of an RTT in milliseconds."""
+    """How traces are shown. ``precision`` is the number of decimals of an RTT in milliseconds.
+
+    ``branches`` is the certainty in percent with which they are searched for, 0 where they are not.
+    """
 
     condensed: bool = False
     numeric: bool = False
@@ -17,3 +20,4 @@ class Display(NamedTuple):
     asn: bool = False
     pcap: str | None = None
     mtu: bool = False
+    branches: int = 0

@@ -40,6 +40,7 @@ class TextPresenter:
         self._display = display
         self._prefix = COMMENT_PREFIX if display.condensed else ""
         self._judged: list[tuple[Evidence, Verdict]] = []
+        self._destination = destination
         if display.condensed:
             from tracetcp.formatters.condensed import CondensedFormatter
 
@@ -56,11 +57,20 @@ class TextPresenter:
             return self._render(event, texts)
         from tracetcp.formatters.conclusions import render_sizes, render_verdicts
 
-        sizes = render_sizes(event.sizes, self._prefix)
+        further = render_sizes(event.sizes, self._prefix) + self._branches(event, texts)
         if not self._display.explain:
-            return sizes
+            return further
         self._judged.append((event.evidence, event.verdicts[0]))
-        return render_verdicts(event.verdicts, self._prefix) + sizes
+        return render_verdicts(event.verdicts, self._prefix) + further
+
+    def _branches(self, event: VerdictReached, texts: AddressTexts) -> str:
+        if event.branches is None:
+            return ""
+        from tracetcp.formatters.branches import render_branches
+        from tracetcp.verdicts.branches import judge_branches
+
+        verdicts = judge_branches(event.branches)
+        return render_branches(event.branches, verdicts, self._destination, texts, self._prefix)
 
     def closing(self, texts: AddressTexts) -> str:
         """The table of several explained ports, and their paths side by side where that was requested."""
@@ -93,8 +103,14 @@ class JsonPresenter:
         instants = [record.sent_at for record in event.evidence.records]
         instants += [reply.received_at for record in event.evidence.records for reply in record.replies]
         verdicts = (*(event.verdicts if self._shows_verdicts else ()), *event.sizes)
+        if event.branches is not None:
+            from tracetcp.verdicts.branches import judge_branches
+
+            verdicts = (*verdicts, *judge_branches(event.branches))
         started_at, ended_at = self._utc(min(instants)), self._utc(max(instants))
-        return self._formatter.render(event.evidence, texts, started_at, ended_at, verdicts)
+        return self._formatter.render(
+            event.evidence, texts, started_at, ended_at, verdicts, branches=event.branches
+        )
 
     def closing(self, texts: AddressTexts) -> str:  # noqa: ARG002 - see Presenter
         """Empty: nothing follows the last object."""

@@ -9,6 +9,7 @@ from tracetcp.model.hop import Hop, Outcome, ProbeRecord
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tracetcp.model.branches import Branches
     from tracetcp.model.evidence import Evidence
     from tracetcp.model.verdict import Verdict
 
@@ -73,13 +74,15 @@ class PortScanned(NamedTuple):
 class VerdictReached(NamedTuple):
     """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for.
 
-    ``sizes`` are the verdicts on packet sizes, where those were tested.
+    ``sizes`` are the verdicts on packet sizes, where those were tested; ``branches`` are the paths of the
+    port, where those were searched for.
     """
 
     port: int
     evidence: Evidence
     verdicts: tuple[Verdict, ...]
     sizes: tuple[Verdict, ...] = ()
+    branches: Branches | None = None
 
 
 Event: TypeAlias = (

@@ -38,6 +38,10 @@ class Kind(Enum):
     MTU_WHOLE = "mtu-whole"
     MTU_UNKNOWN = "mtu-unknown"
     MSS_LIMITED = "mss-limited"
+    DEAD_BRANCH = "dead-branch"
+    BRANCHES = "branches"
+    NO_BRANCH = "no-branch"
+    PER_PACKET = "per-packet"
 
 
 class Certainty(Enum):
