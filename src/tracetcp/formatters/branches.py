@@ -62,7 +62,8 @@ def _rows(
 def _node_cells(node: Node, destination: str, texts: AddressTexts) -> list[str]:
     if node.kind is NodeKind.HOST:
         return [*address_cells(destination, texts), "destination"]
-    return address_cells(node.address, texts) if node.address else [SILENT]
+    cells = address_cells(node.address, texts) if node.address else [SILENT]
+    return [*cells, "reports unreachable"] if node.kind is NodeKind.REJECTING else cells
 
 
 # The drawing ---------------------------------------------------------------------------------------------
@@ -134,7 +135,8 @@ def _branch_lines(
         labels = [_label(found.nodes[node], destination) for node in way]
         ends = found.nodes[way[-1]]
         has_ended = not any(True for _ in found.onward(way[-1])) and ends.kind is not NodeKind.HOST
-        mark = " x" if has_ended and ends.address in dead else " ..." if has_ended else ""
+        is_dead = ends.address in dead or ends.kind is NodeKind.REJECTING
+        mark = " x" if has_ended and is_dead else " ..." if has_ended else ""
         yield f"{'`' if is_last else '|'}-- {' -- '.join(labels)}{mark}"
     if len(ways) > MOST_WAYS:
         yield "`-- and further ways"

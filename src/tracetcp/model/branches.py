@@ -17,6 +17,8 @@ class NodeKind(Enum):
     ROUTER = "router"
     SILENT = "silent"
     """A router that answers nothing: one node for each way that leads to it."""
+    REJECTING = "rejecting"
+    """A router that reports the destination unreachable."""
     HOST = "destination"
 
 

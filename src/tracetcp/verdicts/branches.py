@@ -72,10 +72,13 @@ def _dead(found: Branches) -> list[Verdict]:
 
 def _hangs(found: Branches, flow: FlowPath) -> _Hanging | None:
     met = [step for step in flow.steps if step.node is not None]
-    if not met or found.nodes[met[-1].node or 0].kind is NodeKind.HOST or flow.has_reached:
+    ends = (NodeKind.HOST, NodeKind.REJECTING)
+    if not met or found.nodes[met[-1].node or 0].kind in ends or flow.has_reached:
         return None
     last = met[-1]
     assert last.node is not None, "as filtered above"
+    if _passes(flow, last.ttl):
+        return None
     beyond = [step for step in flow.steps if step.ttl > last.ttl and step.probes and _answers(found, step)]
     probes = sum(step.probes for step in beyond)
     if not beyond:
@@ -110,7 +113,8 @@ def _verdict(found: Branches, group: Sequence[_Hanging], dead: set[int]) -> Verd
     if chance > BY_CHANCE:  # R4
         return None
     certainty = Certainty.CERTAIN if chance < BY_CHANCE_CERTAIN else Certainty.LIKELY
-    words = _through(found, group) if not here else _some(found, group)
+    ports = {flow.source_port for flow in passing}
+    words = _through(found, group, ports) if not here else _some(found, group)
     return Verdict(
         kind=Kind.DEAD_BRANCH,
         sentence=words,
@@ -161,17 +165,16 @@ def _tail(flows: int, hanging: int, chance: float) -> float:
     )
 
 
-def _through(found: Branches, group: Sequence[_Hanging]) -> str:
-    """The sentence on a branch that has addresses of its own."""
+def _through(found: Branches, group: Sequence[_Hanging], passing: set[int]) -> str:
+    """The sentence on a branch that has addresses of its own: those on no way of the ports ``passing``."""
     ttl = group[0].ttl
-    hung = {each.flow.source_port for each in group}
     own: list[int] = []
     first = ttl
     for at in range(ttl, 0, -1):
         nodes = {step.node for each in group for step in each.flow.steps if step.ttl == at}
         if len(nodes) != 1 or (node := nodes.pop()) is None:
             break
-        if not set(found.nodes[node].source_ports) <= hung | _unasked(found, at):
+        if passing.intersection(found.nodes[node].source_ports):
             break
         own.insert(0, node)
         first = at
@@ -183,15 +186,6 @@ def _through(found: Branches, group: Sequence[_Hanging]) -> str:
         f"Of {count} branches {where} the one through {through} drops port {found.port}: "
         f"{_ports(group)} hang."
     )
-
-
-def _unasked(found: Branches, ttl: int) -> set[int]:
-    """The source ports that were not asked beyond ``ttl``."""
-    return {
-        flow.source_port
-        for flow in found.flows
-        if not any(step.ttl > ttl and step.probes for step in flow.steps)
-    }
 
 
 def _some(found: Branches, group: Sequence[_Hanging]) -> str:
@@ -214,10 +208,8 @@ def _enumeration(things: Sequence[object]) -> str:
 
 def _evidence(group: Sequence[_Hanging], answered: int, asked: int) -> tuple[str, ...]:
     probes, ttl = sum(each.probes for each in group), group[0].ttl
-    told = [
-        f"None of {probes} probes of these ports that went beyond hop {ttl} was answered;",
-        f"of the other ports {answered} of {asked} were.",
-    ]
+    none = f"Of {probes} probes of these ports beyond hop {ttl} none was answered"
+    told = [f"{none}, of others {answered} of {asked}."]
     outer = sorted(each.flow.outer_port for each in group if each.flow.outer_port is not None)
     if outer:
         told.append(f"Behind a NAT these are source ports {_enumeration(outer)}.")

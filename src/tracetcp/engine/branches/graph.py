@@ -4,7 +4,8 @@ R1. Nodes are joined by flow: two follow each other if one flow met them at neig
     that branches of different lengths put at two TTLs is one node; one that a single flow met twice is
     several.
 R2. A TTL with one node, drawn to the stopping point, is passed by every flow that goes that far.
-R3. A silent router is a node for each node that leads to it: which branches share one cannot be seen.
+R3. A silent router is a node for each node that leads to it: which branches share one cannot be seen. Where
+    others are answered, ``LEAST_SILENT`` flows must have met it, and none where answers seem to be limited.
 R4. Where load is shared by packet no flow tells who follows whom; links are those to and from single nodes.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tracetcp.engine.branches.samples import HOST, is_router
+from tracetcp.engine.branches.samples import HOST, REJECTED, is_router
 from tracetcp.engine.branches.stopping import missed
 from tracetcp.model.branches import Branches, BranchHop, FlowPath, Link, Node, NodeKind, Share, Step
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     Key: TypeAlias = tuple[object, ...]
 
+LEAST_SILENT = 2
 _HOST_KEY: Key = ("host",)
 
 
@@ -50,8 +52,7 @@ class _Drawing:
 
     def _is_on_path(self, ttl: int) -> bool:
         """Whether ``ttl`` is one of the path's, and not that of a look at the destination from afar."""
-        nearest = self._samples.nearest
-        if nearest is None or ttl <= nearest:
+        if ttl <= self._edge:
             return True
         return any(map(is_router, self._samples.hops[ttl].routers)) or self._follows_router(ttl)
 
@@ -101,7 +102,7 @@ class _Drawing:
                 way.append((ttl, ("packet", ttl)))
             elif node is not None:
                 way.append((ttl, self._key(ttl, node)))
-                if node == HOST:
+                if not is_router(node):
                     break
             elif self._is_silent_for(ttl, flow) and way and way[-1][0] == ttl - 1:
                 way.append((ttl, ("silent", ttl, way[-1][1])))  # R3
@@ -115,7 +116,8 @@ class _Drawing:
         hop = self._samples.hops.get(ttl)
         if hop is None or not hop.is_answered:
             return True
-        return flow in hop.by_flow and flow in self._plan.silent(ttl)
+        silent = self._plan.silent(ttl)
+        return flow in silent and len(silent) >= LEAST_SILENT and not hop.is_limited  # R3
 
     # The graph -----------------------------------------------------------------------------------------
 
@@ -244,4 +246,5 @@ def _kind(key: Key) -> tuple[NodeKind, str | None]:
         return NodeKind.HOST, None
     if key[0] == "silent":
         return NodeKind.SILENT, None
-    return NodeKind.ROUTER, str(key[1]).removeprefix("!")
+    node = str(key[1])
+    return (NodeKind.ROUTER, node) if is_router(node) else (NodeKind.REJECTING, node.removeprefix(REJECTED))

@@ -5,11 +5,13 @@ node where branches mesh. Knows neither time nor pacing but that a retry waits. 
 one TTL; flows that stay silent where others are answered are a node of their own.
 
 R1. At each TTL flows are drawn until they rule one more node out (``stopping``); where several nodes were
-    found, as many flows more: the steps before the last one add to what the last may miss.
+    found, as many flows more: the steps before the last one add to what the last may miss. No more than twice
+    as many flows are asked, where answers are limited.
 R2. At a TTL where nothing answers only as many flows are drawn as where one node is found: another flow may
     take another way. So are they at ``BEYOND`` TTLs behind the last router where the destination is silent.
 R3. A flow is sent to the destination once at most: where it may arrive, it is asked at one TTL alone, unless
-    a router answered. At most ``MOST_AT_HOST`` flows are sent there.
+    a router answered. Within ``UNEVEN`` TTLs of that, since its branch may be shorter, it is asked at one TTL
+    after the other, and no more once the destination answered. At most ``MOST_AT_HOST`` flows are sent there.
 R4. Of each node, where a TTL has several, one flow is asked at the next TTL that answers, and one of each
     node there at this TTL, so that links are seen; two where both TTLs have several, or the next is the
     destination's.
@@ -18,11 +20,12 @@ R5. Where both have several and a node has more than one link to the side that s
     the nearest TTL of the destination, each node has the flows through it that rule one more link out, as in
     R1.
 R6. A flow that is silent where others are answered is asked again, ``TRIES`` times in all and each time
-    ``RETRY_WAIT`` seconds later. It is silent if others were answered meanwhile, ``CONTROLS`` times.
+    ``RETRY_WAIT`` seconds later; alone where answers may be limited, for a control tells nothing of another
+    branch's router. It is silent if others were answered meanwhile, ``CONTROLS`` times.
 R7. A flow that is silent so is asked at the TTL before, once at two TTLs beyond and at the destination, and
     a node of whose flows none is answered farther out has ``SUSPECT_FLOWS`` of them asked so: a silent router
-    is no dead branch. A flow that was answered nowhere beyond is gone there: what it met farther out it does
-    not tell.
+    is no dead branch. A flow that was answered nowhere beyond, or rejected, is gone there: of what lies
+    farther out it tells nothing.
 R8. Where a TTL has several nodes, some flows are asked there again: one that meets another router is asked
     until it has gone to and fro, which tells sharing by packet from a route that changed.
 """
@@ -33,7 +36,7 @@ from itertools import pairwise
 from math import ceil, inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetcp.engine.branches.samples import HOST, TRIES, HopSamples, Samples, is_router
+from tracetcp.engine.branches.samples import HOST, REJECTED, TRIES, HopSamples, Samples, is_router
 from tracetcp.engine.branches.stopping import stopping_point
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 BEYOND = 3
 """TTLs behind the last router that are looked at where the destination does not answer: the router after the
 one that the trace met last may be silent, and the next as well."""
+UNEVEN = 4
+"""TTLs by which one branch may be shorter than another, at most."""
 FARTHER = 4
 """TTLs behind the nearest answer of the destination from which a flow is sure to reach it."""
 MOST_AT_HOST = 32
@@ -59,17 +64,23 @@ KNOWN_SILENT = 6
 """Silent flows at a TTL from which on one more need not be asked again: it is as they are."""
 SUSPECT_FLOWS = 4
 """Flows of a node, or behind one, that are asked on when none of them was answered."""
+REPEATS = 8
+"""Flows asked twice: all of them meet the same of two routers again by chance in 1 of 256 cases."""
 MOST_TURNS_ASKED = 6
 """Probes of a flow that was answered by two routers, until it has gone to and fro."""
 
 
 class Want(NamedTuple):
-    """A probe to be sent: ``flow`` at ``ttl``, not before the instant ``from_at``."""
+    """A probe to be sent: ``flow`` at ``ttl``, not before the instant ``from_at``.
+
+    ``is_alone``: only after nothing was sent with this TTL for as long as a limited router takes to answer.
+    """
 
     ttl: int
     flow: int
     is_draw: bool = False
     from_at: float = -inf
+    is_alone: bool = False
 
 
 class Plan:
@@ -94,6 +105,13 @@ class Plan:
         self._edge = 1
         self._wanted: set[tuple[int, int]] = set()
         self._gone: dict[int, int] = {}
+        self._known_silent: set[int] = set()
+        """TTLs with so many silent flows that one more need not be asked again."""
+        self._spent: set[int] = set()
+        """Flows that may have been sent to the destination."""
+        self._met_host: set[int] = set()
+        self._busy: set[int] = set()
+        """Flows that are asked close to the destination at this moment."""
 
     # Where the destination begins ----------------------------------------------------------------------
 
@@ -112,18 +130,15 @@ class Plan:
 
     def is_spent(self, flow: int) -> bool:
         """Whether ``flow`` may have been sent to the destination."""
-        return any(
-            ttl >= self._edge and (sample := hop.by_flow.get(flow)) and (HOST in sample.met or not sample.met)
-            for ttl, hop in self._samples.hops.items()
-        )
+        return flow in self._spent
 
     def may_ask(self, ttl: int, flow: int) -> bool:
         """Whether R3 lets ``flow`` be sent with ``ttl``."""
-        if ttl < self._edge:
+        if ttl < self._edge - UNEVEN:
             return True
-        if (ttl, flow) in self._wanted or self.is_spent(flow):  # R3
+        if flow in self._busy or flow in self._met_host:  # R3
             return False
-        return not any(other == flow and at >= self._edge for at, other in self._wanted)
+        return ttl < self._edge or flow not in self._spent
 
     # What is wanted ------------------------------------------------------------------------------------
 
@@ -135,15 +150,21 @@ class Plan:
         for want in self._all_wants():
             if (want.ttl, want.flow) not in self._wanted:
                 self._wanted.add((want.ttl, want.flow))
+                if want.ttl >= self._edge - UNEVEN:
+                    self._busy.add(want.flow)
                 found.append(want)
         return found
 
     def refresh(self) -> None:
         """Look anew which flows are gone, and from which TTL on."""
         self._edge = self.edge
+        self._note_flows()
         self._gone = {}
         answering = [ttl for ttl, hop in sorted(self._samples.hops.items()) if hop.is_answered]
         for ttl in answering:
+            for node, flows in self._samples.hops[ttl].routers.items():
+                if node.startswith(REJECTED):
+                    self._gone.update((flow, ttl) for flow in flows if flow not in self._gone)
             for flow in self._samples.hops[ttl].silent if ttl < self._edge else ():
                 if flow not in self._gone and self.is_settled(ttl, flow):
                     farther = (
@@ -151,6 +172,22 @@ class Plan:
                     )
                     if not any(sample is not None and sample.met for sample in farther):
                         self._gone[flow] = ttl
+
+    def _note_flows(self) -> None:
+        """Look anew where flows may be: at the destination, or on their way close to it."""
+        self._spent, self._met_host, self._busy, self._known_silent = set(), set(), set(), set()
+        for ttl, hop in self._samples.hops.items():
+            given_up = 0
+            for flow, sample in hop.by_flow.items():
+                if HOST in sample.met:
+                    self._met_host.add(flow)
+                if ttl >= self._edge and (HOST in sample.met or not sample.met):
+                    self._spent.add(flow)
+                if ttl >= self._edge - UNEVEN and sample.in_flight:
+                    self._busy.add(flow)
+                given_up += sample.is_silent and sample.tries >= TRIES
+            if given_up >= KNOWN_SILENT:
+                self._known_silent.add(ttl)
 
     def is_gone(self, ttl: int, flow: int) -> bool:
         """Whether ``flow`` ends before ``ttl``."""
@@ -167,7 +204,9 @@ class Plan:
     def _all_wants(self) -> Iterator[Want]:
         ttls = range(self._first_ttl, self.top + 1)
         for ttl in ttls:
-            yield from self._draws(ttl, self.needed(ttl) - self.counted(ttl))  # R1, R2
+            needed = self.needed(ttl)
+            most = 2 * needed - sum(1 for _ in self._samples.at(ttl).drawn())
+            yield from self._draws(ttl, min(needed - self.counted(ttl), most))  # R1, R2
         for ttl in ttls:
             yield from self._retries(ttl)
         for near, far in self._pairs():
@@ -184,7 +223,8 @@ class Plan:
     def nodes(self, ttl: int) -> int:
         """How many nodes ``ttl`` is known to have, one at least."""
         hop = self._samples.at(ttl)
-        return max(1, len(hop.routers) + bool(hop.is_answered and self.silent(ttl)))
+        has_silent = hop.is_answered and not hop.is_limited and bool(self.silent(ttl))
+        return max(1, len(hop.routers) + has_silent)
 
     def needed(self, ttl: int) -> int:
         """The flows to be drawn at ``ttl``."""
@@ -217,11 +257,15 @@ class Plan:
             return
         hop = self._samples.at(ttl)
         for flow in [*self._samples.flows]:
-            if flow not in hop.by_flow and not self.is_gone(ttl, flow) and self.may_ask(ttl, flow):
+            if flow in hop.by_flow or self.is_gone(ttl, flow):
+                continue
+            if self.may_ask(ttl, flow):
                 yield Want(ttl, flow, is_draw=True)
                 count -= 1
-                if count <= 0:
-                    return
+            elif flow in self._busy and flow not in self._met_host:
+                count -= 1  # it is asked here once it was answered elsewhere
+            if count <= 0:
+                return
         while count > 0 and (new := self._new_flow()) is not None:
             self._samples.add_flow(new)
             yield Want(ttl, new, is_draw=True)
@@ -237,14 +281,15 @@ class Plan:
         return ttl >= self._edge or (self._is_asked(ttl, sample) and self._is_borne_out(ttl, sample))
 
     def _is_asked(self, ttl: int, sample: Sample) -> bool:
-        if sample.tries >= TRIES:
-            return True
-        silent = [other for other in self._samples.at(ttl).by_flow.values() if other.is_silent]
-        return sum(other.tries >= TRIES for other in silent) >= KNOWN_SILENT
+        return sample.tries >= TRIES or ttl in self._known_silent
 
     def _is_borne_out(self, ttl: int, sample: Sample) -> bool:
-        answered_at = self._samples.at(ttl).answered_at
-        return sum(at > sample.first_sent_at for at in answered_at) >= CONTROLS
+        answers = 0
+        for at in reversed(self._samples.at(ttl).answered_at):
+            answers += at > sample.first_sent_at
+            if answers >= CONTROLS:
+                return True
+        return False
 
     def _retries(self, ttl: int) -> Iterator[Want]:
         hop = self._samples.at(ttl)
@@ -256,7 +301,8 @@ class Plan:
                 continue
             sample = hop.by_flow[flow]
             if not self._is_asked(ttl, sample):  # R6
-                yield Want(ttl, flow, from_at=sample.last_sent_at + RETRY_WAIT)
+                wait_until = sample.last_sent_at + RETRY_WAIT
+                yield Want(ttl, flow, from_at=wait_until, is_alone=hop.is_limited)
             wants_control = wants_control or not self._is_borne_out(ttl, sample)
         if wants_control:
             yield from self._control(ttl)
@@ -394,7 +440,7 @@ class Plan:
         hop = self._samples.at(ttl)
         if ttl >= self._edge or len(hop.routers) < 2 or hop.is_by_packet:
             return
-        repeats = stopping_point(1, self._percent) - 1
+        repeats = REPEATS
         for flow, sample in hop.by_flow.items():
             if sample.turns and sample.tries < MOST_TURNS_ASKED and not sample.in_flight:
                 yield Want(ttl, flow)  # R8

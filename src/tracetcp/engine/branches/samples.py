@@ -71,6 +71,10 @@ class HopSamples:
         self.by_flow: dict[int, Sample] = {}
         self.answered_at: list[float] = []
         """When the probes left that were answered here, ascending."""
+        self.is_limited = False
+        """Whether some loss here may come from a router that limits its answers."""
+        self.is_by_packet = False
+        """Whether one flow was seen to go to and fro between routers: load is shared by packet here."""
         self._routers: dict[str, list[int]] | None = None
 
     def of(self, flow: int, *, is_draw: bool) -> Sample:
@@ -80,9 +84,10 @@ class HopSamples:
             sample = self.by_flow[flow] = Sample(is_draw=is_draw)
         return sample
 
-    def changed(self) -> None:
-        """Something was answered."""
+    def changed(self, flow: int) -> None:
+        """A probe of ``flow`` was answered."""
         self._routers = None
+        self.is_by_packet = self.is_by_packet or self.by_flow[flow].turns > 1
 
     @property
     def routers(self) -> dict[str, list[int]]:
@@ -104,11 +109,6 @@ class HopSamples:
     def silent(self) -> list[int]:
         """The flows whose probes were all given up."""
         return [flow for flow, sample in self.by_flow.items() if sample.is_silent]
-
-    @property
-    def is_by_packet(self) -> bool:
-        """Whether one flow was seen to go to and fro between routers: load is shared by packet here."""
-        return any(sample.turns > 1 for sample in self.by_flow.values())
 
     def drawn(self) -> Iterator[Sample]:
         """The samples that tell of the shares."""
@@ -158,10 +158,11 @@ class Samples:
         sample = hop.by_flow[flow]
         is_host = reply.kind in (ReplyKind.SYN_ACK, ReplyKind.RST)
         sample.lost -= was_lost
+        hop.is_limited = hop.is_limited or (sample.lost > 0 and not sample.met)
         is_end = reply.kind is ReplyKind.UNREACHABLE
         sample.met.append(HOST if is_host else f"{REJECTED}{reply.sender}" if is_end else reply.sender)
         hop.answered_at.append(sent_at)
-        hop.changed()
+        hop.changed(flow)
         if is_host and (self.nearest is None or ttl < self.nearest):
             self.nearest = ttl
         if reply.quote is not None and "source port" in reply.quote.changed:

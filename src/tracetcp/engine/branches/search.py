@@ -116,7 +116,7 @@ class BranchSearch:
         for place, want in enumerate(self._wants):
             if want.ttl in paced or (not self._shares_flows and self._is_in_use(want.flow)):  # R2
                 continue
-            may_leave_at = max(want.from_at, self._may_leave_at(want.ttl))
+            may_leave_at = max(want.from_at, self._may_leave_at(want.ttl, is_alone=want.is_alone))
             if may_leave_at <= now:
                 del self._wants[place]
                 self._is_dirty = not self._wants
@@ -137,13 +137,13 @@ class BranchSearch:
     def _is_in_use(self, flow: int) -> bool:
         return any(want.flow == flow for want, _ in self._in_flight.values())
 
-    def _may_leave_at(self, ttl: int) -> float:
+    def _may_leave_at(self, ttl: int, *, is_alone: bool = False) -> float:
         """When pacing lets a probe with ``ttl`` pass."""
         if not self._config.anti_flood:
             return -inf
         place = self._state.routers.at(ttl)
-        if ttl < self.plan.edge and (ttl in self._slow or place.is_limited):  # R1
-            share = LIMITED_INTERVAL / max(1, len(place.routers))
+        if ttl < self.plan.edge and (is_alone or ttl in self._slow or place.is_limited):  # R1
+            share = LIMITED_INTERVAL / (1 if is_alone else max(1, len(place.routers)))
             return place.sent[-1] + share if place.sent else -inf
         return self._state.routers.next_send_at(ttl)
 
@@ -228,7 +228,9 @@ class BranchSearch:
     def _look_at_loss(self, want: Want) -> None:
         hop = self.samples.at(want.ttl)
         in_a_row = self._lost_in_a_row[want.ttl] = self._lost_in_a_row.get(want.ttl, 0) + 1
-        if hop.is_answered and (in_a_row >= IN_A_ROW or hop.by_flow[want.flow].met):  # R1
+        is_control = bool(hop.by_flow[want.flow].met)
+        hop.is_limited = hop.is_limited or is_control
+        if hop.is_answered and (in_a_row >= IN_A_ROW or is_control):  # R1
             self._slow.add(want.ttl)
 
     def _take_borne_out(self) -> None:

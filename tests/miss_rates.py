@@ -1,0 +1,76 @@
+"""How often a search for branches misses one, beside what fixed numbers of flows miss; not part of the tests.
+
+    .venv/bin/python tests/miss_rates.py [RUNS]
+
+Each run is the real engine over a simulated network with another seed of load sharing: two hops, the hop of the
+branches, one more hop, the host. A miss is a router of that hop that is not in the graph. Intervals are Wilson's,
+95 %. Fixed flows are so many source ports over the same network.
+"""
+
+from __future__ import annotations
+
+import sys
+from math import sqrt
+
+from branching import search
+from internet import network
+from internet.behaviour import Simulation, Syn
+from internet.virtual import SOURCE_PORTS_FROM, VirtualProber
+
+WIDTHS = (2, 4, 8, 16)
+FIXED = (3, 8, 20)
+
+
+def interval(misses: int, runs: int) -> tuple[float, float]:
+    """Wilson's 95 % interval for a rate (E. B. Wilson, 1927)."""
+    z, rate = 1.959964, misses / runs
+    middle = rate + z * z / (2 * runs)
+    spread = z * sqrt(rate * (1 - rate) / runs + z * z / (4 * runs * runs))
+    return max(0.0, (middle - spread) / (1 + z * z / runs)), (middle + spread) / (1 + z * z / runs)
+
+
+def fixed_misses(width: int, flows: int, seed: int) -> bool:
+    """Whether ``flows`` source ports miss a branch."""
+    scenario = network(f"1 2 3:{width} 4 | rtt 5", seed=seed)
+    prober, simulation = VirtualProber(scenario), Simulation(scenario)
+    ends = [bytes(map(int, end.split("."))) for end in (prober.source, prober.destination)]
+    met = set()
+    for flow in range(flows):
+        syn = Syn(4, ends[0], ends[1], SOURCE_PORTS_FROM + flow, 80, flow, 3, 0, flow + 1, 0, 64_240, b"")
+        simulation.send(0.0, syn)
+    for _, answer in simulation.due(1.0):
+        met.add(getattr(answer, "sender", ""))
+    return len(met) < width
+
+
+def share(misses: int, runs: int) -> str:
+    """A rate with its interval, in percent."""
+    low, high = interval(misses, runs)
+    return f"{100 * misses / runs:5.1f} ({100 * low:.1f}..{100 * high:.1f})"
+
+
+def main(runs: int) -> None:
+    """Print the table."""
+    print(f"{runs} runs a width; missed a branch, in percent (95 % interval)")
+    print(
+        "width  tracetcp             probes  seconds  "
+        + "".join(f"{flows:>3} flows             " for flows in FIXED)
+    )
+    for width in WIDTHS:
+        misses = probes = 0
+        seconds = 0.0
+        for seed in range(runs):
+            done = search(network(f"1 2 3:{width} 4 | rtt 5", seed=seed))
+            misses += sum(address.startswith("10.3.") for address in done.routers) < width
+            probes += done.found.probes
+            seconds += done.seconds
+        fixed = [sum(fixed_misses(width, flows, seed) for seed in range(runs)) for flows in FIXED]
+        cells = [f"{share(count, runs):22}" for count in (misses, *fixed)]
+        print(
+            f"{width:5}  {cells[0]}{probes / runs:5.0f}  {seconds / runs:7.1f}  {''.join(cells[1:])}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
