@@ -2,9 +2,9 @@
 
     .venv/bin/python tests/miss_rates.py [RUNS]
 
-Each run is the real engine over a simulated network with another seed of load sharing: two hops, the hop of the
-branches, one more hop, the host. A miss is a router of that hop that is not in the graph. Intervals are Wilson's,
-95 %. Fixed flows are so many source ports over the same network.
+Each run is the real engine over a simulated network with another seed of load sharing: two hops, the hop of
+the branches, one more hop, the host. A miss is a router of that hop that is not in the graph. Intervals are
+Wilson's, 95 %. Fixed flows are so many source ports over the same network.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ from internet.virtual import SOURCE_PORTS_FROM, VirtualProber
 
 WIDTHS = (2, 4, 8, 16)
 FIXED = (3, 8, 20)
+
+
+def say(line: str) -> None:
+    """Print ``line`` at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def interval(misses: int, runs: int) -> tuple[float, float]:
@@ -51,8 +57,8 @@ def share(misses: int, runs: int) -> str:
 
 def main(runs: int) -> None:
     """Print the table."""
-    print(f"{runs} runs a width; missed a branch, in percent (95 % interval)")
-    print(
+    say(f"{runs} runs a width; missed a branch, in percent (95 % interval)")
+    say(
         "width  tracetcp             probes  seconds  "
         + "".join(f"{flows:>3} flows             " for flows in FIXED)
     )
@@ -66,9 +72,8 @@ def main(runs: int) -> None:
             seconds += done.seconds
         fixed = [sum(fixed_misses(width, flows, seed) for seed in range(runs)) for flows in FIXED]
         cells = [f"{share(count, runs):22}" for count in (misses, *fixed)]
-        print(
+        say(
             f"{width:5}  {cells[0]}{probes / runs:5.0f}  {seconds / runs:7.1f}  {''.join(cells[1:])}",
-            flush=True,
         )
 
 

@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tracetcp import signals
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tracetcp.cli.parsing import Check, Invocation
     from tracetcp.formatters.display import Display
+    from tracetcp.formatters.presenter import Presenter
     from tracetcp.session import Options, Session
 
 EXIT_REACHED = 0
@@ -109,11 +111,23 @@ def trace(invocation: Invocation) -> int:
     with open_session(config, _options(display), screen.warn) as session:
         presenter = open_presenter(config, display, session.destination, time.time() - session.clock())
         _collect_garbage()
-        screen.show(session, presenter, len(config.ports))
+        if display.picture is None:
+            screen.show(session, presenter, len(config.ports))
+        else:
+            _draw(display.picture, screen, session, presenter, len(config.ports))
         if session.has_reached:
             return EXIT_REACHED
         _look_for_causes(session)
         return EXIT_NOT_REACHED
+
+
+def _draw(path: str, screen: Screen, session: Session, presenter: Presenter, ports: int) -> None:
+    """Show the run, and draw it into the file at ``path``."""
+    from tracetcp.picture_file import PictureFile
+
+    with closing(PictureFile(path)) as picture:
+        screen.show(session, presenter, ports, picture.take)
+        picture.write(session.texts)
 
 
 def _look_for_causes(session: Session) -> None:
@@ -133,7 +147,7 @@ def _options(display: Display) -> Options:
     return Options(
         names=not display.numeric,
         origins=display.asn,
-        evidence=display.json,
+        evidence=display.json or display.picture is not None,
         branches=display.branches,
         explain=display.explain,
         sizes=display.mtu,

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from tracetcp.errors import TracetcpError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import TextIO
 
     from tracetcp.formatters.display import Display
     from tracetcp.formatters.presenter import Presenter
     from tracetcp.formatters.progress import ProgressLine
+    from tracetcp.model import Event
     from tracetcp.session import Session
 
 
@@ -47,14 +49,21 @@ class Screen:
             write(self._progress.erase(), sys.stderr)
         complain(f"tracetcp: {what}")
 
-    def show(self, session: Session, presenter: Presenter, ports: int) -> None:
-        """Write the run as it goes on."""
+    def show(
+        self,
+        session: Session,
+        presenter: Presenter,
+        ports: int,
+        take: Callable[[Sequence[Event]], None] = lambda _: None,
+    ) -> None:
+        """Write the run as it goes on; ``take`` gets every event as well."""
         from tracetcp.formatters.progress import ProgressLine
 
         progress = ProgressLine(ports, session.clock(), is_watched=self._is_watched)
         self._progress = progress
         try:
             for events, texts in session.batches():
+                take(events)
                 write("".join([presenter.render(event, texts) for event in events]), self._rows)
                 write(progress.update(session.ports_done, session.clock()), sys.stderr)
         finally:

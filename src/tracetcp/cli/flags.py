@@ -199,6 +199,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     output.add_argument("--json", action="store_true", help="one JSON object a trace, one line an object")
     output.add_argument("--pcap", metavar="FILE", help="keep our probes and the replies that counted")
+    output.add_argument(
+        "--picture",
+        metavar="FILE",
+        help="draw the path, the branches or the compared ports into FILE (.svg, .dot or .mmd)",
+    )
     output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
     connection = parser.add_argument_group("connection")
     connection.add_argument(

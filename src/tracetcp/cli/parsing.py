@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
 
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
+PICTURE_ENDINGS = (".svg", ".dot", ".mmd")
 PRINTER_PORTS = range(9100, 9108)
 """Where printers listen (AppSocket): they print what is said to them."""
 SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeout": 4000}
@@ -61,6 +62,8 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check:
         _refuse_beside_mtu(options, config.ports)
     if options.branches:
         _refuse_beside_branches(options, config)
+    if options.picture is not None:
+        _refuse_beside_picture(options, config)
     return Invocation(config, _display(options, percent if options.branches else 0))
 
 
@@ -92,6 +95,20 @@ def _refuse_beside_branches(options: argparse.Namespace, config: TraceConfig) ->
         raise UsageError(
             f"--branches and -h {config.start_hop} -m 1 exclude each other: there is no path beyond hop 30"
         )
+
+
+def _refuse_beside_picture(options: argparse.Namespace, config: TraceConfig) -> None:
+    """What ``--picture`` cannot draw, and files that it cannot write."""
+    if not options.picture.lower().endswith(PICTURE_ENDINGS):
+        raise UsageError(f"--picture: {options.picture!r} has no known ending: use .svg, .dot or .mmd")
+    if options.scan:
+        raise UsageError("--picture and -s exclude each other: a scan has no path to draw")
+    if config.is_scan:
+        raise UsageError(
+            f"--picture and -h {config.start_hop} -m 1 exclude each other: there is no path beyond hop 30"
+        )
+    if len(config.ports) > 1 and not options.compare:
+        raise UsageError("--picture draws the path of one port, or of two with --compare: give one port")
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
@@ -171,4 +188,5 @@ def _display(options: argparse.Namespace, percent: int) -> Display:
         pcap=options.pcap,
         mtu=options.mtu,
         branches=percent,
+        picture=options.picture,
     )

@@ -21,3 +21,4 @@ class Display(NamedTuple):
     pcap: str | None = None
     mtu: bool = False
     branches: int = 0
+    picture: str | None = None
