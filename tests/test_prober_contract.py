@@ -140,6 +140,7 @@ def test_every_reply_comes_out_once_with_its_token_and_instant(subject: Opener) 
     ]
 
 
+@pytest.mark.alone
 @EVERY
 def test_draining_waits_for_nothing(subject: Opener) -> None:
     with subject() as on:
