@@ -26,9 +26,11 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '--compare'; Help = 'explain the paths of two ports and show them side by side' }
         [pscustomobject]@{ Flag = '--json'; Help = 'one JSON object a trace, one line an object' }
         [pscustomobject]@{ Flag = '--pcap'; Help = 'keep our probes and the replies that counted' }
+        [pscustomobject]@{ Flag = '--picture'; Help = 'draw the path, the branches or the compared ports into FILE (.svg, .dot or .mmd)' }
         [pscustomobject]@{ Flag = '-A'; Help = 'origin AS of each hop, looked up in DNS' }
         [pscustomobject]@{ Flag = '--asn'; Help = 'origin AS of each hop, looked up in DNS' }
         [pscustomobject]@{ Flag = '--mtu'; Help = 'after the trace, find the packet size that the connection loses, and where' }
+        [pscustomobject]@{ Flag = '--branches'; Help = 'after the trace, find every path that load sharing makes; --branches=99 for 99 %% certainty' }
         [pscustomobject]@{ Flag = '-F'; Help = 'no pacing and no slow retries at limited routers' }
         [pscustomobject]@{ Flag = '--no-anti-flood'; Help = 'no pacing and no slow retries at limited routers' }
         [pscustomobject]@{ Flag = '-4'; Help = 'IPv4 only' }
