@@ -28,6 +28,7 @@ def bundle() -> Iterator[Bundle]:
 
 def searched(bundle: Bundle, port: int = 80, family: int = 4, user: str | None = None, more: str = "") -> Any:
     """The object of a run with ``--json``."""
+    bundle.hash_packets(is_computed=user is not None)
     host = SERVER[family] if family == 4 else f"[{SERVER[family]}]"
     finished = bundle.run(f"-n --json --branches {more} {host}:{port}", user=user)
     assert finished.status == 0, finished.err
@@ -78,6 +79,7 @@ def test_a_path_without_branches_says_so(bundle: Bundle, user: str | None) -> No
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_dead_branch_and_its_ports_are_named(bundle: Bundle, width: int, user: str | None) -> None:
     bundle.share(width)
+    bundle.hash_packets(is_computed=user is not None)
     bundle.drop(2, 443)
     try:
         finished = bundle.run(f"-n --branches --source-port 21000 {SERVER[4]}:443", user=user)

@@ -10,6 +10,10 @@ Addresses, with N the number of a branch (IPv6: fd00:... in place of 10...):
 
 r1 has a route with as many next hops as ``share`` says, chosen by a hash of addresses and ports
 (``fib_multipath_hash_policy`` 1). What each branch forwarded is counted by its nftables.
+
+Packets of connecting sockets bring a hash of their own through a veth pair, which no wire would carry, and
+policy 1 believes it: a new one for each socket. ``hash_packets`` has r1 compute it from the packet (policy
+3).
 """
 
 from __future__ import annotations
@@ -29,6 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BY_PORTS = {"net.ipv4.fib_multipath_hash_policy": 1, "net.ipv6.fib_multipath_hash_policy": 1}
+BY_PACKET_PORTS = {
+    f"net.{family}.fib_multipath_hash_{name}": value
+    for family in ("ipv4", "ipv6")
+    for name, value in (("fields", 0x37), ("policy", 3))
+}
+"""Addresses, protocol and ports, of the packet itself."""
 COUNTERS = """
 table inet count {
   chain forward { type filter hook forward priority 0; tcp flags & (syn|ack) == syn counter; }
@@ -117,6 +127,10 @@ class Bundle:
         for family in (4, 6):
             hops = " ".join(f"nexthop via {branch(n, family)}" for n in range(1, width + 1))
             self.nodes["r1"].ip(f"route replace {_network(3, 1, family)} {hops}")
+
+    def hash_packets(self, *, is_computed: bool) -> None:
+        """Have r1 compute the hash from each packet, or take one that a packet brings along."""
+        self.nodes["r1"].sysctl(BY_PACKET_PORTS if is_computed else BY_PORTS)
 
     def drop(self, number: int, port: int) -> None:
         """Have branch ``number`` drop what goes to ``port``."""

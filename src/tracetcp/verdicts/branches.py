@@ -6,7 +6,8 @@ nothing answered where other flows are answered. A branch is dead if
 R1. two flows at least hang after one node, and none that met this node was answered farther out,
 R2. while flows through another node of that hop were; or
 R3. some flows hang after a node that others pass: the member of a bundle that they take has no address.
-R4. Either is told only where chance does not explain it: loss as the other flows have it (``loss``).
+R4. Either is told only where chance does not explain it: loss as the other flows have it beyond the node, or
+    all flows before it, whichever is higher (``loss``).
 R5. Where load is shared by packet no flow has a branch of its own: nothing is dead for it.
 """
 
@@ -100,7 +101,7 @@ def _verdict(found: Branches, group: Sequence[_Hanging], dead: set[int]) -> Verd
     here = [flow for flow in passing if any(step.ttl == ttl and step.node == node for step in flow.steps)]
     elsewhere = [flow for flow in passing if flow not in here]
     answered, asked = _answered(passing, ttl)
-    rate = loss_rate(answered, asked - answered)
+    rate = max(loss_rate(answered, asked - answered), _loss_before(found, ttl))
     if not here and elsewhere and len(_nodes_at(found, ttl)) > 1:  # R2
         chance = rate ** sum(each.probes for each in group)
     elif here:  # R3
@@ -151,6 +152,14 @@ def _answered(flows: Iterable[FlowPath], ttl: int) -> tuple[int, int]:
         if ttl < step.ttl <= max((each.ttl for each in flow.steps if each.answers), default=0)
     ]
     return sum(step.answers for step in beyond), sum(step.probes for step in beyond)
+
+
+def _loss_before(found: Branches, ttl: int) -> float:
+    """The loss of all probes up to ``ttl``, where anything was answered."""
+    steps = [step for flow in found.flows for step in flow.steps if step.ttl <= ttl]
+    answering = {step.ttl for step in steps if step.answers}
+    answered = sum(step.answers for step in steps)
+    return loss_rate(answered, sum(step.probes for step in steps if step.ttl in answering) - answered)
 
 
 def _nodes_at(found: Branches, ttl: int) -> tuple[int, ...]:

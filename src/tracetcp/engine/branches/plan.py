@@ -6,7 +6,8 @@ one TTL; flows that stay silent where others are answered are a node of their ow
 
 R1. At each TTL flows are drawn until they rule one more node out (``stopping``); where several nodes were
     found, as many flows more: the steps before the last one add to what the last may miss. No more than twice
-    as many flows are asked, where answers are limited.
+    as many flows are asked, where answers are limited. Where the destination answers some flows and not
+    ``LEAST_SPLIT`` others, two nodes are expected at every TTL before it.
 R2. At a TTL where nothing answers only as many flows are drawn as where one node is found: another flow may
     take another way. So are they at ``BEYOND`` TTLs behind the last router where the destination is silent.
 R3. A flow is sent to the destination once at most: where it may arrive, it is asked at one TTL alone, unless
@@ -55,6 +56,7 @@ MOST_AT_HOST = 32
 """Flows sent to the destination: two for each of 16 branches."""
 MOST_AT_HOP = 256
 """Flows asked at one TTL."""
+LEAST_SPLIT = 2
 RETRY_WAIT = 1.05
 """Seconds: Linux earns one ICMP error a second."""
 CONTROLS = 2
@@ -107,6 +109,8 @@ class Plan:
         self._gone: dict[int, int] = {}
         self._known_silent: set[int] = set()
         """TTLs with so many silent flows that one more need not be asked again."""
+        self._is_split = False
+        """Whether the destination answers some flows and not others."""
         self._spent: set[int] = set()
         """Flows that may have been sent to the destination."""
         self._met_host: set[int] = set()
@@ -159,6 +163,8 @@ class Plan:
         """Look anew which flows are gone, and from which TTL on."""
         self._edge = self.edge
         self._note_flows()
+        at_host = self._samples.at(self._edge)
+        self._is_split = HOST in at_host.routers and len(at_host.silent) >= LEAST_SPLIT
         self._gone = {}
         answering = [ttl for ttl, hop in sorted(self._samples.hops.items()) if hop.is_answered]
         for ttl in answering:
@@ -229,6 +235,8 @@ class Plan:
     def needed(self, ttl: int) -> int:
         """The flows to be drawn at ``ttl``."""
         nodes = self.nodes(ttl) if self._samples.at(ttl).is_answered else 1  # R2
+        if self._is_split and ttl < self._edge:
+            nodes = max(nodes, 2)  # R1
         most = MOST_AT_HOST if ttl >= self._edge else MOST_AT_HOP
         return min(self.points(nodes), most)
 
