@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tracetcp.model.branches import Branches, BranchHop, FlowPath, Step
 
 LEAST_FLOWS = 2
+LEAST_PLACES = 2
+"""TTLs beyond at which a flow must have been asked, where as many answer: one may be a silent router's."""
 ENOUGH_PROBES = 3
 
 
@@ -82,9 +84,21 @@ def _hangs(found: Branches, flow: FlowPath) -> _Hanging | None:
         return None
     beyond = [step for step in flow.steps if step.ttl > last.ttl and step.probes and _answers(found, step)]
     probes = sum(step.probes for step in beyond)
-    if not beyond:
+    if len(_places(found, beyond)) < min(LEAST_PLACES, _places_beyond(found, last.ttl)):
         return None
     return _Hanging(flow, last.ttl, last.node, probes, is_sure=probes >= ENOUGH_PROBES)
+
+
+def _places_beyond(found: Branches, ttl: int) -> int:
+    """How many TTLs beyond ``ttl`` answer; one at least, so that who asked nowhere knows nothing."""
+    beyond = (step for flow in found.flows for step in flow.steps if step.ttl > ttl and step.answers)
+    return max(1, len(_places(found, beyond)))
+
+
+def _places(found: Branches, steps: Iterable[Step]) -> set[int]:
+    """The TTLs of ``steps``; all from the destination's nearest on are one place."""
+    nearest = min((node.ttls[0] for node in found.nodes if node.kind is NodeKind.HOST), default=255)
+    return {min(step.ttl, nearest) for step in steps}
 
 
 def _answers(found: Branches, asked: Step) -> bool:

@@ -421,7 +421,9 @@ class Plan:
         here = self._samples.at(near)
         farther = [ttl for _, ttl in self._pairs() if far < ttl < self._edge][:2]
         asked: dict[str, int] = {}
-        for flow in self.silent(far) if far < self._edge else ():
+        for flow in [flow for flow, ttl in self._gone.items() if ttl == far and far < self._edge]:
+            if flow not in self._samples.at(far).silent:
+                continue
             if flow not in here.by_flow:
                 yield Want(near, flow)  # R7
                 continue

@@ -1,8 +1,8 @@
 """The search for branches as an engine: sends what the plan wants, as pacing lets it pass. No I/O, no clock.
 
-R1. Each router has its pace (``routers``). Where one is known to limit its answers, or ``IN_A_ROW`` probes in
-    a row were lost, or one on a flow that was answered before, the TTL is asked every ``LIMITED_INTERVAL``
-    seconds, as often more as it has routers.
+R1. Each router has its pace (``routers``). Where one is known to limit its answers, or the first probes of
+    ``IN_A_ROW`` flows in a row were lost, or one on a flow that was answered before, the TTL is asked every
+    ``LIMITED_INTERVAL`` seconds, as often more as it has routers.
 R2. Where probes of one flow cannot be in flight together (``shares_flows``), a flow waits for its last probe.
 R3. A reply with a loose quote counts once others bear it out (``loose_quotes``).
 R4. The search ends when nothing is wanted, or at its budget: ``MOST_SECONDS`` and ``MOST_PROBES``.
@@ -227,8 +227,11 @@ class BranchSearch:
 
     def _look_at_loss(self, want: Want) -> None:
         hop = self.samples.at(want.ttl)
+        sample = hop.by_flow[want.flow]
+        if sample.tries > 1 and not sample.met:  # it may well be silent
+            return
         in_a_row = self._lost_in_a_row[want.ttl] = self._lost_in_a_row.get(want.ttl, 0) + 1
-        is_control = bool(hop.by_flow[want.flow].met)
+        is_control = bool(sample.met)
         hop.is_limited = hop.is_limited or is_control
         if hop.is_answered and (in_a_row >= IN_A_ROW or is_control):  # R1
             self._slow.add(want.ttl)
