@@ -6,7 +6,7 @@
 Each run is the real engine over a simulated network with another seed of load sharing: two hops, the hop of
 the branches, one more hop, the host. A miss is a router of that hop that is not in the graph. Intervals are
 Wilson's, 95 %. Fixed flows are so many source ports over the same network. With ``--kernel`` the installed
-program runs as root over Linux routers in network namespaces (``lab.bundle``), where every second run has a dead
+program runs as root over Linux routers in network namespaces (``lab.bundle``); every second run has a dead
 branch.
 """
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -24,12 +26,11 @@ from tracetcp.picture_file import PictureFile
 from tracetcp.verdicts import judge
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from branching import Search
     from tracetcp.formatters.picture.drawing import Drawing
     from tracetcp.model.evidence import Evidence
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 A, B, C = "10.0.1.1", "10.0.2.1", "10.0.3.1"
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -360,3 +361,23 @@ def test_nothing_found_is_still_a_text() -> None:
     found = search(network("* * | silent 80"), max_hops=2)
     text = render_branches(found.found, found.verdicts, TARGET, NO_TEXTS)
     assert text.startswith("\nBranches of port 80, seen from ")
+
+
+# The documents
+
+
+def documented() -> tuple[VerdictReached, Search]:
+    """The run of docs/usage.md."""
+    found = search(load("load-balancing-dead"), ports=(443,))
+    evidence = replace(trace(f"{A} {B} open", 443), destination=found.prober.destination)
+    return VerdictReached(443, evidence, judge(evidence), branches=found.found), found
+
+
+def test_the_documented_picture_and_text_are_what_comes_out() -> None:
+    event, found = documented()
+    assert (DOCS / "branches.svg").read_text(encoding="utf-8") == picture(".svg", [event], NO_TEXTS)
+    text = render_branches(found.found, found.verdicts, found.prober.destination, NO_TEXTS)
+    page = (DOCS / "usage.md").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if not line.startswith("Evidence"):  # whose counts depend on what was late
+            assert line in page, line

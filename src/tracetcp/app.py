@@ -126,7 +126,11 @@ def _draw(path: str, screen: Screen, session: Session, presenter: Presenter, por
     from tracetcp.picture_file import PictureFile
 
     with closing(PictureFile(path)) as picture:
-        screen.show(session, presenter, ports, picture.take)
+        try:
+            screen.show(session, presenter, ports, picture.take)
+        except KeyboardInterrupt:
+            picture.write(session.texts)
+            raise
         picture.write(session.texts)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
+    from tracetcp.engine.branches.branch_engine import BranchEngine
     from tracetcp.engine.run_state import RunState
     from tracetcp.mtu import SizeTest
     from tracetcp.names import Lookups
@@ -93,6 +94,7 @@ class Session:
         *,
         is_judging: bool,
         test: SizeTest | None = None,
+        branches: BranchEngine | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
         self.is_silent = True
@@ -103,6 +105,7 @@ class Session:
         self._resources = resources
         self._is_judging = is_judging
         self._test = test
+        self._branches = branches
 
     def __enter__(self) -> Self:
         return self
@@ -137,11 +140,16 @@ class Session:
         """
         from tracetcp.runner import run
 
-        for events in run(self._engine, self._prober, tuple(self._lookups)):
-            texts = self.texts
-            self._take_note(events)
-            shown = events if self._test is None else self._test.take(events)
-            yield Batch(self._with_names(shown, texts), texts)
+        try:
+            for events in run(self._engine, self._prober, tuple(self._lookups)):
+                texts = self.texts
+                self._take_note(events)
+                shown = events if self._test is None else self._test.take(events)
+                yield Batch(self._with_names(shown, texts), texts)
+        except KeyboardInterrupt:
+            if self._branches is not None:
+                yield Batch(self._with_names(self._branches.release(), self.texts), self.texts)
+            raise
         if self._test is not None:
             yield from self._finish(self._test)
 
@@ -209,9 +217,20 @@ def open_session(
         resources.callback(lookups.close)
         state = _open_state()
         engine = _open_engine(config, options, prober, state)
+        branches = (
+            _open_branches(engine, config, options.branches, prober, state) if options.branches else None
+        )
         is_judging = options.evidence or options.explain or options.sizes or bool(options.branches)
         test = _open_test(config, prober, state) if options.sizes else None
-        return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test)
+        return Session(
+            prober,
+            lookups,
+            branches or engine,
+            resources.pop_all(),
+            is_judging=is_judging,
+            test=test,
+            branches=branches,
+        )
 
 
 def resolve(host: str, family: int | None, *, without_privileges: bool = False) -> str:
@@ -281,7 +300,7 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 
-    judging = ExplainingEngine(
+    return ExplainingEngine(
         config,
         prober.destination,
         fresh,
@@ -289,17 +308,16 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         may_probe=options.explain,
         shares_flows=prober.shares_flows,
     )
-    if not options.branches:
-        return judging
+
+
+def _open_branches(
+    inner: Engine, config: TraceConfig, percent: int, prober: Prober, state: RunState
+) -> BranchEngine:
+    """The engine that searches for branches once ``inner`` has traced."""
     from tracetcp.engine.branches.branch_engine import BranchEngine
 
     return BranchEngine(
-        judging,
-        config,
-        state,
-        prober.capacity,
-        shares_flows=prober.shares_flows,
-        percent=options.branches,
+        inner, config, state, prober.capacity, shares_flows=prober.shares_flows, percent=percent
     )
 
 
