@@ -136,6 +136,7 @@ def _options(display: Display) -> Options:
         evidence=display.json,
         explain=display.explain,
         sizes=display.mtu,
+        silences=display.idle,
         pcap=display.pcap,
         drops_privileges=True,
     )

@@ -16,6 +16,10 @@ PINGS = range(1, 101)
 TIMEOUTS = range(1, 100_000)
 """The longest wait for a reply, in milliseconds."""
 PORTS = range(65_536)
+SILENCES = range(1, 86_401)
+"""The silence of a connection, in seconds."""
+MOST_SILENCES = 4
+"""Silences tested together: each takes one of the few connections, and a place takes the others."""
 
 
 def require(value: int, allowed: range, what: str) -> int:

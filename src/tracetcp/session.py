@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from tracetcp.afterwards import Afterwards, ConnectionTest, Tell
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
     from tracetcp.engine.run_state import RunState
-    from tracetcp.mtu import SizeTest
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
 
@@ -49,11 +49,11 @@ class Options(NamedTuple):
     """What a run does besides tracing.
 
     ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
-    in a ``VerdictReached``; so does ``explain``, which also sends control probes, and ``sizes``, which tests
-    the packet sizes of a connection to the one port of the run (Linux alone). ``pcap`` is where the packets
-    are written: a path, or ``-`` for standard output. ``drops_privileges`` takes root and every capability
-    from this process for good once the sockets are open, and does so in a child process before the host's
-    name is looked up.
+    in a ``VerdictReached``; so does ``explain``, which also sends control probes. So do the tests of a
+    connection to the one port of the run (Linux alone): ``sizes``, of packets, and ``silences``, each of so
+    many seconds. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
+    ``drops_privileges`` takes root and every capability from this process for good once the sockets are
+    open, and does so in a child process before the host's name is looked up.
     """
 
     names: bool = True
@@ -61,8 +61,14 @@ class Options(NamedTuple):
     evidence: bool = False
     explain: bool = False
     sizes: bool = False
+    silences: tuple[int, ...] = ()
     pcap: str | None = None
     drops_privileges: bool = False
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The flags that ask for tests over connections."""
+        return (*(("--mtu",) if self.sizes else ()), *(("--idle",) if self.silences else ()))
 
 
 PLAIN = Options()
@@ -90,7 +96,7 @@ class Session:
         resources: ExitStack,
         *,
         is_judging: bool,
-        test: SizeTest | None = None,
+        afterwards: Afterwards | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
         self.is_silent = True
@@ -100,7 +106,7 @@ class Session:
         self._engine = engine
         self._resources = resources
         self._is_judging = is_judging
-        self._test = test
+        self._afterwards = afterwards
 
     def __enter__(self) -> Self:
         return self
@@ -128,29 +134,30 @@ class Session:
         """The names and origins known by now."""
         return self._lookups.texts
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, tell: Tell | None = None) -> Iterator[Batch]:
         """Trace; raises ``TracetcpError`` when the run cannot go on.
 
-        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``.
+        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``. ``tell`` is told every
+        second how long silent connections have been waited for.
         """
         from tracetcp.runner import run
 
         for events in run(self._engine, self._prober, tuple(self._lookups)):
             texts = self.texts
             self._take_note(events)
-            shown = events if self._test is None else self._test.take(events)
+            shown = events if self._afterwards is None else self._afterwards.take(events)
             yield Batch(self._with_names(shown, texts), texts)
-        if self._test is not None:
-            yield from self._finish(self._test)
+        if self._afterwards is not None:
+            yield from self._finish(self._afterwards, tell)
 
-    def _finish(self, test: SizeTest) -> Iterator[Batch]:
-        """Test the sizes, and yield the verdict held back for that; it comes after Ctrl-C as well."""
+    def _finish(self, afterwards: Afterwards, tell: Tell | None) -> Iterator[Batch]:
+        """Test the connection, and yield the verdict held back for that; it comes after Ctrl-C as well."""
         try:
-            test.run()
+            afterwards.run(tell)
         except (KeyboardInterrupt, TracetcpError):
-            yield Batch(test.release(self.texts.names), self.texts)
+            yield Batch(afterwards.release(self.texts.names), self.texts)
             raise
-        yield Batch(test.release(self.texts.names), self.texts)
+        yield Batch(afterwards.release(self.texts.names), self.texts)
 
     def _take_note(self, events: list[Event]) -> None:
         self.is_silent = self.is_silent and not any(isinstance(event, AddressSeen) for event in events)
@@ -178,10 +185,10 @@ def open_session(
 
     ``warn`` is told in a sentence what makes the run less than it could be. Raises ``TracetcpError``.
     """
-    if options.sizes:
-        from tracetcp.mtu import require_linux
+    if options.tested:
+        from tracetcp.afterwards import require_linux
 
-        require_linux()
+        require_linux(options.tested[0])
     if options.drops_privileges:
         from tracetcp.early_imports import import_what_would_be_closed
 
@@ -207,9 +214,9 @@ def open_session(
         resources.callback(lookups.close)
         state = _open_state()
         engine = _open_engine(config, options, prober, state)
-        is_judging = options.evidence or options.explain or options.sizes
-        test = _open_test(config, prober, state) if options.sizes else None
-        return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test)
+        is_judging = options.evidence or options.explain or bool(options.tested)
+        tests = _open_tests(config, options, prober, state) if options.tested else None
+        return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, afterwards=tests)
 
 
 def resolve(host: str, family: int | None, *, without_privileges: bool = False) -> str:
@@ -262,10 +269,19 @@ def _open_state() -> RunState:
     return RunState(os.urandom(SECRET_BYTES))
 
 
-def _open_test(config: TraceConfig, prober: Prober, state: RunState) -> SizeTest:
-    from tracetcp.mtu import SizeTest
+def _open_tests(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Afterwards:
+    from tracetcp.afterwards import Afterwards
 
-    return SizeTest(config, prober.destination, state.routers)
+    tests: list[ConnectionTest] = []
+    if options.sizes:
+        from tracetcp.mtu import SizeTest
+
+        tests.append(SizeTest(config, prober.destination, state.routers))
+    if options.silences:
+        from tracetcp.idle import SilenceTest
+
+        tests.append(SilenceTest(config, prober.destination, state.routers, options.silences))
+    return Afterwards(tests)
 
 
 def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
@@ -275,7 +291,7 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
     def fresh(config: TraceConfig) -> Engine:
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
-    if not (options.explain or options.evidence or options.sizes):
+    if not (options.explain or options.evidence or options.tested):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 

@@ -56,25 +56,26 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check:
         targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
     config = _config(options, _only_target([*options.target, *rest]))
-    if options.mtu:
-        _refuse_beside_mtu(options, config.ports)
+    for flag, is_given in (("--mtu", options.mtu), ("--idle", options.idle)):
+        if is_given:
+            _refuse_beside(flag, options, config.ports)
     return Invocation(config, _display(options))
 
 
-def _refuse_beside_mtu(options: argparse.Namespace, ports: Sequence[int]) -> None:
-    """What ``--mtu`` cannot go with: it opens connections of this machine's own to one port."""
+def _refuse_beside(flag: str, options: argparse.Namespace, ports: Sequence[int]) -> None:
+    """What ``flag`` cannot go with: it opens connections of this machine's own to one port."""
     if options.scan:
         raise UsageError(
-            "--mtu and -s exclude each other: --mtu needs the path to one open port, -s has none"
+            f"{flag} and -s exclude each other: {flag} needs the path to one open port, -s has none"
         )
     if len(ports) > 1:
         raise UsageError(
-            "--mtu tests the connection to one port: give one port, and neither -r nor --compare"
+            f"{flag} tests the connection to one port: give one port, and neither -r nor --compare"
         )
     if options.gateway:
-        raise UsageError("--mtu and -g exclude each other: connections go the routing table's way")
+        raise UsageError(f"{flag} and -g exclude each other: connections go the routing table's way")
     if ports[0] in PRINTER_PORTS:
-        raise UsageError(f"--mtu does not speak to port {ports[0]}: a printer prints whatever it hears")
+        raise UsageError(f"{flag} does not speak to port {ports[0]}: a printer prints whatever it hears")
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
@@ -152,4 +153,5 @@ def _display(options: argparse.Namespace) -> Display:
         asn=options.asn,
         pcap=options.pcap,
         mtu=options.mtu,
+        idle=options.idle or (),
     )

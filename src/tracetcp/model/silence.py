@@ -9,6 +9,13 @@ from enum import Enum
 from typing import NamedTuple
 
 
+class Waited(NamedTuple):
+    """How long the connections have been silent, and how long they are to be."""
+
+    seconds: float
+    total: int
+
+
 class Sign(Enum):
     """How a connection shows that it does not live any more."""
 
@@ -60,7 +67,7 @@ class Closed(NamedTuple):
 class SilenceFound(NamedTuple):
     """A test, finished or not.
 
-    ``opened`` connections were silent together. Those of the ages ``lived`` (ascending) were spoken over, and
+    ``ends_at_once`` says that the other side does not wait for anything to be said. ``opened`` connections were silent together. Those of the ages ``lived`` (ascending) were spoken over, and
     what was said arrived; ages ``unasked`` were not come to. ``lost`` is how the next one did not live;
     ``closed`` tells of connections that ended by themselves, all of them unless ``is_early``. ``segments``
     counts what came over the longest of those that lived, so somebody else may have kept it alive.
@@ -70,6 +77,7 @@ class SilenceFound(NamedTuple):
     """
 
     is_connected: bool
+    ends_at_once: bool = False
     opened: int = 0
     lived: tuple[int, ...] = ()
     unasked: tuple[int, ...] = ()

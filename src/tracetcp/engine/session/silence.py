@@ -78,7 +78,7 @@ class SilenceSearch:
         self._reply_ttl = reply_ttl
         self._has_opening = has_opening
         self._rtt = 0.0
-        self._is_connected = False
+        self._is_connected = self._ends_at_once = False
         self._pool: list[int] = []
         """The connections that are silent; the deaf one is the last."""
         self._before: dict[int, Report] = {}
@@ -101,6 +101,7 @@ class SilenceSearch:
             if self._is_connected:
                 yield from self._find_reply_ttl()
                 yield from self._fall_silent()
+            if self._pool:
                 yield from self._ask_all()
         except OutOfConnections:
             pass  # what is known of the place by then is true
@@ -111,6 +112,7 @@ class SilenceSearch:
         asked = len(self._lived) + (self._lost is not None)
         return SilenceFound(
             is_connected=self._is_connected,
+            ends_at_once=self._ends_at_once,
             opened=self._opened,
             lived=tuple(self._lived),
             unasked=() if self._has_closed_all else self.ages[asked:],
@@ -136,8 +138,12 @@ class SilenceSearch:
         """Whether connections work at all."""
         for _ in range(TRIES):
             (result,) = yield [CONTROL]  # R1
-            if result.report is not None and _is_heard(result):
-                self._is_connected, self._rtt = True, result.report.rtt
+            report = result.report
+            if report is None:
+                continue
+            self._ends_at_once = result.fate is Fate.UNSENT and report.state in (State.FINISHED, State.RESET)
+            if _is_heard(result):
+                self._is_connected, self._rtt = True, report.rtt
                 return
 
     def _find_reply_ttl(self) -> Asking[None]:
@@ -256,10 +262,10 @@ class SilenceSearch:
         if not _is_heard(control):  # R3
             self._is_out_of_sight = True
             return
-        place = _Place(self._hops, _sign(result))
-        self._lost = Lost(age, place.sign)
-        if place.sign is not Sign.REJECTION:
-            yield from self._search(age, place)
+        sign = _sign(result)
+        place = _Place(self._hops if sign is not Sign.REJECTION else (), sign)
+        self._lost = place.lost(age)
+        yield from self._search(age, place)
 
     def _search(self, age: int, place: _Place) -> Asking[None]:
         aimed: int | None = None
@@ -355,7 +361,9 @@ class _Place:
         return connections >= len(self.candidates).bit_length()
 
     def lost(self, age: int) -> Lost:
-        return Lost(age, self.sign, self.connections, True, self.after, self.before, self.origin)
+        """What is known by now; whose ICMP errors came is not told, so they have no place."""
+        is_placed = self.sign is not Sign.REJECTION
+        return Lost(age, self.sign, self.connections, is_placed, self.after, self.before, self.origin)
 
 
 def pick(count: int, connections: int) -> int:
