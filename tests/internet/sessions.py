@@ -5,8 +5,9 @@ and the path MTU allow, retransmissions after 0.2, 0.6, 1.4... seconds, pieces a
 acknowledgements, and an answer whose lost segments are sent again once later ones have come, or by timeout;
 routers that forget a silent connection, and what becomes of its words then; ends that the host or a router
 brings about by itself; and the TTL of what comes back.
-Of the scenario it uses the first path's routers (``rtt``, ``silent``, ``limit``, and what ``Link`` has), the
-losses, and the destination (``rtt``, ``open``, ``silent``, ``mss``, and what ``Service`` has).
+Routers that share a hop take turns by the number of the connection. Of the scenario it uses the first
+route's routers (``rtt``, ``silent``, ``limit``, and what ``Link`` has), the losses, and the destination
+(``rtt``, ``open``, ``silent``, ``mss``, and what ``Service`` has).
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Flow:
         self.passed_at: dict[int, float] = {}
         """By hop: when a packet passed it last, if that was not at ``opened_at``."""
         self.opened_at = self.host_heard_at = opened_at
+        self.routers: Sequence[Router] = ()
         self.forgotten: set[int] = set()
         """Hops that do not know it any more."""
         self.min_reply_ttl = 0
@@ -109,7 +111,8 @@ class VirtualSessions(SessionProber):
         self.narrows_at = inf
         self.closed: list[int] = []
         self._scenario = scenario
-        self._routers: list[Router] = [routers[0] for routers in scenario.routes[0].hops]
+        self._hops = scenario.routes[0].hops
+        self._routers: list[Router] = [routers[0] for routers in self._hops]
         self._host = scenario.destination
         self._port = port
         self._headers = IP_AND_TCP[family] + TIMESTAMPS
@@ -179,6 +182,7 @@ class VirtualSessions(SessionProber):
         most = min(self.path_mtu, LINK_MTU) - IP_AND_TCP[self.family]
         flow = Flow(order.connection, min(order.announced_mss or most, most), self._now)
         flow.min_reply_ttl = order.min_reply_ttl
+        flow.routers = [hop[flow.number % len(hop)] for hop in self._hops]
         self._flows[order.connection] = flow
         self.opened += 1
         self.most_open = max(self.most_open, len(self._flows))
@@ -296,7 +300,7 @@ class VirtualSessions(SessionProber):
     def _passed(self, flow: Flow) -> None:
         """A packet went all the way; every timer of the connection starts again."""
         flow.host_heard_at = self._now
-        for number, router in enumerate(self._routers, 1):
+        for number, router in enumerate(flow.routers, 1):
             flow.passed_at[number] = self._now
             if router.link.forgotten == "close":
                 self._later(router.link.forgets, partial(self._close_at, flow, number))
@@ -310,7 +314,7 @@ class VirtualSessions(SessionProber):
     ) -> None:
         """A timer has run out: if nothing has passed since, that is the end, as far as it comes back."""
         since = flow.host_heard_at if hop is None else flow.passed_at[hop]
-        after = self._routers[hop - 1].link.forgets if delay is None and hop else delay or 0.0
+        after = flow.routers[hop - 1].link.forgets if delay is None and hop else delay or 0.0
         if self._now - since < after - SHORT or self._blocks(flow, hop or len(self._routers) + 1):
             return
         self._later(self._rtt / 2, lambda: self._end(flow, state, hop))
@@ -327,7 +331,7 @@ class VirtualSessions(SessionProber):
 
     def _has_forgotten(self, flow: Flow, number: int) -> bool:
         since = flow.passed_at.get(number, flow.opened_at)
-        if self._now - since > self._routers[number - 1].link.forgets:
+        if self._now - since > flow.routers[number - 1].link.forgets:
             flow.forgotten.add(number)
         return number in flow.forgotten
 
@@ -344,7 +348,7 @@ class VirtualSessions(SessionProber):
         """Send one segment; what becomes of it is decided at once, and told when it is due."""
         if self._is_lost(out=True):
             return
-        for number, router in enumerate(self._routers, 1):
+        for number, router in enumerate(flow.routers, 1):
             if number == flow.ttl:
                 self._error(number, router, lambda: self._failed(flow))
                 return
@@ -363,7 +367,7 @@ class VirtualSessions(SessionProber):
 
     def _forwards(self, flow: Flow, number: int, size: int, *, is_request: bool) -> bool:
         """Whether a packet goes on from a router; if not, what it says of that is told."""
-        router = self._routers[number - 1]
+        router = flow.routers[number - 1]
         if self._has_forgotten(flow, number) and router.link.forgotten != "nat":
             self._refuse(flow, number, router)
             return False
@@ -406,7 +410,7 @@ class VirtualSessions(SessionProber):
     def _come(self, flow: Flow, place: int) -> None:
         """A segment of the answer on its way back."""
         size = flow.answer[place] + self._headers
-        back = [router.link.mtu_back for router in self._routers]
+        back = [router.link.mtu_back for router in flow.routers]
         if self._is_lost(out=False) or any(mtu and size > mtu for mtu in back):
             return
         flow.came.add(place)

@@ -4,7 +4,8 @@ R1. A connection that speaks at once must be heard, else nothing is tried: all t
     it.
 R2. All connections are opened together (and, where the protocol has a word for it, put to use), and then
     silent, ``AT_ONCE`` of them whatever the number of ages: servers bound the number of strangers. Each age
-    speaks over one of them. The shortest is the control of the others.
+    speaks over one of them, the youngest that there is, for a SYN may have been lost: whatever is asked
+    after it is no younger. The shortest age is the control of the others.
 R3. Words are heard if they are acknowledged. A RST or an ICMP error instead, or silence in each of
     ``ENOUGH_SENT`` transmissions, show that the connection does not live any more; then a new one must be
     heard, or it is not age that matters.
@@ -48,6 +49,8 @@ LEAST_WAIT = 0.25
 """Seconds and ``WAIT_RTTS`` RTTs for a SYN-ACK that has a smaller TTL than asked for, if it does not come."""
 WAIT_RTTS = 3
 LAST_TTL = 255
+USUAL_TTLS = (64, 128, 255)
+"""What hosts send with."""
 PROOFS = 3
 """SYNs that must be silent before it is believed that the destination's answers have a smaller TTL."""
 MOST_AIMS = 2
@@ -118,7 +121,7 @@ class SilenceSearch:
             unasked=() if self._has_closed_all else self.ages[asked:],
             lost=self._lost,
             closed=self._closed(),
-            is_early=not self._has_closed_all,
+            is_early=bool(self._ends) and not self._has_closed_all,
             segments=self._segments,
             was_used=self._was_used,
             is_out_of_sight=self._is_out_of_sight,
@@ -126,11 +129,15 @@ class SilenceSearch:
         )
 
     def _closed(self) -> Closed | None:
-        if not self._ends or self.started_at is None:
+        if not self._ends:
             return None
-        times = [report.at - self.started_at for report in self._ends]
+        times = [self._age(report) for report in self._ends]
         is_reset = any(report.state is State.RESET for report in self._ends)
         return Closed(len(times), min(times), max(times), is_reset, self._closed_by)
+
+    def _age(self, report: Report) -> float:
+        """How long a connection had been silent when this was told of it."""
+        return report.at - self._before[report.connection].at
 
     # Before the silence ----------------------------------------------------------------------------------
 
@@ -151,10 +158,10 @@ class SilenceSearch:
         if self._reply_ttl is not None:
             return
         low, high = 1, LAST_TTL + 1
-        guesses = [start - self._distance + 1 for start in (64, 255, 128)]
+        alike = [start - self._distance + 1 for start in USUAL_TTLS]
+        guesses = [guess for ttl in alike for guess in (ttl, ttl + 1)]
         while high - low > 1:
             middle = next((guess for guess in guesses if low < guess < high), (low + high) // 2)
-            guesses = [middle + 1, *(guess for guess in guesses if guess != middle)]
             if (yield from self._opens(middle)):
                 low = middle
             else:
@@ -172,18 +179,20 @@ class SilenceSearch:
         deaf_to = 0 if self._reply_ttl in (None, LAST_TTL) else (self._reply_ttl or 0) + 1
         for is_used in (True, False) if self._has_opening else (False,):
             trial = Trial(keeps=True, wants_answer=is_used, is_wordless=not is_used)
-            results = yield [*[trial] * (AT_ONCE - 1), trial._replace(min_reply_ttl=deaf_to)]  # R2, R8
+            results = yield [trial] * AT_ONCE  # R2
             kept = [each.report for each in results if each.report is not None and _is_open(each)]
             if len(kept) > AT_ONCE // 2 or not is_used:
                 break
             for report in kept:
                 yield [Trial(over=report.connection, is_wordless=True)]
         self._before = {report.connection: report for report in kept}
-        self._pool = list(self._before)
+        self._pool = sorted(self._before, key=lambda each: self._before[each].at, reverse=True)  # R2
         self._was_used, self._opened = is_used, len(kept)
         self.started_at = max((report.at for report in kept), default=None)
-        if deaf_to and kept and _is_open(results[-1]):
-            self._deaf = kept[-1].connection
+        if deaf_to and kept:
+            self._deaf = self._pool[-1]
+            waits = Trial(over=self._deaf, is_wordless=True, keeps=True)
+            yield [waits._replace(min_reply_ttl=deaf_to)]  # R8
 
     # The ages ----------------------------------------------------------------------------------------------
 
@@ -198,8 +207,7 @@ class SilenceSearch:
 
     def _ask(self, age: int) -> Asking[bool | None]:
         """Whether a connection of ``age`` lives, None if there is none left."""
-        assert self.started_at is not None, "there are silent connections"
-        connection = yield from self._wait(self.started_at + age)
+        connection = yield from self._wait(age)
         if connection is None:
             return None
         self._pool.remove(connection)
@@ -211,13 +219,14 @@ class SilenceSearch:
         yield from self._explain(age, result)
         return False
 
-    def _wait(self, until: float) -> Asking[int | None]:
-        """A connection that lives at ``until``, None if there is none."""
+    def _wait(self, age: int) -> Asking[int | None]:
+        """A connection that has not ended at ``age``, None if there is none."""
         while self._pool:
             connection = self._pool[0]
             if connection == self._deaf and self._have_just_ended():
                 yield from self._listen_on(connection)
                 return None
+            until = self._before[connection].at + age
             (result,) = yield [Trial(over=connection, is_wordless=True, keeps=True, speaks_at=until)]
             if result.fate is Fate.OPEN and result.report is not None:
                 self._segments = result.report.segments - self._before[connection].segments
@@ -233,8 +242,8 @@ class SilenceSearch:
 
     def _have_just_ended(self) -> bool:
         """Whether more than one connection ended now, as by one timer."""
-        last = max((report.at for report in self._ends), default=0.0)
-        return sum(report.at > last - GRACE for report in self._ends) > 1
+        ages = [self._age(report) for report in self._ends]
+        return sum(age > max(ages) - GRACE for age in ages) > 1
 
     def _listen_on(self, deaf: int) -> Asking[None]:
         """Whether the deaf one hears an end as well, once all the others have ended."""
@@ -258,14 +267,20 @@ class SilenceSearch:
     # What does not live -----------------------------------------------------------------------------------
 
     def _explain(self, age: int, result: Result) -> Asking[None]:
-        (control,) = yield [CONTROL]
-        if not _is_heard(control):  # R3
+        if not (yield from self._is_new_one_heard()):  # R3
             self._is_out_of_sight = True
             return
         sign = _sign(result)
         place = _Place(self._hops if sign is not Sign.REJECTION else (), sign)
         self._lost = place.lost(age)
         yield from self._search(age, place)
+
+    def _is_new_one_heard(self) -> Asking[bool]:
+        for _ in range(TRIES):
+            (control,) = yield [CONTROL]
+            if _is_heard(control):
+                return True
+        return False
 
     def _search(self, age: int, place: _Place) -> Asking[None]:
         aimed: int | None = None
