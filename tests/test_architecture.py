@@ -47,6 +47,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "errors",
         "explain",
         "idle",
+        "limits",
         "model",
         "mtu",
         "names",

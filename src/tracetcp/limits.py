@@ -5,7 +5,12 @@ Imports only ``errors``: help and usage errors read this file and must be instan
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tracetcp.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LAST_TTL = 255
 LAST_PATH_TTL = 30
@@ -27,6 +32,14 @@ def require(value: int, allowed: range, what: str) -> int:
     if value not in allowed:
         raise UsageError(f"{what} {value} is out of range: use {allowed[0]} to {allowed[-1]}")
     return value
+
+
+def require_silences(values: Sequence[int]) -> None:
+    """Raises ``UsageError`` if these are no seconds of silence that can be tested together."""
+    for value in values:
+        require(value, SILENCES, "silence")
+    if len(values) > MOST_SILENCES:
+        raise UsageError(f"{len(values)} silences are too many: give {MOST_SILENCES} at most")
 
 
 def whole_number(text: str) -> int | None:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import TracetcpError
+from tracetcp.limits import require_silences
 from tracetcp.model import (
     NO_TEXTS,
     AddressSeen,
@@ -188,6 +189,7 @@ def open_session(
     if options.tested:
         from tracetcp.afterwards import require_linux
 
+        require_silences(options.silences)
         require_linux(options.tested[0])
     if options.drops_privileges:
         from tracetcp.early_imports import import_what_would_be_closed

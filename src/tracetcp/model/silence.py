@@ -67,13 +67,13 @@ class Closed(NamedTuple):
 class SilenceFound(NamedTuple):
     """A test, finished or not.
 
-    ``ends_at_once`` says that the other side does not wait for anything to be said. ``opened`` connections were silent together. Those of the ages ``lived`` (ascending) were spoken over, and
-    what was said arrived; ages ``unasked`` were not come to. ``lost`` is how the next one did not live;
-    ``closed`` tells of connections that ended by themselves, all of them unless ``is_early``. ``segments``
-    counts what came over the longest of those that lived, so somebody else may have kept it alive.
-    ``was_used`` says that a request was answered before the silence. Nothing is concluded of ages beyond
-    ``lived`` where new connections did not work either (``is_out_of_sight``), or where of two of one age one
-    lived (``is_contradictory``).
+    ``ends_at_once`` says that the other side does not wait for anything to be said. ``opened`` connections
+    were silent together. Those of the ages ``lived`` (ascending) were spoken over, and what was said arrived;
+    ages ``unasked`` were not come to. ``lost`` is how the next one did not live; ``closed`` tells of
+    connections that ended by themselves, all of them unless ``is_early``. ``segments`` counts what came over
+    the longest of those that lived, so somebody else may have kept it alive. ``was_used`` says that a request
+    was answered before the silence. Nothing is concluded of ages beyond ``lived`` where new connections did
+    not work either (``is_out_of_sight``), or where of two of one age one lived (``is_contradictory``).
     """
 
     is_connected: bool

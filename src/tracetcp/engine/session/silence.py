@@ -177,14 +177,12 @@ class SilenceSearch:
     def _fall_silent(self) -> Asking[None]:
         """Open the connections, and note how they are as the silence begins."""
         deaf_to = 0 if self._reply_ttl in (None, LAST_TTL) else (self._reply_ttl or 0) + 1
-        for is_used in (True, False) if self._has_opening else (False,):
-            trial = Trial(keeps=True, wants_answer=is_used, is_wordless=not is_used)
-            results = yield [trial] * AT_ONCE  # R2
-            kept = [each.report for each in results if each.report is not None and _is_open(each)]
-            if len(kept) > AT_ONCE // 2 or not is_used:
-                break
+        is_used = self._has_opening
+        kept = yield from self._open(is_used=is_used)
+        if is_used and len(kept) <= AT_ONCE // 2:
             for report in kept:
-                yield [Trial(over=report.connection, is_wordless=True)]
+                yield from self._discard(report.connection)
+            is_used, kept = False, (yield from self._open(is_used=False))
         self._before = {report.connection: report for report in kept}
         self._pool = sorted(self._before, key=lambda each: self._before[each].at, reverse=True)  # R2
         self._was_used, self._opened = is_used, len(kept)
@@ -193,6 +191,12 @@ class SilenceSearch:
             self._deaf = self._pool[-1]
             waits = Trial(over=self._deaf, is_wordless=True, keeps=True)
             yield [waits._replace(min_reply_ttl=deaf_to)]  # R8
+
+    def _open(self, *, is_used: bool) -> Asking[list[Report]]:
+        """Open connections that are kept, as they are then."""
+        trial = Trial(keeps=True, wants_answer=is_used, is_wordless=not is_used)
+        results = yield [trial] * AT_ONCE  # R2
+        return [each.report for each in results if each.report is not None and _is_open(each)]
 
     # The ages ----------------------------------------------------------------------------------------------
 
@@ -254,7 +258,7 @@ class SilenceSearch:
             self._pool.remove(deaf)
         else:
             self._note_end(deaf, result)
-            self._closed_by = yield from self._nearer()
+            self._closed_by = Origin.UNKNOWN if result.report is None else (yield from self._nearer())
         self._has_closed_all = True
 
     def _nearer(self) -> Asking[Origin]:

@@ -30,9 +30,9 @@ R9. An answer that is wanted (``wants_answer``) has come when it ends, or nothin
 R10. A trial may *keep* its connection open (``keeps``), for a later trial that names it (``over``) and may be
     put off (``speaks_at``). It lives among those of R2, and what is told of it is noted. If it ends before it
     is spoken over, that is decided at once.
-R11. Words that expired, or were lost, leave again before long. A connection that is spoken over once more
-    only gets another TTL for them; that is done as soon as they are known to have expired, when nothing else
-    of it is on the way.
+R11. Words that expired leave again before long. A connection that is spoken over once more only gets another
+    TTL for them; that is done as soon as they are known to have expired, when nothing else of it is on the
+    way. They leave ever more seldom: if not ``TWICE`` in the time that there is, their silence tells nothing.
 R12. A *wordless* trial is decided once its handshake is over, or ``opens_within`` has gone by; if it is put
     off, once that time has come.
 """
@@ -66,6 +66,7 @@ LEAST_PATIENCE = 0.06
 LONGEST_PATIENCE = 0.25
 """Seconds and some RTTs for what no application has to think about: hosts delay acknowledgements by 0.2 s at
 most, but for a few (RFC 9293 section 3.8.6.3 allows 0.5 s), and a silence that matters is asked again."""
+TWICE = 2
 DATA = "data"
 PATIENCE_TIMES = 2.5
 """Patience in times of what an answer takes."""
@@ -250,6 +251,7 @@ class WaveEngine(Generic[Found]):
         """Tell that ``order`` could not be carried out."""
         if order.connection in self._kept:
             self._kept[order.connection].report = None  # it cannot be used
+            self._orders.append(Close(order.connection))
             return
         running = self._find(order.connection)
         if running is not None:
@@ -498,7 +500,7 @@ def _is_long_enough(trial: Trial, report: Report) -> bool:
 def _fate_of_silence(running: _Running) -> Fate:
     if running.spoken_at is None:
         return Fate.OPEN if running.trial.is_wordless and running.is_open else Fate.UNSENT  # R12
-    if running.report is not None and not running.sent(running.report):
-        return Fate.UNSENT  # R11: nothing has left with this TTL
+    if running.has_spoken_before and running.report is not None and running.sent(running.report) < TWICE:
+        return Fate.UNSENT  # R11
     has_answer = running.trial.wants_answer and running.report is not None and running.report.received
     return Fate.ARRIVED if has_answer else Fate.SILENT
