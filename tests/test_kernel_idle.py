@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,6 @@ import pytest
 from lab import SERVER, SERVER_6, near, program, router, rules
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lab import Chain
 
 pytestmark = pytest.mark.netns
@@ -119,6 +118,23 @@ def said(
     return verdict.removeprefix("Verdict: "), evidence.removeprefix("Evidence: ")
 
 
+def dropped(family: int) -> str:
+    return (
+        f"A connection silent for 4 s is forgotten {after(2, family)}: what is said then is dropped. "
+        "One silent for 1 s lives. [certain]"
+    )
+
+
+def reset(family: int) -> str:
+    return (
+        f"After 4 s of silence somebody {after(2, family)} resets the connection; it is not {host(family)}. "
+        "One silent for 1 s lives. [certain]"
+    )
+
+
+CLOSES = r"{host} itself closes silent connections, after (3|3\.[0-5]) s\. \[certain\]"
+
+
 # Boxes on the way
 
 
@@ -128,10 +144,7 @@ def test_a_firewall_that_drops_what_it_forgot(lab: Chain, family: int, user: str
     serve(lab)
     forgetful(lab, "r2", STATEFUL.format(fate="drop"))
     verdict, evidence = said(lab, family, user)
-    assert verdict == (
-        f"A connection silent for 4 s is forgotten {after(2, family)}: what is said then is dropped. "
-        "One silent for 1 s lives. [certain]"
-    )
+    assert verdict == dropped(family)
     assert evidence.startswith("At hop 2 what is said expires as ever; beyond it ")
 
 
@@ -141,10 +154,7 @@ def test_a_firewall_that_resets_what_it_forgot(lab: Chain, family: int, user: st
     serve(lab)
     forgetful(lab, "r2", STATEFUL.format(fate="reject with tcp reset"))
     verdict, evidence = said(lab, family, user)
-    assert verdict == (
-        f"After 4 s of silence somebody {after(2, family)} resets the connection; it is not {host(family)}. "
-        "One silent for 1 s lives. [certain]"
-    )
+    assert verdict == reset(family)
     assert evidence == "What can reach hop 3 at most is reset. What is said to hop 2 expires as ever."
 
 
@@ -265,9 +275,7 @@ def test_haproxy_ends_silent_clients(lab: Chain, mode: str, user: str | None, tm
     (tmp_path / "haproxy.cfg").write_text(HAPROXY.format(mode=mode))
     start_until_open(lab, ["haproxy", "-db", "-f", str(tmp_path / "haproxy.cfg")], 8080)
     verdict, evidence = said(lab, user=user, port=8080)
-    assert re.fullmatch(
-        rf"{re.escape(SERVER)} itself closes silent connections, after (3|3\.[0-5]) s\. \[certain\]", verdict
-    ), verdict
+    assert re.fullmatch(CLOSES.format(host=re.escape(SERVER)), verdict), verdict
     assert "Those silent for 1 s worked." in evidence
     assert "A request had been answered" not in evidence
 
@@ -283,10 +291,7 @@ def test_nginx_ends_connections_that_were_used(
     command = ["nginx", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")]
     start_until_open(lab, command, 8080)
     verdict, evidence = said(lab, family, user, port=8080)
-    assert re.fullmatch(
-        rf"{re.escape(host(family))} itself closes silent connections, after (3|3\.[0-5]) s\. \[certain\]",
-        verdict,
-    ), verdict
+    assert re.fullmatch(CLOSES.format(host=re.escape(host(family))), verdict), verdict
     assert evidence.endswith("A request had been answered before the silence.")
 
 
@@ -385,3 +390,11 @@ def test_at_most_six_connections_are_open(lab: Chain) -> None:
         most = max(most, len(opened))
     assert most <= 6 + 3  # and the three SYNs of the trace, which the raw prober's kernel resets
     assert total <= 64
+
+
+def test_the_cookbook_says_what_is_said_here() -> None:
+    text = (Path(__file__).parents[1] / "docs/usage.md").read_text(encoding="utf-8")
+    section = text.partition("### The connection dies when nothing was said for a while\n")[2]
+    told = re.findall("^    Verdict: (.*)$", section.partition("\n### ")[0], re.MULTILINE)
+    assert told[:2] == [dropped(4), reset(4)]
+    assert re.fullmatch(CLOSES.format(host=re.escape(SERVER)), told[2])

@@ -295,8 +295,11 @@ COOKBOOK = {
     "Which ports of a host are open?": "documented-port-scan",
 }
 """The network of each section."""
-ON_KERNELS = ("The port answers, and still the connection hangs",)
-"""Sections whose runs need real kernels: ``test_kernel_mtu`` holds what they say."""
+ON_KERNELS = (
+    "The port answers, and still the connection hangs",
+    "The connection dies when nothing was said for a while",
+)
+"""Sections whose runs need real kernels: ``test_kernel_mtu`` and ``test_kernel_idle`` hold what they say."""
 CONCLUSIONS = ("Verdict: ", "Evidence: ", "Note: ", "The paths ", "# PORTS", "HOP ")
 TABLE_ROW = re.compile(r"(# )?[\d,-]+  +((?! ms|timed out).)*")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hunting import silences
 from internet import network
 from internet.sessions import VirtualSessions
 from tracetcp.dialogue import converse
@@ -406,6 +407,15 @@ def test_a_search_that_runs_out_of_connections_says_what_it_knows(monkeypatch: p
     told = search(prober, reply_ttl=60)
     assert told.lost is not None
     assert told.lost.before is None
+
+
+# Anything
+
+
+@pytest.mark.parametrize("seed", range(160))
+def test_on_random_paths_nothing_wrong_is_said(seed: int) -> None:
+    given = silences.case(seed)
+    assert not silences.judge(given, *silences.run(given, seed)).startswith("WRONG")
 
 
 # What chance does
