@@ -315,6 +315,7 @@ def test_every_section_of_the_cookbook_has_its_network() -> None:
     assert list(sections()) == [*COOKBOOK, *ON_KERNELS]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("title", COOKBOOK)
 def test_the_cookbook_says_what_the_program_says(title: str) -> None:
     blocks = sections()[title].split("    $ tracetcp ")[1:]
