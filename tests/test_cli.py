@@ -182,6 +182,51 @@ def test_what_is_wrong_is_named_in_one_line(line: str, named: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("preset", "line", "same_as"),
+    [
+        ("", "-n host", "-n host"),
+        ("  ", "-n host", "-n host"),
+        ("-n -p 5", "host:443", "-n -p 5 host:443"),
+        ("-p 5", "-p 2 host", "-p 2 host"),
+        ("--pcap 'my file'", "host", None),
+    ],
+)
+def test_options_from_outside_go_before_the_command_line(preset: str, line: str, same_as: str | None) -> None:
+    invocation = parse(line.split(), preset)
+    if same_as is not None:
+        assert invocation == understood(same_as)
+    else:
+        assert isinstance(invocation, Invocation)
+        assert invocation.display.pcap == "my file"
+
+
+@pytest.mark.parametrize(
+    ("preset", "line", "named"),
+    [
+        (
+            "-c",
+            "--json host",
+            "--json and -c exclude each other: give one of them (TRACETCP_OPTIONS is '-c')",
+        ),
+        ("-p 0", "host", "(TRACETCP_OPTIONS is '-p 0')"),
+        ("--colour", "host", "unknown flag --colour: see tracetcp --help (TRACETCP_OPTIONS is '--colour')"),
+        ("-n 'host", "host", "a quote is not closed: quote as for a shell, or unset TRACETCP_OPTIONS"),
+        ("other", "host", "unexpected argument 'host'"),
+    ],
+)
+def test_what_is_wrong_with_them_is_named_with_them(preset: str, line: str, named: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(line.split(), preset)
+    assert named in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_options_from_outside_name_no_host() -> None:
+    with pytest.raises(MissingHost, match="no host given"):
+        parse([], "-n")
+
+
 @pytest.mark.parametrize("line", ["", "-n", "-c -p 3"])
 def test_a_missing_host_is_a_usage_error_of_its_own(line: str) -> None:
     with pytest.raises(MissingHost, match="no host given"):

@@ -43,6 +43,8 @@ examples:
   tracetcp -n -c -r 130 140 -h 3 -m 1 host   which ports does hop 3 let pass?
   tracetcp -s 1 1024 192.0.2.1               which ports of a host are open?
 
+environment: TRACETCP_OPTIONS holds options that go before those of the command line
+
 exit status: 0 a port was reached, 1 none was, 2 wrong usage, 3 could not run, 130 interrupted
 """
 SCAN_START_HOP = 128

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tracetcp.config import TraceConfig
 
+OPTIONS_VARIABLE = "TRACETCP_OPTIONS"
+"""The environment variable with options that go before every command line."""
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
 PRINTER_PORTS = range(9100, 9108)
 """Where printers listen (AppSocket): they print what is said to them."""
@@ -44,8 +46,33 @@ class Check(NamedTuple):
     family: int | None = None
 
 
-def parse(argv: Sequence[str]) -> Invocation | Message | Check:
-    """Parse a command line; raises ``UsageError`` if anything in it is wrong."""
+def parse(argv: Sequence[str], preset: str = "") -> Invocation | Message | Check:
+    """Parse a command line; raises ``UsageError`` if anything in it is wrong.
+
+    ``preset`` is a text of words, quoted as for a shell, that go before it: those of ``OPTIONS_VARIABLE``.
+    """
+    if not preset.strip():
+        return _parse(argv)
+    try:
+        return _parse([*_words(preset), *argv])
+    except MissingHost:
+        raise
+    except UsageError as error:
+        raise UsageError(f"{error} ({OPTIONS_VARIABLE} is {preset!r})") from error
+
+
+def _words(preset: str) -> list[str]:
+    import shlex
+
+    try:
+        return shlex.split(preset)
+    except ValueError as error:
+        raise UsageError(
+            f"a quote is not closed: quote as for a shell, or unset {OPTIONS_VARIABLE}"
+        ) from error
+
+
+def _parse(argv: Sequence[str]) -> Invocation | Message | Check:
     parser = build_parser()
     try:
         options, rest = parser.parse_known_args(list(argv))
