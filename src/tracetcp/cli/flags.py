@@ -65,6 +65,13 @@ class _MessageAsked(Exception):
         self.text = text
 
 
+class _Format(argparse.RawDescriptionHelpFormatter):
+    """Of a fixed width: to ask for that of the terminal, argparse would import ``shutil``, for 2 ms."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=78)
+
+
 class _Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that raises ``UsageError`` instead of printing and exiting."""
 
@@ -118,7 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
         usage=USAGE,
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Format,
         add_help=False,
         allow_abbrev=False,
         argument_default=None,
