@@ -9,19 +9,26 @@ R2. A probe was answered, and probes of the same flow with higher TTLs expired a
     answered lets packets pass, so it is not their end.
 R3. A probe got a SYN-ACK and a RST over return paths of clearly different length: two machines answered.
 R4. A port is refused nearer than a control shows the destination to be (``nearness``).
+
+R5. The device is at the nearest TTL at which its answer was seen: an answer of the same kind that arrives with
+    the same TTL as one that is proven forged. Of two machines that answered one probe it is the one that
+    answered a nearer TTL alone.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tracetcp.model import Outcome, ProbeRecord, ReplyKind
-from tracetcp.model.evidence import TCP_KINDS, Evidence, reply_of
+from tracetcp.model.evidence import TCP_KINDS, Evidence, replies, reply_of
 from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.nearness import NEARER_HOPS, nearer_than_control, return_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    Answer: TypeAlias = tuple[int, ReplyKind, int | None]
+    """The TTL of the probe; the kind of its answer, and the TTL with which that arrived."""
 
 EXPIRED_PROBES = 2
 """Probes answered after they expired: one may be a packet doubled on the way."""
@@ -48,7 +55,7 @@ def _answered_after_expiry(evidence: Evidence) -> Verdict | None:
         f"{len(answered)} probes expired at a router and yet were answered in the name of the destination, "
         "which they never reached."
     )
-    return _verdict(evidence, answered, Certainty.CERTAIN, fact)
+    return _verdict(evidence, _answers(answered), Certainty.CERTAIN, fact)
 
 
 def _routers_beyond(evidence: Evidence) -> Verdict | None:
@@ -64,7 +71,7 @@ def _routers_beyond(evidence: Evidence) -> Verdict | None:
         }
         if len(beyond) >= FARTHER_ROUTERS:
             fact = f"Probes of the same flow with higher TTLs went on to {evidence.place(max(beyond))}."
-            return _verdict(evidence, [answered], Certainty.LIKELY, fact)
+            return _verdict(evidence, _answers([answered]), Certainty.LIKELY, fact)
     return None
 
 
@@ -79,7 +86,7 @@ def _two_machines(evidence: Evidence) -> Verdict | None:
                 f"One probe got a SYN-ACK with TTL {accepted.reply_ttl} and a RST with TTL "
                 f"{refused.reply_ttl}: two machines answered."
             )
-            return _verdict(evidence, [record], Certainty.LIKELY, fact)
+            return _verdict(evidence, _answers([record]), Certainty.LIKELY, fact)
     return None
 
 
@@ -104,19 +111,30 @@ def _died_on_the_way(record: ProbeRecord, destination: str) -> bool:
     return expired is not None and expired.sender != destination
 
 
-def _verdict(evidence: Evidence, answered: Sequence[ProbeRecord], certainty: Certainty, fact: str) -> Verdict:
-    nearest = min(answered, key=lambda record: record.probe.ttl)
-    name = "a SYN-ACK" if reply_of(nearest, ReplyKind.SYN_ACK) else "a RST"
-    hop = nearest.probe.ttl
-    if all(reply_of(nearest, kind) for kind in TCP_KINDS):
-        name = "a SYN-ACK or a RST"
+def _answers(records: Iterable[ProbeRecord]) -> list[Answer]:
+    """The TCP answers to ``records``."""
+    return [(record.probe.ttl, reply.kind, reply.reply_ttl) for record, reply in replies(records, *TCP_KINDS)]
+
+
+def _verdict(evidence: Evidence, proven: Sequence[Answer], certainty: Certainty, fact: str) -> Verdict:
+    marks = {(kind, reply_ttl) for _, kind, reply_ttl in proven if reply_ttl is not None}
+    alike = [answer for answer in _answers(evidence.own_records) if answer[1:] in marks]
+    hop = min(ttl for ttl, _, _ in (*proven, *alike))  # R5
+    kinds = {kind for ttl, kind, _ in (*proven, *alike) if ttl == hop}
     return Verdict(
         kind=Kind.FORGED,
-        sentence=_sentence(name, evidence, hop),
+        sentence=_sentence(_NAMES[frozenset(kinds)], evidence, hop),
         certainty=certainty,
         evidence=(fact,),
         hop=hop,
     )
+
+
+_NAMES = {
+    frozenset({ReplyKind.SYN_ACK}): "a SYN-ACK",
+    frozenset({ReplyKind.RST}): "a RST",
+    frozenset(TCP_KINDS): "a SYN-ACK or a RST",
+}
 
 
 def _sentence(name: str, evidence: Evidence, hop: int) -> str:

@@ -11,7 +11,8 @@ R2. An answer of the destination is contradicted by Time Exceeded to ``CONTRADIC
     - where the destination answered nothing so near on the flow of that probe, and the answer is less than
       ``BRANCH_HOPS`` nearer: then branches of different length share the load;
     - where the destination answered a RST and, beyond that router, a SYN-ACK.
-R3. Where an answer was contradicted by routers on its own flow, somebody answers in the destination's name.
+R3. Where an answer was contradicted by routers on its own flow, or was found to be forged (``forgeries``),
+    somebody answers in the destination's name.
     From then on an end stands only ``FORGER_SECONDS`` after the last probe to it or beyond: routers may be
     far.
 R4. A RST to a TTL below ``CONFIRMATION_TTL`` may come from a host that refuses packets whose TTL runs out, or
@@ -90,6 +91,8 @@ class Ending:
         self._answered_from: dict[int, int] = {}
         """By flow: the lowest TTL at which the destination answered."""
         self._witnesses: list[Flight] = []
+        self._has_forger = False
+        """Whether answers were found to be forged (``forgeries``)."""
 
     @property
     def outcome(self) -> Outcome | None:
@@ -129,11 +132,21 @@ class Ending:
             stands = max(STANDS_SECONDS, STANDS_RTTS * flight.rtt(reply))
             self.stands_at = max(self.stands_at, reply.received_at + min(STANDS_MOST, stands))
 
+    def forget(self) -> None:
+        """Forget the answers that turned out to be forged: they are no longer among those of the flights."""
+        self._has_forger = True
+        self._terminal_ttls = {ttl for ttl, hop in self._hops.items() if hop.terminal()}
+        self._answered_from.clear()
+        for flight in self._flights:
+            ttl, flow = flight.probe.ttl, flight.probe.flow
+            if ttl in self._hops and flight.reply_of(*TCP_KINDS):
+                self._answered_from[flow] = min(ttl, self._answered_from.get(flow, ttl))
+
     def find(self, first: int) -> int:
         """Find the end at TTL ``first`` or beyond; returns the last router's TTL before it, 0 for none."""
         ttls = sorted(ttl for ttl in self._terminal_ttls if ttl >= first)
         self.ttl = next((ttl for ttl in ttls if self._may_end(ttl)), None)
-        if self.ttl is not None and self._is_answer_forged(self.ttl):  # R3
+        if self.ttl is not None and (self._has_forger or self._is_answer_forged(self.ttl)):  # R3
             last = max((each.sent_at for each in self._flights if each.probe.ttl >= self.ttl), default=0.0)
             self.doubted_until = last + FORGER_SECONDS
         return max((ttl for ttl in self._expired if self.ttl is None or ttl < self.ttl), default=0)

@@ -117,6 +117,12 @@ class HopState:
             cell.state = CellState.SUSPECTED
         return bool(lost)
 
+    def forget(self, flights: Container[Flight | None]) -> None:
+        """Have the cells of ``flights``, which nobody answered after all, wait again."""
+        for cell in self.cells:
+            if cell.state is CellState.ANSWERED and cell.flight and cell.flight in flights:
+                cell.state = CellState.LOST if cell.flight.is_lost else CellState.IN_FLIGHT
+
     def alone_losses(self) -> int:
         """How many probes that were alone on their flow got no answer here."""
         return sum(flight.is_alone and flight.is_lost and not flight.replies for flight in self.flights)

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 from tracetcp.engine.trace.ending import CONFIRMATION_TTL, Ending
 from tracetcp.engine.trace.flight import Flight, Purpose, Want
 from tracetcp.engine.trace.flows import Flows
+from tracetcp.engine.trace.forgeries import ForgedAnswers
 from tracetcp.engine.trace.hops import Cell, CellState, HopState
 from tracetcp.engine.trace.losses import SuspectedLosses
 from tracetcp.engine.trace.window import TTL_WINDOW, Stage, Window
@@ -89,6 +90,7 @@ class Path:
         self._ending = Ending(self._hops, self.flights, self._flows, config.pings)
         self._spares_the_host = config.anti_flood
         """Whether a port that is silent where controls met the host is asked no farther; not under ``-F``."""
+        self._forgeries = ForgedAnswers()
         self._losses = SuspectedLosses(self._hops, state.routers, asks_again=config.anti_flood)
         self._farthest_answer_ttl = ttls.start - 1
         """The highest TTL that anything answered."""
@@ -272,10 +274,30 @@ class Path:
         if want.attempt == 1 and want.ttl == self._window.next_first_ttl:
             self._window.on_first_sent(now)
 
-    def received(self, flight: Flight, reply: Reply) -> None:
-        """Take a reply to one of this path's flights into account."""
+    def received(self, flight: Flight, reply: Reply) -> bool:
+        """Take a reply to one of this path's flights into account; whether earlier ones no longer count."""
         self._known_ttl = None
         flight.replies.append(reply)
+        if self._forgeries.learn(flight):
+            self._set_aside()
+            self._take(flight, reply)
+            return True
+        if not self._forgeries.set_aside([flight]):
+            self._take(flight, reply)
+        return False
+
+    def _set_aside(self) -> None:
+        """Go back to where the path would be if nobody had forged answers."""
+        bare = self._forgeries.set_aside(self.flights)
+        for hop in self._hops.values():
+            hop.forget(bare)
+        answered = (each.probe.ttl for each in self.flights if each.replies and each.probe.ttl in self._hops)
+        self._farthest_answer_ttl = max(answered, default=self._first - 1)
+        self._ending.forget()
+        self._losses.recount()
+
+    def _take(self, flight: Flight, reply: Reply) -> None:
+        """Take a reply into account that is not known to be forged."""
         if self.is_done or flight.purpose in (Purpose.CONFIRMATION, Purpose.CONTROL):
             return
         ttl = flight.probe.ttl
