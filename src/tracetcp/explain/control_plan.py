@@ -94,8 +94,8 @@ def plan_controls(evidence: Evidence, known: Known) -> tuple[Step, ...]:
     if evidence.outcome is Outcome.UNREACHABLE or judge_forged(evidence) or judge_proxy(evidence):
         return ()
     distance = evidence.distance
-    if distance is None or evidence.last_ttl < distance + NEARER_HOPS - 1:
-        return ()  # no room for what would prove a proxy
+    if distance is None:
+        return ()
     return _after_answer(evidence, distance, known)
 
 
@@ -165,7 +165,7 @@ def _ttls_after_answer(
     last = evidence.last_ttl
     if control is None:
         yield distance  # R1
-        if port == UNSERVED_PORT:
+        if port == UNSERVED_PORT and distance + FARTHER[0] <= last:
             yield distance + FARTHER[0]  # R2
         return
     asked = Counter(record.probe.ttl for record in control.own_records)

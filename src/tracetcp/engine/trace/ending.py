@@ -16,7 +16,8 @@ R3. Where an answer was contradicted by routers on its own flow, or was found to
     From then on an end stands only ``FORGER_SECONDS`` after the last probe to it or beyond: routers may be
     far.
 R4. A RST to a TTL below ``CONFIRMATION_TTL`` may come from a host that refuses packets whose TTL runs out, or
-    be forged: the port is asked again with that TTL, ``CONFIRMATIONS`` times at most until one is answered.
+    be forged: the port is asked again with that TTL, ``CONFIRMATIONS`` times at most until one is answered,
+    and not by a SYN-ACK and a RST at once.
 R5. A RST stands for a while before it counts: ``STANDS_SECONDS``, or ``STANDS_RTTS`` of its own RTTs
     up to ``STANDS_MOST``. In that time a SYN-ACK or a router farther out may contradict it, and so may
     whatever is still in flight beyond it.
@@ -24,7 +25,9 @@ R6. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a c
     that it confirms.
 R7. Where columns became flows, of the pings only those of the first column contradict: the others may have
     taken a longer branch.
-R8. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
+R8. Where a control met a router at the end or beyond, somebody nearer than the destination may answer this
+    port and let it pass: ``LOOKS`` probes must have gone as far as that router and have waited for its answer.
+R9. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
     destination answered elsewhere is not lost: it answers one SYN of a flow only.
 """
 
@@ -62,6 +65,17 @@ BRANCH_HOPS = 3
 """Branches of load sharing differ by one hop or two; three and more are next to unknown."""
 
 
+LOOKS = 2
+"""Probes of a port that are to go as far as a router that a control met beyond its end."""
+
+
+def _is_unclear(confirmation: Flight) -> bool:
+    """Whether nothing confirmed a RST, or two machines answered."""
+    if confirmation.replies:
+        return all(confirmation.reply_of(kind) for kind in TCP_KINDS)
+    return confirmation.is_lost
+
+
 class Ending:
     """The end of one path, whose ``hops`` (by TTL), ``flights`` and ``flows`` it reads.
 
@@ -91,6 +105,8 @@ class Ending:
         self._answered_from: dict[int, int] = {}
         """By flow: the lowest TTL at which the destination answered."""
         self._witnesses: list[Flight] = []
+        self.router_of_control: int | None = None
+        """The farthest TTL at which a control met a router, if that is known."""
         self._has_forger = False
         """Whether answers were found to be forged (``forgeries``)."""
 
@@ -110,7 +126,7 @@ class Ending:
         if self.ttl is None or self.ttl >= CONFIRMATION_TTL or self.outcome is not Outcome.CLOSED:
             return False
         asked = self._confirmations
-        return len(asked) < CONFIRMATIONS and all(each.is_lost and not each.replies for each in asked)  # R4
+        return len(asked) < CONFIRMATIONS and all(_is_unclear(each) for each in asked)  # R4
 
     def on_confirmation_sent(self, flight: Flight) -> None:
         """A confirmation probe left."""
@@ -223,6 +239,34 @@ class Ending:
         stands = max(STANDS_SECONDS, STANDS_RTTS * first.rtt(answer))
         self.stands_at = max(self.stands_at, flight.sent_at + stands)  # R2
 
+    @property
+    def wanted_look(self) -> int | None:
+        """The TTL at which the port is to be asked, to see whether it passes as far as a control does."""
+        ttl = self._doubted_ttl
+        return ttl if ttl is not None and len(self._looks(ttl)) < LOOKS else None
+
+    @property
+    def _doubted_ttl(self) -> int | None:
+        """Where a control met a router and no probe of this port did, nor farther out (R8)."""
+        ttl, end = self.router_of_control, self.ttl
+        if ttl is None or end is None or end > ttl or self.is_router or self._expired_beyond(ttl):
+            return None
+        return ttl
+
+    def _looks(self, ttl: int) -> list[Flight]:
+        return [each for each in self._flights if each.probe.ttl >= ttl and each.probe.ttl in self._hops]
+
+    def looks_until(self, timeout: float) -> float:
+        """Until when a router beyond the end may still show that this port passes it, as a control did.
+
+        ``timeout`` is how long such a router takes to answer; infinity while the probes have not left.
+        """
+        ttl = self._doubted_ttl
+        if ttl is None:
+            return -inf
+        sent = [each.sent_at for each in self._looks(ttl)]
+        return max(sent) + timeout if len(sent) >= LOOKS else inf  # R8
+
     def is_forged(self, flight: Flight) -> bool:
         """Whether a TCP answer to ``flight`` is not the destination's: its flow met a router farther out."""
         return self._expired_up_to.get(flight.probe.flow, 0) > flight.probe.ttl
@@ -262,7 +306,7 @@ class Ending:
         lost = tuple(
             cell.ping()
             for cell in hop.cells[: min(flight.probe.attempt, self._pings) - 1]
-            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R8
+            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R9
         )
         attempt = flight.probe.attempt
         if reply.kind is ReplyKind.RST:

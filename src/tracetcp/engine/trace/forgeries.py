@@ -1,18 +1,22 @@
 """Which TCP answers of a path come from somebody else than the destination. No clock.
 
-An answer bears marks of its sender: its kind, and the TTL with which it arrives.
+An answer bears marks of its sender: its kind, and the TTL with which it arrives. Where the prober is not told
+with what TTL an answer arrives, it has no marks, and nothing is known.
 
 R1. A probe that a router reported expired never reached the destination, so whoever answered it as well is
-    somebody on the way. ``EXPIRED_PROBES`` such probes with answers of the same marks show it: a single one
-    may be a packet doubled on the way, or the router's report may be forged.
-R2. From then on an answer with those marks tells nothing, whichever probe it came to: it is set aside, and
+    somebody on the way.
+R2. A probe that was answered both by a SYN-ACK and by a RST, whose TTLs differ by ``TWO_MACHINES`` or more, met
+    two machines. The one that also answers nearer is the one on the way.
+R3. Answers with the same marks are forged once ``CONTRADICTED`` probes show one of this: a single one may be
+    doubled on the way, or what contradicts it may be forged. After one of R1 any two answers with different
+    marks to another probe are enough.
+R4. From then on an answer with those marks tells nothing, whichever probe it came to: it is set aside, and
     its probe waits for whoever else may answer.
-R3. Where the prober is not told with what TTL an answer arrives, it has no marks.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.engine.trace.hops import TCP_KINDS
 from tracetcp.model import ReplyKind
@@ -23,44 +27,69 @@ if TYPE_CHECKING:
     from tracetcp.engine.trace.flight import Flight
     from tracetcp.model import Reply
 
-EXPIRED_PROBES = 2
-"""Probes that expired and were answered all the same, before that answer is known to be somebody else's."""
+CONTRADICTED = 2
+"""Probes whose answer is contradicted, before it is known to be somebody else's."""
+TWO_MACHINES = 3
+"""TTLs that ways back of different length hardly differ by."""
+
+
+class Marks(NamedTuple):
+    """What the answers of one machine have in common."""
+
+    kind: ReplyKind
+    reply_ttl: int
 
 
 class ForgedAnswers:
     """The marks of forged answers on one path."""
 
     def __init__(self) -> None:
-        self.marks: set[tuple[ReplyKind, int]] = set()
-        self._expired: dict[tuple[ReplyKind, int], list[Flight]] = {}
-        """By marks: the probes that expired and were answered so, up to ``EXPIRED_PROBES``."""
+        self._forged: set[Marks] = set()
+        self._nearest: dict[Marks, int] = {}
+        """By marks: the lowest TTL that was answered so."""
+        self._several: list[Flight] = []
+        """The probes that got several answers, one with marks among them."""
 
     def learn(self, flight: Flight) -> bool:
         """Take what answered ``flight`` into account; whether that shows new marks."""
-        expired = flight.reply_of(ReplyKind.TIME_EXCEEDED)
-        if expired is None or len(flight.replies) == 1:
+        ttl, seen = flight.probe.ttl, _all_marks(flight)
+        for marks in seen:
+            self._nearest[marks] = min(ttl, self._nearest.get(marks, ttl))
+        if not seen or len(flight.replies) + len(flight.forged) < 2:
             return False
-        known = len(self.marks)
-        for reply in flight.replies:
-            marks = _marks(reply)
-            if marks is None or marks in self.marks or reply.sender == expired.sender:
-                continue
-            flights = self._expired.setdefault(marks, [])
-            if flight not in flights:
-                flights.append(flight)
-            if len(flights) >= EXPIRED_PROBES:  # R1
-                self.marks.add(marks)
-        return len(self.marks) > known
+        if flight not in self._several:
+            self._several.append(flight)
+        new = {marks for marks in seen - self._forged if self._is_contradicted(marks)}
+        self._forged |= new
+        return bool(new)
+
+    def _is_contradicted(self, marks: Marks) -> bool:
+        answered = [flight for flight in self._several if marks in _all_marks(flight)]
+        proofs = [flight for flight in answered if _has_expired(flight) or self._met_two(flight, marks)]
+        if any(map(_has_expired, answered)):
+            proofs += [flight for flight in answered if flight not in proofs and self._farther(flight, marks)]
+        return len(proofs) >= CONTRADICTED  # R3
+
+    def _met_two(self, flight: Flight, marks: Marks) -> bool:
+        """Whether ``flight`` met another machine, farther than the one with ``marks``."""
+        return any(  # R2
+            other.kind is not marks.kind and abs(other.reply_ttl - marks.reply_ttl) >= TWO_MACHINES
+            for other in self._farther(flight, marks)
+        )
+
+    def _farther(self, flight: Flight, marks: Marks) -> list[Marks]:
+        """The marks of the answers to ``flight`` that were not seen as near as ``marks``."""
+        return [other for other in _all_marks(flight) if self._nearest[other] > self._nearest[marks]]
 
     def knows(self, reply: Reply) -> bool:
         """Whether ``reply`` bears the marks of a forged answer."""
-        return bool(self.marks) and _marks(reply) in self.marks
+        return bool(self._forged) and _marks(reply) in self._forged
 
     def set_aside(self, flights: Iterable[Flight]) -> list[Flight]:
         """Set the forged answers to ``flights`` aside; those of them that nothing else has answered."""
         bare = []
         for flight in flights:
-            forged = [reply for reply in flight.replies if self.knows(reply)]  # R2
+            forged = [reply for reply in flight.replies if self.knows(reply)]  # R4
             if forged:
                 flight.forged += forged
                 flight.replies = [reply for reply in flight.replies if reply not in forged]
@@ -69,7 +98,18 @@ class ForgedAnswers:
         return bare
 
 
-def _marks(reply: Reply) -> tuple[ReplyKind, int] | None:
-    if reply.kind not in TCP_KINDS or reply.reply_ttl is None:  # R3
+def _has_expired(flight: Flight) -> bool:
+    """Whether a router said so, and not the destination itself."""
+    expired = flight.reply_of(ReplyKind.TIME_EXCEEDED)
+    answers = (reply for reply in (*flight.forged, *flight.replies) if reply.kind in TCP_KINDS)
+    return expired is not None and any(reply.sender != expired.sender for reply in answers)  # R1
+
+
+def _all_marks(flight: Flight) -> set[Marks]:
+    return {marks for reply in (*flight.forged, *flight.replies) if (marks := _marks(reply)) is not None}
+
+
+def _marks(reply: Reply) -> Marks | None:
+    if reply.kind not in TCP_KINDS or reply.reply_ttl is None:
         return None
-    return reply.kind, reply.reply_ttl
+    return Marks(reply.kind, reply.reply_ttl)

@@ -5,7 +5,7 @@ an argument. How far first attempts go stands in ``window``, which answer ends t
 losses are asked again in ``losses``, which flow a probe takes in ``flows``. Probes are wanted in this order:
 
 R1. What the end of the trace wants to be sure (``ending``): the confirmation of a RST, a witness of a router
-    beyond it; each on a fresh flow.
+    beyond it, a look as far as a control went; each on a fresh flow.
 R2. First attempts, on flow 0, up to the end of the window and never beyond the end of the trace. A port that
     is silent where controls met the destination is asked no farther; while they look for it, no window grows.
 R3. A silent TTL just below the end may be the destination itself, which answers one SYN of a flow only: it is
@@ -26,7 +26,9 @@ R8. every cell that has only TCP answers has waited its timeout for the router t
     and its flow met routers farther out, the answers are forged and the cell is a star;
 R9. its stars, if it has nothing else, are no suspected losses;
 R10. where columns are no flows yet, the routers known at the next ``SEEN_AHEAD`` TTLs are settled: load
-    sharing that is seen there makes it a row to be asked again.
+    sharing that is seen there makes it a row to be asked again;
+R11. if it is the last one, no control looks whether the destination is there, nor did one go on so that this
+    port is to be asked as far.
 """
 
 from __future__ import annotations
@@ -115,6 +117,8 @@ class Path:
             yield self._lone(CONFIRMATION_TTL, Purpose.CONFIRMATION)
         if self._ending.wants_witness and self._ending.contested_ttl is not None:  # R1
             yield self._lone(self._ending.contested_ttl, Purpose.WITNESS)
+        if (look := self._ending.wanted_look) is not None:  # R1
+            yield self._lone(look, Purpose.PRESENCE)
         if window.next_first_ttl <= self._last_first_ttl():  # R2
             yield Want(window.next_first_ttl, 1, self._flows.first, Purpose.CELL)
         yield from self._wants_at_shadowed()
@@ -376,12 +380,14 @@ class Path:
         """When ``advance()`` has something to do though nothing arrives, infinity for never."""
         if self.is_done:
             return inf
-        instants = (self._ending.stands_at, self._ending.doubted_until, self._row_waits_until)
+        ending = self._ending
+        instants = (ending.stands_at, ending.doubted_until, self._row_waits_until, self._looks_until())
         return min(self._stalls_at(), *(each for each in instants if each > self._now), inf)
 
     def advance(self, now: float) -> None:
         """Let time pass: look farther when nothing has answered for a while."""
         self._now = now
+        self._ending.router_of_control = self._state.routers_of_controls.get(self.port)
         host_ttl = self._state.host_ttl
         if host_ttl and self._spares_the_host:  # R2
             if self._farthest_answer_ttl >= host_ttl:
@@ -436,11 +442,10 @@ class Path:
         ttl, end = self._next_row, self._ending.ttl
         hop = self._hops[ttl]
         if ttl == end:
-            return (
-                None
-                if self._awaits_column(end)
-                else self._ending.row(self._now, self._window.last_router_ttl)
-            )
+            is_held = self.port in self._state.held_ports or self._now < self._looks_until()  # R11
+            if is_held or self._awaits_column(end):
+                return None
+            return self._ending.row(self._now, self._window.last_router_ttl)
         if not hop.is_settled or (end is not None and ttl > self._last_known_ttl()):  # R7
             return None
         if not self._flows.are_columns and self._is_open_ahead(ttl):  # R10
@@ -457,6 +462,13 @@ class Path:
             return False
         asked = self._on_first_column(end)
         return asked is None or asked.is_in_flight
+
+    def _looks_until(self) -> float:
+        """Until when the end waits for what a control met beyond it."""
+        ttl = self._ending.router_of_control
+        if ttl is None:
+            return -inf
+        return self._ending.looks_until(min(self._timeout, self._state.timeouts.timeout(ttl)))
 
     def _is_open_ahead(self, ttl: int) -> bool:
         """Whether a router close behind ``ttl`` may still show that flows part."""
