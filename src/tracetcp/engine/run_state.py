@@ -31,5 +31,7 @@ class RunState:
         """Ports whose end is not decided yet: controls look whether the destination is where it answered."""
         self.routers_of_controls: dict[int, int] = {}
         """By port: the farthest TTL at which one of its controls met a router."""
+        self.unplaced_ports: set[int] = set()
+        """Ports that were answered where no control was."""
         self.addresses: set[str] = set()
         """Every address that answered: each is told of once."""

@@ -17,12 +17,14 @@ R3. A control that meets somebody beyond, or a router at d, is the only one that
 R4. The steps above end when the destination may have seen ``MOST_SYNS``, the trace's own included; but some
     controls are always asked, and more where a control met routers at d or beyond.
 R5. A control that passes and has told too little is traced over the hops before d and at d.
+R6. If no control was answered at d and none met a router there, the port itself is asked once more, with a
+    TTL that reaches any destination: whoever lets the SYN pass is not the only one to answer it.
 
 Silence after hop k is doubted: it may be of this port alone.
 
-R6. The controls are asked at k and at k + 1; if nothing beyond k answers any, at the next ``AHEAD`` TTLs;
+R7. The controls are asked at k and at k + 1; if nothing beyond k answers any, at the next ``AHEAD`` TTLs;
     then the other web port is asked there, and all of them at the other TTLs within ``REACH``.
-R7. A control that is answered beyond k is traced, one after the other, until the verdict is clear. It may be
+R8. A control that is answered beyond k is traced, one after the other, until the verdict is clear. It may be
     clear before, if the destination answered. Where one TTL alone is asked for, all controls are traced.
 """
 
@@ -36,7 +38,7 @@ from tracetcp.model.evidence import TCP_KINDS, reply_of
 from tracetcp.model.verdict import Kind
 from tracetcp.verdicts.blocked import judge as judge_blocked
 from tracetcp.verdicts.forged import judge as judge_forged
-from tracetcp.verdicts.nearness import NEARER_HOPS, has_same_reply_ttl
+from tracetcp.verdicts.nearness import NEARER_HOPS, farthest_router, has_same_reply_ttl
 from tracetcp.verdicts.proxy import judge as judge_proxy
 from tracetcp.verdicts.routers import judge_loop
 
@@ -97,6 +99,18 @@ def plan_controls(evidence: Evidence, known: Known) -> tuple[Step, ...]:
     if distance is None:
         return ()
     return _after_answer(evidence, distance, known)
+
+
+def wants_confirmation(evidence: Evidence) -> bool:
+    """Whether the port in doubt is worth another SYN."""
+    distance = evidence.distance
+    if distance is None:
+        return False
+    controls = evidence.controls
+    is_placed = any(control.distance == distance for control in controls)
+    is_passed = any(farthest_router(control, evidence.destination) >= distance for control in controls)
+    seen = _arrived(evidence, distance) + sum(_arrived(control, distance) for control in controls)
+    return not is_placed and not is_passed and seen < MOST_SYNS  # R6
 
 
 def ports_to_ask(port: int) -> tuple[int, ...]:
@@ -235,13 +249,13 @@ def _after_silence(evidence: Evidence, known: Known) -> tuple[Step, ...]:
     controls = _by_port(evidence)
     ports = [port for port in ports_to_ask(evidence.port) if port not in known.traced]
     if evidence.start_hop == evidence.last_ttl:
-        return tuple(_trace(evidence, port, last) for port in ports)  # R7
+        return tuple(_trace(evidence, port, last) for port in ports)  # R8
     passing = [port for port in ports if port in controls and _passes(controls[port], last)]
     if passing:
-        return (_trace(evidence, passing[0], last),)  # R7
+        return (_trace(evidence, passing[0], last),)  # R8
     if any(_passes(control, last) for control in evidence.controls):
         return ()
-    for count, ttls in _stages(last):  # R6
+    for count, ttls in _stages(last):  # R7
         steps = tuple(
             Step(port, (ttl,))
             for port in ports[:count]

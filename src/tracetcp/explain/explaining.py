@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from tracetcp.explain.control_plan import Known, plan_controls
+from tracetcp.explain.control_plan import Known, plan_controls, wants_confirmation
 from tracetcp.explain.controls import ControlTraces, traced_port
 from tracetcp.explain.reply_ttls import ReplyTtls
 from tracetcp.explain.so_far import LiveTrace
@@ -179,7 +179,9 @@ class ExplainingEngine:
             self._wants_controls(evidence, is_over=False)
         port = {self._config.ports[0]}
         self._state.waiting_ports = port if self._controls.is_asking and not is_answered else set()
-        if not self._controls.is_asking:
+        if not self._controls.is_asking and self._state.held_ports:
+            if wants_confirmation(self._evidence_of(live.traced())):
+                self._state.unplaced_ports |= port
             self._state.held_ports -= port
 
     def _evidence(self, event: TraceFinished) -> Evidence:

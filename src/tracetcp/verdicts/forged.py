@@ -7,7 +7,9 @@ R1. A probe got both a router's Time Exceeded and a TCP answer. It expired on th
     once.
 R2. A probe was answered, and probes of the same flow with higher TTLs expired at routers farther on. What
     answered lets packets pass, so it is not their end.
-R3. A probe got a SYN-ACK and a RST over return paths of clearly different length: two machines answered.
+R3. A probe got two answers over return paths of clearly different length: two machines answered. If both are
+    of one kind, ``DOUBLED_PROBES`` such probes are needed: a host that repeats itself may do so over a path
+    that changed.
 R4. A port is refused nearer than a control shows the destination to be (``nearness``).
 
 R5. The device is at the nearest TTL at which its answer was seen: an answer of the same kind that arrives with
@@ -17,6 +19,7 @@ R5. The device is at the nearest TTL at which its answer was seen: an answer of 
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, TypeAlias
 
 from tracetcp.model import Outcome, ProbeRecord, ReplyKind
@@ -27,6 +30,8 @@ from tracetcp.verdicts.nearness import NEARER_HOPS, nearer_than_control, return_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tracetcp.model import Reply
+
     Answer: TypeAlias = tuple[int, ReplyKind, int | None]
     """The TTL of the probe; the kind of its answer, and the TTL with which that arrived."""
 
@@ -34,6 +39,8 @@ EXPIRED_PROBES = 2
 """Probes answered after they expired: one may be a packet doubled on the way."""
 FARTHER_ROUTERS = 2
 """TTLs at which routers answered beyond: one may be a route that changed just then."""
+DOUBLED_PROBES = 2
+_NAME = {ReplyKind.SYN_ACK: "a SYN-ACK", ReplyKind.RST: "a RST"}
 
 
 def judge(evidence: Evidence) -> Verdict | None:
@@ -76,18 +83,28 @@ def _routers_beyond(evidence: Evidence) -> Verdict | None:
 
 
 def _two_machines(evidence: Evidence) -> Verdict | None:
+    doubled = []
     for record in evidence.own_records:
-        accepted, refused = (reply_of(record, kind) for kind in TCP_KINDS)
-        if accepted is None or refused is None or accepted.reply_ttl is None or refused.reply_ttl is None:
-            continue
-        back = return_distance(accepted.reply_ttl), return_distance(refused.reply_ttl)
-        if abs(back[0] - back[1]) >= NEARER_HOPS:
-            fact = (
-                f"One probe got a SYN-ACK with TTL {accepted.reply_ttl} and a RST with TTL "
-                f"{refused.reply_ttl}: two machines answered."
-            )
-            return _verdict(evidence, _answers([record]), Certainty.LIKELY, fact)
+        answers = [reply for _, reply in replies([record], *TCP_KINDS) if reply.reply_ttl is not None]
+        apart = [pair for pair in combinations(answers, 2) if _are_apart(*pair)]
+        if apart:
+            doubled.append(record)
+        for one, other in apart:
+            if one.kind is not other.kind or len(doubled) >= DOUBLED_PROBES:
+                fact = (
+                    f"One probe got {_NAME[one.kind]} with TTL {one.reply_ttl} and {_NAME[other.kind]} "
+                    f"with TTL {other.reply_ttl}: two machines answered."
+                )
+                return _verdict(evidence, _answers([record]), Certainty.LIKELY, fact)
     return None
+
+
+def _are_apart(one: Reply, other: Reply) -> bool:
+    return abs(_distance_back(one) - _distance_back(other)) >= NEARER_HOPS
+
+
+def _distance_back(reply: Reply) -> int:
+    return return_distance(reply.reply_ttl or 0)
 
 
 def _refused_nearer(evidence: Evidence) -> Verdict | None:
@@ -123,18 +140,11 @@ def _verdict(evidence: Evidence, proven: Sequence[Answer], certainty: Certainty,
     kinds = {kind for ttl, kind, _ in (*proven, *alike) if ttl == hop}
     return Verdict(
         kind=Kind.FORGED,
-        sentence=_sentence(_NAMES[frozenset(kinds)], evidence, hop),
+        sentence=_sentence(" or ".join(_NAME[kind] for kind in TCP_KINDS if kind in kinds), evidence, hop),
         certainty=certainty,
         evidence=(fact,),
         hop=hop,
     )
-
-
-_NAMES = {
-    frozenset({ReplyKind.SYN_ACK}): "a SYN-ACK",
-    frozenset({ReplyKind.RST}): "a RST",
-    frozenset(TCP_KINDS): "a SYN-ACK or a RST",
-}
 
 
 def _sentence(name: str, evidence: Evidence, hop: int) -> str:

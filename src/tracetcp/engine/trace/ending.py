@@ -17,7 +17,8 @@ R3. Where an answer was contradicted by routers on its own flow, or was found to
     far.
 R4. A RST to a TTL below ``CONFIRMATION_TTL`` may come from a host that refuses packets whose TTL runs out, or
     be forged: the port is asked again with that TTL, ``CONFIRMATIONS`` times at most until one is answered,
-    and not by a SYN-ACK and a RST at once.
+    and not by two machines. So is a port whose SYN-ACK came from where no control was answered: whoever lets
+    the SYN pass is not the only one to answer it. The destination has ``UNPLACED_SECONDS`` for that.
 R5. A RST stands for a while before it counts: ``STANDS_SECONDS``, or ``STANDS_RTTS`` of its own RTTs
     up to ``STANDS_MOST``. In that time a SYN-ACK or a router farther out may contradict it, and so may
     whatever is still in flight beyond it.
@@ -37,6 +38,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.engine.trace.flight import Purpose
+from tracetcp.engine.trace.forgeries import met_two_machines
 from tracetcp.engine.trace.hops import TCP_KINDS
 from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
@@ -65,15 +67,15 @@ BRANCH_HOPS = 3
 """Branches of load sharing differ by one hop or two; three and more are next to unknown."""
 
 
+UNPLACED_SECONDS = 0.5
+"""For which an answer may be contradicted that came from where no control was answered."""
 LOOKS = 2
 """Probes of a port that are to go as far as a router that a control met beyond its end."""
 
 
 def _is_unclear(confirmation: Flight) -> bool:
-    """Whether nothing confirmed a RST, or two machines answered."""
-    if confirmation.replies:
-        return all(confirmation.reply_of(kind) for kind in TCP_KINDS)
-    return confirmation.is_lost
+    """Whether nothing confirmed the answer, or two machines did."""
+    return met_two_machines(confirmation) if confirmation.replies else confirmation.is_lost
 
 
 class Ending:
@@ -107,6 +109,8 @@ class Ending:
         self._witnesses: list[Flight] = []
         self.router_of_control: int | None = None
         """The farthest TTL at which a control met a router, if that is known."""
+        self.is_unplaced = False
+        """Whether controls were asked, and none was answered where this port was."""
         self._has_forger = False
         """Whether answers were found to be forged (``forgeries``)."""
 
@@ -123,7 +127,9 @@ class Ending:
     @property
     def wants_confirmation(self) -> bool:
         """Whether the port is to be asked again with ``CONFIRMATION_TTL``."""
-        if self.ttl is None or self.ttl >= CONFIRMATION_TTL or self.outcome is not Outcome.CLOSED:
+        if self.ttl is None or self.ttl >= CONFIRMATION_TTL or self.is_router:
+            return False
+        if self.outcome is Outcome.OPEN and not self.is_unplaced:
             return False
         asked = self._confirmations
         return len(asked) < CONFIRMATIONS and all(_is_unclear(each) for each in asked)  # R4
@@ -131,6 +137,8 @@ class Ending:
     def on_confirmation_sent(self, flight: Flight) -> None:
         """A confirmation probe left."""
         self._confirmations.append(flight)
+        if self.is_unplaced:
+            self.stands_at = max(self.stands_at, flight.sent_at + UNPLACED_SECONDS)  # R4
 
     def on_reply(self, flight: Flight, reply: Reply) -> None:
         """Note what may contradict an end, and start the time for which a RST may be contradicted."""
@@ -279,7 +287,8 @@ class Ending:
             return hop.row(Outcome.UNREACHABLE) if hop.is_settled else None
         if self._may_be_contested(now) or now < self.doubted_until:  # R3
             return None
-        if self.outcome is Outcome.CLOSED and self._may_be_contradicted(self.ttl, now):
+        is_doubtful = self.outcome is Outcome.CLOSED or self.is_unplaced
+        if is_doubtful and self._may_be_contradicted(self.ttl, now):
             return None
         return self._destination_row(hop, last_router_ttl)
 

@@ -5,8 +5,8 @@ with what TTL an answer arrives, it has no marks, and nothing is known.
 
 R1. A probe that a router reported expired never reached the destination, so whoever answered it as well is
     somebody on the way.
-R2. A probe that was answered both by a SYN-ACK and by a RST, whose TTLs differ by ``TWO_MACHINES`` or more, met
-    two machines. The one that also answers nearer is the one on the way.
+R2. A probe that was answered twice, with TTLs that differ by ``TWO_MACHINES`` or more, met two machines. The
+    one that also answers nearer is the one on the way.
 R3. Answers with the same marks are forged once ``CONTRADICTED`` probes show one of this: a single one may be
     doubled on the way, or what contradicts it may be forged. After one of R1 any two answers with different
     marks to another probe are enough.
@@ -16,6 +16,7 @@ R4. From then on an answer with those marks tells nothing, whichever probe it ca
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.engine.trace.hops import TCP_KINDS
@@ -72,10 +73,7 @@ class ForgedAnswers:
 
     def _met_two(self, flight: Flight, marks: Marks) -> bool:
         """Whether ``flight`` met another machine, farther than the one with ``marks``."""
-        return any(  # R2
-            other.kind is not marks.kind and abs(other.reply_ttl - marks.reply_ttl) >= TWO_MACHINES
-            for other in self._farther(flight, marks)
-        )
+        return any(_are_two(other, marks) for other in self._farther(flight, marks))  # R2
 
     def _farther(self, flight: Flight, marks: Marks) -> list[Marks]:
         """The marks of the answers to ``flight`` that were not seen as near as ``marks``."""
@@ -85,17 +83,22 @@ class ForgedAnswers:
         """Whether ``reply`` bears the marks of a forged answer."""
         return bool(self._forged) and _marks(reply) in self._forged
 
-    def set_aside(self, flights: Iterable[Flight]) -> list[Flight]:
-        """Set the forged answers to ``flights`` aside; those of them that nothing else has answered."""
-        bare = []
+    def set_aside(self, flights: Iterable[Flight]) -> None:
+        """Set the forged answers to ``flights`` aside."""
         for flight in flights:
             forged = [reply for reply in flight.replies if self.knows(reply)]  # R4
             if forged:
                 flight.forged += forged
                 flight.replies = [reply for reply in flight.replies if reply not in forged]
-                if not flight.replies:
-                    bare.append(flight)
-        return bare
+
+
+def met_two_machines(flight: Flight) -> bool:
+    """Whether two machines answered ``flight``."""
+    return any(_are_two(one, other) for one, other in combinations(_all_marks(flight), 2))
+
+
+def _are_two(one: Marks, other: Marks) -> bool:
+    return abs(one.reply_ttl - other.reply_ttl) >= TWO_MACHINES
 
 
 def _has_expired(flight: Flight) -> bool:

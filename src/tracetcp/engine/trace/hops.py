@@ -117,11 +117,12 @@ class HopState:
             cell.state = CellState.SUSPECTED
         return bool(lost)
 
-    def forget(self, flights: Container[Flight | None]) -> None:
-        """Have the cells of ``flights``, which nobody answered after all, wait again."""
+    def forget_answers(self) -> None:
+        """Have the cells wait again whose probes are in flight after all, and those lost that nobody answered."""
         for cell in self.cells:
-            if cell.state is CellState.ANSWERED and cell.flight and cell.flight in flights:
-                cell.state = CellState.LOST if cell.flight.is_lost else CellState.IN_FLIGHT
+            flight = cell.flight
+            if flight is not None and not flight.replies and cell.state in SETTLED:
+                cell.state = CellState.IN_FLIGHT if flight.is_in_flight else CellState.LOST
 
     def alone_losses(self) -> int:
         """How many probes that were alone on their flow got no answer here."""

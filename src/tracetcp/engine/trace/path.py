@@ -282,22 +282,29 @@ class Path:
         """Take a reply to one of this path's flights into account; whether earlier ones no longer count."""
         self._known_ttl = None
         flight.replies.append(reply)
-        if self._forgeries.learn(flight):
-            self._set_aside()
+        is_new = self._forgeries.learn(flight)
+        if is_new:
+            self._set_aside(reply.received_at)
+        else:
+            self._forgeries.set_aside([flight])
+        if reply in flight.forged:
+            self._find_end(reply.received_at)
+        else:
             self._take(flight, reply)
-            return True
-        if not self._forgeries.set_aside([flight]):
-            self._take(flight, reply)
-        return False
+        return is_new
 
-    def _set_aside(self) -> None:
+    def _set_aside(self, now: float) -> None:
         """Go back to where the path would be if nobody had forged answers."""
-        bare = self._forgeries.set_aside(self.flights)
-        for hop in self._hops.values():
-            hop.forget(bare)
+        self._forgeries.set_aside(self.flights)
         answered = (each.probe.ttl for each in self.flights if each.replies and each.probe.ttl in self._hops)
         self._farthest_answer_ttl = max(answered, default=self._first - 1)
         self._ending.forget()
+        self._find_end(now)
+        for flight in self.flights:
+            if flight.is_lost and not flight.replies:
+                flight.is_lost = self.times_out_at(flight) <= now
+        for hop in self._hops.values():
+            hop.forget_answers()
         self._losses.recount()
 
     def _take(self, flight: Flight, reply: Reply) -> None:
@@ -311,12 +318,15 @@ class Path:
             self._answer_cell(flight, reply)
         else:
             self._losses.on_answer(self._hops[ttl], reply.kind)
-        last_router = self._ending.find(self._next_row)
-        self._window.on_last_router(max(last_router, self._first - 1), reply.received_at)
+        self._find_end(reply.received_at)
         if not self._flows.are_columns and self._shares_load(flight, reply):
             self._flows.are_columns = True
         if self._flows.were_mixed:
             self._ask_off_column_again()
+
+    def _find_end(self, now: float) -> None:
+        last_router = self._ending.find(self._next_row)
+        self._window.on_last_router(max(last_router, self._first - 1), now)
 
     def _shares_load(self, flight: Flight, reply: Reply) -> bool:
         """Whether ``reply`` shows that flows go different ways."""
@@ -387,7 +397,7 @@ class Path:
     def advance(self, now: float) -> None:
         """Let time pass: look farther when nothing has answered for a while."""
         self._now = now
-        self._ending.router_of_control = self._state.routers_of_controls.get(self.port)
+        self._hear_of_controls()
         host_ttl = self._state.host_ttl
         if host_ttl and self._spares_the_host:  # R2
             if self._farthest_answer_ttl >= host_ttl:
@@ -395,6 +405,14 @@ class Path:
             self._window.end_at(min(max(host_ttl, self._next_row), max(self._hops)))
         if not self.is_done and self._stalls_at() <= now:
             self._window.stall(now)
+
+    def _hear_of_controls(self) -> bool:
+        """Have the end know what the run knows of this port's controls; whether that is new."""
+        ending = self._ending
+        before = ending.router_of_control, ending.is_unplaced
+        ending.router_of_control = self._state.routers_of_controls.get(self.port)
+        ending.is_unplaced = self.port in self._state.unplaced_ports
+        return before != (ending.router_of_control, ending.is_unplaced)
 
     def _stalls_at(self) -> float:
         if self._ending.ttl is not None or self.port in self._state.waiting_ports:  # R2
@@ -420,7 +438,8 @@ class Path:
         return last_router
 
     def decide(self) -> bool:
-        """Decide every row that can be decided; whether stars are to be asked again before the next one."""
+        """Decide every row that can be decided; whether something is to be asked before the next one."""
+        is_more_wanted = self._hear_of_controls()
         while not self.is_done and (row := self._decided_row()) is not None:
             hop = self._hops[row.ttl]
             if self._losses.suspects_silence(hop, is_reported=self._ending.is_router):  # R9
@@ -430,7 +449,7 @@ class Path:
             self._next_row += 1
             if row.outcome is not None or self._next_row > self._window.last:
                 self._finish(row.outcome or Outcome.NOT_REACHED)
-        return False
+        return is_more_wanted
 
     def events(self) -> list[Event]:
         """What was decided since the last call, in display order."""
