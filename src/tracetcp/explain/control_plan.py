@@ -62,6 +62,8 @@ MOST_SYNS = 8
 """SYNs that a destination may see of a trace that it answers, controls included."""
 CONTROL_SYNS = range(2, 4)
 """Those of controls, at least and at most."""
+UNHEARD_SYNS = range(2, 5)
+"""The same where nothing answered any control."""
 DOUBTFUL_SYNS = range(3, 5)
 """The same where a control met a router as far away as the answer."""
 PASSING_SYNS = 8
@@ -229,7 +231,9 @@ def _syns_left(evidence: Evidence, distance: int) -> int:
     seen = sum(_arrived(control, distance) for control in evidence.controls)
     if farthest >= distance + FARTHER[0]:
         return PASSING_SYNS - seen
-    least, *_, most = DOUBTFUL_SYNS if farthest >= distance else CONTROL_SYNS
+    is_heard = any(control.answered for control in evidence.controls)
+    syns = DOUBTFUL_SYNS if farthest >= distance else CONTROL_SYNS if is_heard else UNHEARD_SYNS
+    least, *_, most = syns
     return max(least, min(most, MOST_SYNS - _arrived(evidence, distance))) - seen
 
 

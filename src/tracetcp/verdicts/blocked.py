@@ -32,6 +32,8 @@ PROHIBITIONS = {
 """Codes that firewalls send to reject; a SYN draws 'port unreachable' from nothing else."""
 ENOUGH_LOST = 3
 """Unanswered probes below which nothing is said, whatever the odds."""
+ENOUGH_ANSWERED = 2
+"""Answered probes of controls below which nothing is said: one alone may have met a router on another branch."""
 ENOUGH_FLOWS = 3
 """Flows that must have met silence for certainty: each may be sent another way by load balancing."""
 
@@ -90,7 +92,8 @@ def passing_controls(evidence: Evidence) -> Passing | None:
 
 def _is_block(evidence: Evidence, passing: Passing) -> bool:
     """Whether both conditions for a block are met."""
-    if passing.lost < ENOUGH_LOST or passing.chance > BY_CHANCE:  # R1
+    answered = sum(control.answered[ttl] for control in passing.controls for ttl in passing.ttls)
+    if passing.lost < ENOUGH_LOST or answered < ENOUGH_ANSWERED or passing.chance > BY_CHANCE:  # R1
         return False
     last = evidence.last_router
     return last is None or any(  # R2
