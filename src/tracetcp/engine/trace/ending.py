@@ -30,16 +30,21 @@ R8. Where a control met a router at the end or beyond, somebody nearer than the 
     port and let it pass: ``LOOKS`` probes must have gone as far as that router and have waited for its answer.
 R9. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
     destination answered elsewhere is not lost: it answers one SYN of a flow only.
+R10. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how far
+    away the destination is at most, unless its flow was met by a router right before, or at least by silence
+    that was asked first. The end is where that is surest; columns that went on farther than the nearest
+    answer are asked there, too.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.engine.trace.flight import Purpose
 from tracetcp.engine.trace.forgeries import met_two_machines
-from tracetcp.engine.trace.hops import TCP_KINDS
+from tracetcp.engine.trace.hops import TCP_KINDS, CellState
 from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
 if TYPE_CHECKING:
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
 
     from tracetcp.engine.trace.flight import Flight
     from tracetcp.engine.trace.flows import Flows
-    from tracetcp.engine.trace.hops import HopState
+    from tracetcp.engine.trace.hops import Cell, HopState
     from tracetcp.model import Reply
 
 CONFIRMATION_TTL = 127
@@ -71,6 +76,14 @@ UNPLACED_SECONDS = 0.5
 """For which an answer may be contradicted that came from where no control was answered."""
 LOOKS = 2
 """Probes of a port that are to go as far as a router that a control met beyond its end."""
+
+
+class Firmness(IntEnum):
+    """What lies before an answer on its own flow."""
+
+    NONE = 0
+    SILENCE_BEFORE = 1
+    ROUTER_BEFORE = 2
 
 
 def _is_unclear(confirmation: Flight) -> bool:
@@ -111,6 +124,8 @@ class Ending:
         """The farthest TTL at which a control met a router, if that is known."""
         self.is_unplaced = False
         """Whether controls were asked, and none was answered where this port was."""
+        self.has_branches = False
+        """Whether a nearer answer of the destination was contradicted: flows take branches of other lengths."""
         self._has_forger = False
         """Whether answers were found to be forged (``forgeries``)."""
 
@@ -169,11 +184,49 @@ class Ending:
     def find(self, first: int) -> int:
         """Find the end at TTL ``first`` or beyond; returns the last router's TTL before it, 0 for none."""
         ttls = sorted(ttl for ttl in self._terminal_ttls if ttl >= first)
-        self.ttl = next((ttl for ttl in ttls if self._may_end(ttl)), None)
+        uncontradicted = [ttl for ttl in ttls if self._may_end(ttl)]
+        self.ttl = uncontradicted[0] if uncontradicted else None
+        self.has_branches = self.ttl is not None and self.ttl > ttls[0] and not self.is_router
+        if self.has_branches:  # R10
+            self.ttl = max(uncontradicted, key=lambda ttl: (self._firmness(ttl), -ttl))
         if self.ttl is not None and (self._has_forger or self._is_answer_forged(self.ttl)):  # R3
             last = max((each.sent_at for each in self._flights if each.probe.ttl >= self.ttl), default=0.0)
             self.doubted_until = last + FORGER_SECONDS
         return max((ttl for ttl in self._expired if self.ttl is None or ttl < self.ttl), default=0)
+
+    def _firmness(self, ttl: int) -> Firmness:
+        """How sure it is that a flow meets the destination at ``ttl`` and not nearer (R10)."""
+        flows = {flight.probe.flow for flight in self._hops[ttl].flights if flight.reply_of(*TCP_KINDS)}
+        return max(
+            (self._firmness_on(flow, ttl) for flow in flows if self._answered_from.get(flow) == ttl),
+            default=Firmness.NONE,
+        )
+
+    def _firmness_on(self, flow: int, ttl: int) -> Firmness:
+        before = [
+            flight for flight in self._flights if (flight.probe.flow, flight.probe.ttl) == (flow, ttl - 1)
+        ]
+        if any(flight.reply_of(ReplyKind.TIME_EXCEEDED) for flight in before):
+            return Firmness.ROUTER_BEFORE
+        first = min(flight.sent_at for flight in self._hops[ttl].flights if flight.probe.flow == flow)
+        return Firmness.SILENCE_BEFORE if any(each.sent_at <= first for each in before) else Firmness.NONE
+
+    @property
+    def wanted_attempts(self) -> list[int]:
+        """The columns that may go on beyond the end, on longer branches, and were not asked there (R10)."""
+        return [cell.attempt for cell in self._longer_columns() if cell.state is CellState.UNSENT]
+
+    def _longer_columns(self) -> list[Cell]:
+        """The cells at the end of the columns that met a router where another flow met the destination."""
+        if self.ttl is None or not self.has_branches or self._firmness(self.ttl) is Firmness.ROUTER_BEFORE:
+            return []
+        nearest = min(self._answered_from.values())
+        return [
+            cell
+            for cell in self._hops[self.ttl].cells
+            if self._expired_up_to.get(self._flows.of_column(cell.attempt), 0) >= nearest
+            and self._answered_from.get(self._flows.of_column(cell.attempt), inf) > self.ttl
+        ]
 
     def _expired_beyond(self, ttl: int) -> list[Flight]:
         """Probes that expired at ``ttl`` or beyond."""
@@ -286,6 +339,10 @@ class Ending:
         if self.is_router:
             return hop.row(Outcome.UNREACHABLE) if hop.is_settled else None
         if self._may_be_contested(now) or now < self.doubted_until:  # R3
+            return None
+        if any(
+            cell.state in (CellState.UNSENT, CellState.IN_FLIGHT) for cell in self._longer_columns()
+        ):  # R10
             return None
         is_doubtful = self.outcome is Outcome.CLOSED or self.is_unplaced
         if is_doubtful and self._may_be_contradicted(self.ttl, now):

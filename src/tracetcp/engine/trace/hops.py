@@ -128,6 +128,10 @@ class HopState:
         """How many probes that were alone on their flow got no answer here."""
         return sum(flight.is_alone and flight.is_lost and not flight.replies for flight in self.flights)
 
+    def alone_answers(self) -> int:
+        """How many probes that were alone on their flow were answered here."""
+        return sum(flight.is_alone and bool(flight.replies) for flight in self.flights)
+
     def row(self, outcome: Outcome | None = None, without: Container[Flight | None] = ()) -> Hop:
         """The row with all its cells; stars in place of the flights ``without``."""
         pings = (

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 
 LONE_LOSSES_IF_LOSSY = 4
 """Losses of lone probes that clear a shadowed TTL on a path known to lose packets; elsewhere one does."""
+LONE_ANSWERS = 2
+"""Answers of the destination to lone probes that clear a TTL where it is nearer on some branches."""
 SEEN_AHEAD = 2
 """TTLs behind a row at which load sharing may still show: branches of some hops show at six probes more."""
 LONGER_BRANCH = 2
@@ -170,6 +172,9 @@ class Path:
             yield from self._next_attempt(end)
         elif self._flows.were_mixed and self._on_first_column(end) is None:  # flows F3
             yield from self._on_free_flow(end, 1)
+        elif self._flows.are_shared:
+            for attempt in self._ending.wanted_attempts:
+                yield from self._on_free_flow(end, attempt)
 
     def _on_first_column(self, ttl: int) -> Flight | None:
         """The last probe of ``ttl`` on the flow of the first column."""
@@ -434,6 +439,8 @@ class Path:
         needed = LONE_LOSSES_IF_LOSSY if self._losses.is_path_lossy else 1
         for ttl in range(end - 1, last_router, -1):
             if self._hops[ttl].alone_losses() >= needed:  # R3
+                return ttl
+            if self._ending.has_branches and self._hops[ttl].alone_answers() >= LONE_ANSWERS:  # R3
                 return ttl
         return last_router
 
