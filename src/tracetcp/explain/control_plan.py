@@ -16,7 +16,8 @@ R3. A control that meets somebody beyond, or a router at d, is the only one that
     ports go the same way is as telling as the distance.
 R4. The steps above end when the destination may have seen ``MOST_SYNS``, the trace's own included; but some
     controls are always asked, and more where a control met routers at d or beyond.
-R5. A control that passes and has told too little is traced over the hops before d and at d.
+R5. A control that passes and has told too little is traced from the hops before d to the last router that it
+    met, whatever else the destination has seen: it does not see that.
 R6. If no control was answered at d and none met a router there, the port itself is asked once more, with a
     TTL that reaches any destination: whoever lets the SYN pass is not the only one to answer it.
 
@@ -143,11 +144,14 @@ def _after_answer(evidence: Evidence, distance: int, known: Known) -> tuple[Step
             if left >= 0:  # R4
                 steps.append(Step(port, (ttl,)))
                 everyone.add(ttl)
-    if steps or left <= 0 or not known.is_over:
+    if steps or not known.is_over:
         return tuple(steps)
     first = max(evidence.start_hop, distance - 2)
     passing = [port for port in farther if _goes_farther(controls[port], distance)]
-    return tuple(Step(port, tuple(range(first, distance + 1)), is_trace=True) for port in passing[:1])  # R5
+    return tuple(  # R5
+        Step(port, tuple(range(first, farthest_router(controls[port]) + 1)), is_trace=True)
+        for port in passing[:1]
+    )
 
 
 def _is_farther(evidence: Evidence, control: TracedPort, distance: int) -> bool:

@@ -28,9 +28,11 @@ R7. Where columns became flows, of the pings only those of the first column cont
     taken a longer branch.
 R8. Where a control met a router at the end or beyond, somebody nearer than the destination may answer this
     port and let it pass: ``LOOKS`` probes must have gone as far as that router and have waited for its answer.
-R9. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
+R9. Where a single probe was answered by two machines (``forgeries``), ``LOOKS`` others are sent with its TTL and
+    have the time to be answered by both.
+R10. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
     destination answered elsewhere is not lost: it answers one SYN of a flow only.
-R10. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how far
+R11. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how far
     away the destination is at most, unless its flow was met by a router right before, or at least by silence
     that was asked first. The end is where that is surest; columns that went on farther than the nearest
     answer are asked there, too.
@@ -48,7 +50,7 @@ from tracetcp.engine.trace.hops import TCP_KINDS, CellState
 from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tracetcp.engine.trace.flight import Flight
     from tracetcp.engine.trace.flows import Flows
@@ -122,6 +124,8 @@ class Ending:
         self._witnesses: list[Flight] = []
         self.router_of_control: int | None = None
         """The farthest TTL at which a control met a router, if that is known."""
+        self.proof: Flight | None = None
+        """The only probe that two machines answered."""
         self.is_unplaced = False
         """Whether controls were asked, and none was answered where this port was."""
         self.has_branches = False
@@ -187,7 +191,7 @@ class Ending:
         uncontradicted = [ttl for ttl in ttls if self._may_end(ttl)]
         self.ttl = uncontradicted[0] if uncontradicted else None
         self.has_branches = self.ttl is not None and self.ttl > ttls[0] and not self.is_router
-        if self.has_branches:  # R10
+        if self.has_branches:  # R11
             self.ttl = max(uncontradicted, key=lambda ttl: (self._firmness(ttl), -ttl))
         if self.ttl is not None and (self._has_forger or self._is_answer_forged(self.ttl)):  # R3
             last = max((each.sent_at for each in self._flights if each.probe.ttl >= self.ttl), default=0.0)
@@ -195,7 +199,7 @@ class Ending:
         return max((ttl for ttl in self._expired if self.ttl is None or ttl < self.ttl), default=0)
 
     def _firmness(self, ttl: int) -> Firmness:
-        """How sure it is that a flow meets the destination at ``ttl`` and not nearer (R10)."""
+        """How sure it is that a flow meets the destination at ``ttl`` and not nearer (R11)."""
         flows = {flight.probe.flow for flight in self._hops[ttl].flights if flight.reply_of(*TCP_KINDS)}
         return max(
             (self._firmness_on(flow, ttl) for flow in flows if self._answered_from.get(flow) == ttl),
@@ -213,7 +217,7 @@ class Ending:
 
     @property
     def wanted_attempts(self) -> list[int]:
-        """The columns that may go on beyond the end, on longer branches, and were not asked there (R10)."""
+        """The columns that may go on beyond the end, on longer branches, and were not asked there (R11)."""
         return [cell.attempt for cell in self._longer_columns() if cell.state is CellState.UNSENT]
 
     def _longer_columns(self) -> list[Cell]:
@@ -302,9 +306,38 @@ class Ending:
 
     @property
     def wanted_look(self) -> int | None:
-        """The TTL at which the port is to be asked, to see whether it passes as far as a control does."""
+        """The TTL at which the port is to be asked, to see whether it passes as far as a control does.
+
+        Or whether two machines answer it there, as they did one probe.
+        """
+        for ttl, looks in self._looks():
+            if len(looks) < LOOKS:
+                return ttl
+        return None
+
+    def _looks(self) -> Iterator[tuple[int, list[Flight]]]:
+        """The TTLs that want looks, each with those that were taken."""
         ttl = self._doubted_ttl
-        return ttl if ttl is not None and len(self._looks(ttl)) < LOOKS else None
+        if ttl is not None:
+            yield (
+                ttl,
+                [each for each in self._flights if ttl <= each.probe.ttl and each.probe.ttl in self._hops],
+            )
+        ttl = self._ttl_of_two
+        if ttl is not None and self.proof is not None:
+            since = self.proof.sent_at
+            yield (
+                ttl,
+                [each for each in self._hops[ttl].flights if each.is_alone and each.sent_at > since],
+            )
+
+    @property
+    def _ttl_of_two(self) -> int | None:
+        """Where a single probe was answered by two machines."""
+        if self.proof is None or self.ttl is None or self.is_router or self.contested_ttl is not None:
+            return None
+        ttl = self.proof.probe.ttl
+        return ttl if self.ttl <= ttl and ttl in self._hops else None
 
     @property
     def _doubted_ttl(self) -> int | None:
@@ -314,19 +347,17 @@ class Ending:
             return None
         return ttl
 
-    def _looks(self, ttl: int) -> list[Flight]:
-        return [each for each in self._flights if each.probe.ttl >= ttl and each.probe.ttl in self._hops]
+    def looks_until(self, timeout: Callable[[int], float]) -> float:
+        """Until when looks may still show what contradicts the end.
 
-    def looks_until(self, timeout: float) -> float:
-        """Until when a router beyond the end may still show that this port passes it, as a control did.
-
-        ``timeout`` is how long such a router takes to answer; infinity while the probes have not left.
+        ``timeout`` is how long an answer takes, by TTL; infinity while the probes have not left.
         """
-        ttl = self._doubted_ttl
-        if ttl is None:
-            return -inf
-        sent = [each.sent_at for each in self._looks(ttl)]
-        return max(sent) + timeout if len(sent) >= LOOKS else inf  # R8
+        until = -inf
+        for ttl, looks in self._looks():
+            if len(looks) < LOOKS:
+                return inf
+            until = max(until, *(each.sent_at + timeout(ttl) for each in looks))  # R8, R9
+        return until
 
     def is_forged(self, flight: Flight) -> bool:
         """Whether a TCP answer to ``flight`` is not the destination's: its flow met a router farther out."""
@@ -342,7 +373,7 @@ class Ending:
             return None
         if any(
             cell.state in (CellState.UNSENT, CellState.IN_FLIGHT) for cell in self._longer_columns()
-        ):  # R10
+        ):  # R11
             return None
         is_doubtful = self.outcome is Outcome.CLOSED or self.is_unplaced
         if is_doubtful and self._may_be_contradicted(self.ttl, now):
@@ -372,7 +403,9 @@ class Ending:
         lost = tuple(
             cell.ping()
             for cell in hop.cells[: min(flight.probe.attempt, self._pings) - 1]
-            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R9
+            if cell.is_lost
+            and cell.flight is not None
+            and cell.flight.probe.flow not in answered_flows  # R10
         )
         attempt = flight.probe.attempt
         if reply.kind is ReplyKind.RST:

@@ -48,6 +48,8 @@ class ForgedAnswers:
         self._forged: set[Marks] = set()
         self._nearest: dict[Marks, int] = {}
         """By marks: the lowest TTL that was answered so."""
+        self.proof: Flight | None = None
+        """The one probe that contradicts an answer, while there is no second one."""
         self._several: list[Flight] = []
         """The probes that got several answers, one with marks among them."""
 
@@ -60,16 +62,20 @@ class ForgedAnswers:
             return False
         if flight not in self._several:
             self._several.append(flight)
-        new = {marks for marks in seen - self._forged if self._is_contradicted(marks)}
+        proofs = {marks: self._proofs(marks) for marks in seen - self._forged}
+        new = {marks for marks, flights in proofs.items() if len(flights) >= CONTRADICTED}  # R3
         self._forged |= new
+        lone = [flights[0] for flights in proofs.values() if len(flights) == 1]
+        self.proof = None if new else lone[0] if lone else self.proof
         return bool(new)
 
-    def _is_contradicted(self, marks: Marks) -> bool:
+    def _proofs(self, marks: Marks) -> list[Flight]:
+        """The probes that contradict the answers with ``marks``."""
         answered = [flight for flight in self._several if marks in _all_marks(flight)]
         proofs = [flight for flight in answered if _has_expired(flight) or self._met_two(flight, marks)]
         if any(map(_has_expired, answered)):
             proofs += [flight for flight in answered if flight not in proofs and self._farther(flight, marks)]
-        return len(proofs) >= CONTRADICTED  # R3
+        return proofs
 
     def _met_two(self, flight: Flight, marks: Marks) -> bool:
         """Whether ``flight`` met another machine, farther than the one with ``marks``."""

@@ -288,6 +288,7 @@ class Path:
         self._known_ttl = None
         flight.replies.append(reply)
         is_new = self._forgeries.learn(flight)
+        self._ending.proof = self._forgeries.proof
         if is_new:
             self._set_aside(reply.received_at)
         else:
@@ -490,11 +491,9 @@ class Path:
         return asked is None or asked.is_in_flight
 
     def _looks_until(self) -> float:
-        """Until when the end waits for what a control met beyond it."""
-        ttl = self._ending.router_of_control
-        if ttl is None:
-            return -inf
-        return self._ending.looks_until(min(self._timeout, self._state.timeouts.timeout(ttl)))
+        """Until when the end waits for what may contradict it."""
+        timeouts = self._state.timeouts
+        return self._ending.looks_until(lambda ttl: min(self._timeout, timeouts.timeout(ttl)))
 
     def _is_open_ahead(self, ttl: int) -> bool:
         """Whether a router close behind ``ttl`` may still show that flows part."""
