@@ -24,7 +24,8 @@ A row is decided when
 R7. all its cells are settled and it lies below the end, clear of shadowed TTLs;
 R8. every cell that has only TCP answers has waited its timeout for the router that is there; if none came,
     and its flow met routers farther out, the answers are forged and the cell is a star;
-R9. its stars, if it has nothing else, are no suspected losses;
+R9. its stars, if it has nothing else, are no suspected losses: all hops of stars are asked again at a time, so
+    that silence to the last TTL takes as long as at one;
 R10. where columns are no flows yet, the routers known at the next ``SEEN_AHEAD`` TTLs are settled: load
     sharing that is seen there makes it a row to be asked again;
 R11. if it is the last one, no control looks whether the destination is there, nor did one go on so that this
@@ -450,14 +451,24 @@ class Path:
         is_more_wanted = self._hear_of_controls()
         while not self.is_done and (row := self._decided_row()) is not None:
             hop = self._hops[row.ttl]
-            if self._losses.suspects_silence(hop, is_reported=self._ending.is_router):  # R9
-                self._losses.suspect_silence(hop)
+            if self._suspects_silence(hop):  # R9
+                for other in self._hops_ahead():
+                    if other.is_settled and self._suspects_silence(other):
+                        self._losses.suspect_silence(other)
                 return True
             self._events.append(HopFinished(self.port, row))
             self._next_row += 1
             if row.outcome is not None or self._next_row > self._window.last:
                 self._finish(row.outcome or Outcome.NOT_REACHED)
         return is_more_wanted
+
+    def _suspects_silence(self, hop: HopState) -> bool:
+        return self._losses.suspects_silence(hop, is_reported=self._ending.is_router)
+
+    def _hops_ahead(self) -> Iterator[HopState]:
+        """The hops of the rows that are not out, up to the end."""
+        end = self._ending.ttl or self._window.last + 1
+        return (self._hops[ttl] for ttl in range(self._next_row, end))
 
     def events(self) -> list[Event]:
         """What was decided since the last call, in display order."""
