@@ -6,8 +6,8 @@ few SYNs. It asks nothing again: who planned the probes may plan more.
 R1. A probe leaves under the pacing of the run, and never between those of a retry. Nothing is paced under
     ``-F``.
 R2. A probe that nothing answers is given up after ``timeout`` seconds.
-R3. An answer that comes later counts all the same, as long as the run lasts: where somebody nearer answers for
-    the destination, its own RTT is not known.
+R3. An answer that comes later counts all the same, as long as the run lasts: where somebody nearer answers
+    for the destination, its own RTT is not known.
 R4. Unless the prober ``shares_flows``, a probe waits until the one before it on its flow is answered or
     given up.
 """

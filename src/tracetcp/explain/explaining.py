@@ -61,7 +61,7 @@ class ExplainingEngine:
         self._may_begin = may_probe and len(config.ports) == 1 and not config.is_scan
         """Whether controls may begin before the trace ends: of several ports the others are controls."""
         self._may_hold = self._may_begin and shares_flows
-        """Whether the end of the trace waits for controls: not where a probe's first answer hides all others."""
+        """Whether the end waits for controls: not where a probe's first answer hides all others."""
         self._seen_changes = 0
         """How far ``_begin_controls()`` has looked at the live trace."""
         self._config = config
@@ -224,7 +224,7 @@ class ExplainingEngine:
         return self._controls.is_asking
 
     def _note_routers_of(self, evidence: Evidence) -> None:
-        """Note how far controls went, so that the port in doubt is asked as far before its end is believed."""
+        """Note how far controls went: the port in doubt is asked as far before its end is believed."""
         if self._may_hold and evidence.controls:
             farthest = max(farthest_router(control, self._destination) for control in evidence.controls)
             self._state.routers_of_controls[evidence.port] = farthest

@@ -4,7 +4,8 @@ Silence alone never makes a block: the destination may be down or drop what it d
 both of these:
 
 R1. A control was answered at TTLs where this port was not, ``ENOUGH_ANSWERED`` times at least and more often
-    than chance allows. Where the destination answered it, that counts for all higher TTLs, too: they reach the destination as well.
+    than chance allows. Where the destination answered it, that counts for all higher TTLs, too: they reach
+    the destination as well.
 R2. The silence is not explained by a branch of another length with a silent destination at its end: this
     port met nobody at all; or the destination answered the control; or the control went on ``NEARER_HOPS``
     farther; or the control went on to the last TTL it was asked at through the very router after which this
@@ -34,7 +35,7 @@ PROHIBITIONS = {
 ENOUGH_LOST = 3
 """Unanswered probes below which nothing is said, whatever the odds."""
 ENOUGH_ANSWERED = 2
-"""Answered probes of controls below which nothing is said: one alone may have met a router on another branch."""
+"""Answered probes of controls below which nothing is said: one may have met another branch's router."""
 ENOUGH_FLOWS = 3
 """Flows that must have met silence for certainty: each may be sent another way by load balancing."""
 

@@ -12,9 +12,9 @@ R3. A probe got two answers over return paths of clearly different length: two m
     that changed.
 R4. A port is refused nearer than a control shows the destination to be (``nearness``).
 
-R5. The device is at the nearest TTL at which its answer was seen: an answer of the same kind that arrives with
-    the same TTL as one that is proven forged. Of two machines that answered one probe it is the one that
-    answered a nearer TTL alone.
+R5. The device is at the nearest TTL at which its answer was seen: an answer of the same kind that arrives
+    with the same TTL as one that is proven forged. Of two machines that answered one probe it is the one
+    that answered a nearer TTL alone.
 """
 
 from __future__ import annotations

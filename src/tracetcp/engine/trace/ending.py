@@ -27,11 +27,12 @@ R6. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a c
 R7. Where columns became flows, of the pings only those of the first column contradict: the others may have
     taken a longer branch.
 R8. Where a control met a router at the end or beyond, somebody nearer than the destination may answer this
-    port and let it pass: ``LOOKS`` probes must have gone as far as that router and have waited for its answer.
-R9. Where a single probe was answered by two machines (``forgeries``), ``LOOKS`` others are sent with its TTL and
-    have the time to be answered by both.
-R10. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
-    destination answered elsewhere is not lost: it answers one SYN of a flow only.
+    port and let it pass: ``LOOKS`` probes must have gone as far as that router and have had the time to be
+    answered by it.
+R9. Where a single probe was answered by two machines (``forgeries``), ``LOOKS`` others are sent with its TTL
+    and have the time to be answered by both.
+R10. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow
+    the destination answered elsewhere is not lost: it answers one SYN of a flow only.
 R11. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how far
     away the destination is at most, unless its flow was met by a router right before, or at least by silence
     that was asked first. The end is where that is surest; columns that went on farther than the nearest
@@ -129,7 +130,7 @@ class Ending:
         self.is_unplaced = False
         """Whether controls were asked, and none was answered where this port was."""
         self.has_branches = False
-        """Whether a nearer answer of the destination was contradicted: flows take branches of other lengths."""
+        """Whether a nearer answer was contradicted: flows take branches of different lengths."""
         self._has_forger = False
         """Whether answers were found to be forged (``forgeries``)."""
 

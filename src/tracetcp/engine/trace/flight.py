@@ -51,7 +51,7 @@ class Flight:
         self.is_lost = False
         self.replies: list[Reply] = []
         self.forged: list[Reply] = []
-        """Those that somebody on the way sent in the destination's name (``forgeries``): they count for nothing."""
+        """Those that somebody on the way sent (``forgeries``): they count for nothing."""
         self.unsupported: list[Reply] = []
         """Those with a loose quote that no other bears out (``loose_quotes``): they count for nothing."""
 

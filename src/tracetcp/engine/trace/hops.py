@@ -118,7 +118,7 @@ class HopState:
         return bool(lost)
 
     def forget_answers(self) -> None:
-        """Have the cells wait again whose probes are in flight after all, and those lost that nobody answered."""
+        """Look at the cells again, since some answers do not count any more."""
         for cell in self.cells:
             flight = cell.flight
             if flight is not None and not flight.replies and cell.state in SETTLED:

@@ -24,8 +24,8 @@ A row is decided when
 R7. all its cells are settled and it lies below the end, clear of shadowed TTLs;
 R8. every cell that has only TCP answers has waited its timeout for the router that is there; if none came,
     and its flow met routers farther out, the answers are forged and the cell is a star;
-R9. its stars, if it has nothing else, are no suspected losses: all hops of stars are asked again at a time, so
-    that silence to the last TTL takes as long as at one;
+R9. its stars, if it has nothing else, are no suspected losses: all hops of stars are asked again at a time,
+    so that silence to the last TTL takes as long as at one;
 R10. where columns are no flows yet, the routers known at the next ``SEEN_AHEAD`` TTLs are settled: load
     sharing that is seen there makes it a row to be asked again;
 R11. if it is the last one, no control looks whether the destination is there, nor did one go on so that this
