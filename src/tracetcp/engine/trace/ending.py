@@ -33,8 +33,8 @@ R9. Where a single probe was answered by two machines (``forgeries``), ``LOOKS``
     and have the time to be answered by both.
 R10. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow
     the destination answered elsewhere is not lost: it answers one SYN of a flow only.
-R11. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how far
-    away the destination is at most, unless its flow was met by a router right before, or at least by silence
+R11. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how
+    far away the destination is at most, unless its flow was met by a router right before, or by silence
     that was asked first. The end is where that is surest; columns that went on farther than the nearest
     answer are asked there, too.
 """
