@@ -136,6 +136,7 @@ def _options(display: Display) -> Options:
         evidence=display.json,
         explain=display.explain,
         sizes=display.mtu,
+        say=display.say,
         pcap=display.pcap,
         drops_privileges=True,
     )

@@ -18,28 +18,32 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
     from tracetcp.engine.trace.routers import Routers
     from tracetcp.model import Event
+    from tracetcp.model.connection import Words
     from tracetcp.model.evidence import Evidence
     from tracetcp.model.sizes import SizesFound
     from tracetcp.probers.session.contract import SessionProber
     from tracetcp.runner import Wait
 
 
-def require_linux() -> None:
-    """Raises ``ProberError`` where the system does not tell what the test needs to know."""
+def require_linux(flag: str) -> None:
+    """Raises ``ProberError`` where the system does not tell what the test of ``flag`` needs to know."""
     if sys.platform != "linux":
         raise ProberError(
-            "--mtu needs Linux: no other system tells what becomes of a connection's packets; leave it out"
+            f"{flag} needs Linux: no other system tells what becomes of a connection's packets; leave it out"
         )
 
 
 class SizeTest:
     """One test for ``config``, of the connection to its port; paced with ``routers``.
 
-    ``destination`` is the address on the wire.
+    ``destination`` is the address on the wire; ``words`` are what is said, None for those of the port.
     """
 
-    def __init__(self, config: TraceConfig, destination: str, routers: Routers) -> None:
+    def __init__(
+        self, config: TraceConfig, destination: str, routers: Routers, words: Words | None = None
+    ) -> None:
         self._config = config
+        self._words = words
         self._destination = destination
         self._routers = routers
         self._held: VerdictReached | None = None
@@ -57,7 +61,7 @@ class SizeTest:
         """Test; raises ``TracetcpError`` when that cannot go on."""
         if self._held is not None and self._held.evidence.outcome is Outcome.OPEN:
             with closing(_open_prober(self._config, self._destination)) as prober:
-                self._found = _search(self._held.evidence, self._config, prober, self._routers)
+                self._found = _search(self._held.evidence, self._config, prober, self._routers, self._words)
         self._has_run = True
 
     def release(self, names: Mapping[str, str]) -> list[Event]:
@@ -84,6 +88,7 @@ def _search(
     config: TraceConfig,
     prober: SessionProber,
     routers: Routers,
+    words: Words | None,
     wait: Wait | None = None,
 ) -> SizesFound:
     from tracetcp.dialogue import converse
@@ -92,6 +97,7 @@ def _search(
     from tracetcp.wire.words import words_for
 
     search = SizeSearch(prober.family, prober.link_mtu, tuple(evidence.routers), evidence.distance or 0)
-    engine = WaveEngine(search.plan(), words_for(evidence.port, config.host), routers, config.timeout)
+    said = words or words_for(evidence.port, config.host)
+    engine = WaveEngine(search.plan(), said, routers, config.timeout)
     converse(engine, prober, wait)
     return engine.found._replace(is_own_limit=prober.begins_small)

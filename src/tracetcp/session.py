@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tracetcp.config import TraceConfig
+    from tracetcp.config import Say, TraceConfig
     from tracetcp.engine import Engine
     from tracetcp.engine.run_state import RunState
     from tracetcp.mtu import SizeTest
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
+    from tracetcp.say import Saying, WordTest
 
 SECRET_BYTES = 16
 LOST_LATE = "; on a way without a gateway neither do replies later than {} s"
@@ -49,11 +50,12 @@ class Options(NamedTuple):
     """What a run does besides tracing.
 
     ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
-    in a ``VerdictReached``; so does ``explain``, which also sends control probes, and ``sizes``, which tests
-    the packet sizes of a connection to the one port of the run (Linux alone). ``pcap`` is where the packets
-    are written: a path, or ``-`` for standard output. ``drops_privileges`` takes root and every capability
-    from this process for good once the sockets are open, and does so in a child process before the host's
-    name is looked up.
+    in a ``VerdictReached``; so does ``explain``, which also sends control probes. On Linux, and for runs of
+    one port, ``sizes`` tests the packet sizes of a connection, and ``say`` says words over connections to
+    find who stops or answers them; it also sends control probes. ``pcap`` is where the packets are written: a
+    path, or ``-`` for standard output. ``drops_privileges`` takes root and every capability from this process
+    for good once the sockets are open, and does so in a child process before the host's name is looked up, or
+    a file to be said is read.
     """
 
     names: bool = True
@@ -61,6 +63,7 @@ class Options(NamedTuple):
     evidence: bool = False
     explain: bool = False
     sizes: bool = False
+    say: Say | None = None
     pcap: str | None = None
     drops_privileges: bool = False
 
@@ -90,7 +93,7 @@ class Session:
         resources: ExitStack,
         *,
         is_judging: bool,
-        test: SizeTest | None = None,
+        test: SizeTest | WordTest | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
         self.is_silent = True
@@ -143,8 +146,8 @@ class Session:
         if self._test is not None:
             yield from self._finish(self._test)
 
-    def _finish(self, test: SizeTest) -> Iterator[Batch]:
-        """Test the sizes, and yield the verdict held back for that; it comes after Ctrl-C as well."""
+    def _finish(self, test: SizeTest | WordTest) -> Iterator[Batch]:
+        """Test the connection, and yield the verdict held back for that; it comes after Ctrl-C as well."""
         try:
             test.run()
         except (KeyboardInterrupt, TracetcpError):
@@ -178,14 +181,16 @@ def open_session(
 
     ``warn`` is told in a sentence what makes the run less than it could be. Raises ``TracetcpError``.
     """
-    if options.sizes:
-        from tracetcp.mtu import require_linux
+    for flag, is_given in (("--mtu", options.sizes), ("--say", options.say is not None)):
+        if is_given:
+            from tracetcp.mtu import require_linux
 
-        require_linux()
+            require_linux(flag)
     if options.drops_privileges:
         from tracetcp.early_imports import import_what_would_be_closed
 
         import_what_would_be_closed(look_ups=options.names or options.origins)
+    saying = _prepare(config, options)
     destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
     with ExitStack() as resources:
         prober = _open_prober(config, destination)
@@ -207,8 +212,8 @@ def open_session(
         resources.callback(lookups.close)
         state = _open_state()
         engine = _open_engine(config, options, prober, state)
-        is_judging = options.evidence or options.explain or options.sizes
-        test = _open_test(config, prober, state) if options.sizes else None
+        is_judging = options.evidence or options.explain or options.sizes or options.say is not None
+        test = _open_test(config, options, saying, prober, state)
         return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test)
 
 
@@ -262,10 +267,29 @@ def _open_state() -> RunState:
     return RunState(os.urandom(SECRET_BYTES))
 
 
-def _open_test(config: TraceConfig, prober: Prober, state: RunState) -> SizeTest:
-    from tracetcp.mtu import SizeTest
+def _prepare(config: TraceConfig, options: Options) -> Saying | None:
+    """What is to be said, if anything; a file of it is read with the caller's rights."""
+    if options.say is None:
+        return None
+    from tracetcp.say import prepare
 
-    return SizeTest(config, prober.destination, state.routers)
+    return prepare(options.say, config.host, without_privileges=options.drops_privileges)
+
+
+def _open_test(
+    config: TraceConfig, options: Options, saying: Saying | None, prober: Prober, state: RunState
+) -> SizeTest | WordTest | None:
+    sizes = None
+    if options.sizes:
+        from tracetcp.mtu import SizeTest
+
+        words = saying.words if saying else None
+        sizes = SizeTest(config, prober.destination, state.routers, words)
+    if saying is None:
+        return sizes
+    from tracetcp.say import WordTest
+
+    return WordTest(config, prober.destination, state.routers, saying, sizes)
 
 
 def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
@@ -275,7 +299,8 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
     def fresh(config: TraceConfig) -> Engine:
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
-    if not (options.explain or options.evidence or options.sizes):
+    may_probe = options.explain or options.say is not None
+    if not (may_probe or options.evidence or options.sizes):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 
@@ -284,7 +309,7 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         prober.destination,
         fresh,
         state,
-        may_probe=options.explain,
+        may_probe=may_probe,
         shares_flows=prober.shares_flows,
     )
 

@@ -174,6 +174,15 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="after the trace, find the packet size that the connection loses, and where",
     )
+    connection.add_argument(
+        "--say",
+        metavar="WORDS",
+        help="after the trace, say this to the host and find who stops or answers it:"
+        " tls, tls:NAME, http, http:NAME, or @FILE (one segment)",
+    )
+    connection.add_argument(
+        "--versus", metavar="NAME", help="the harmless name that --say compares with (default example.com)"
+    )
     sending = parser.add_argument_group("sending")
     sending.add_argument(
         "-F", "--no-anti-flood", action="store_true", help="no pacing and no slow retries at limited routers"

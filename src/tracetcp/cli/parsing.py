@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from tracetcp.config import TraceConfig
+    from tracetcp.config import Say, TraceConfig
 
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
 PRINTER_PORTS = range(9100, 9108)
@@ -56,25 +56,33 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check:
         targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
     config = _config(options, _only_target([*options.target, *rest]))
-    if options.mtu:
-        _refuse_beside_mtu(options, config.ports)
-    return Invocation(config, _display(options))
+    if options.versus is not None and options.say is None:
+        raise UsageError("--versus goes with --say: give both, as in --say tls:NAME --versus NAME")
+    for flag, is_given in (("--mtu", options.mtu), ("--say", options.say is not None)):
+        if is_given:
+            _refuse_beside(flag, options, config.ports)
+    say = None
+    if options.say is not None:
+        from tracetcp.cli.say import parse_say
+
+        say = parse_say(options.say, options.versus, config.host)
+    return Invocation(config, _display(options, say))
 
 
-def _refuse_beside_mtu(options: argparse.Namespace, ports: Sequence[int]) -> None:
-    """What ``--mtu`` cannot go with: it opens connections of this machine's own to one port."""
+def _refuse_beside(flag: str, options: argparse.Namespace, ports: Sequence[int]) -> None:
+    """What ``flag`` cannot go with: it opens connections of this machine's own to one port."""
     if options.scan:
         raise UsageError(
-            "--mtu and -s exclude each other: --mtu needs the path to one open port, -s has none"
+            f"{flag} and -s exclude each other: {flag} needs the path to one open port, -s has none"
         )
     if len(ports) > 1:
         raise UsageError(
-            "--mtu tests the connection to one port: give one port, and neither -r nor --compare"
+            f"{flag} tests the connection to one port: give one port, and neither -r nor --compare"
         )
     if options.gateway:
-        raise UsageError("--mtu and -g exclude each other: connections go the routing table's way")
+        raise UsageError(f"{flag} and -g exclude each other: connections go the routing table's way")
     if ports[0] in PRINTER_PORTS:
-        raise UsageError(f"--mtu does not speak to port {ports[0]}: a printer prints whatever it hears")
+        raise UsageError(f"{flag} does not speak to port {ports[0]}: a printer prints whatever it hears")
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
@@ -138,7 +146,7 @@ def _family(options: argparse.Namespace) -> int | None:
     return 4 if options.ipv4 else 6 if options.ipv6 else None
 
 
-def _display(options: argparse.Namespace) -> Display:
+def _display(options: argparse.Namespace, say: Say | None) -> Display:
     if options.json and options.condensed:
         raise UsageError("--json and -c exclude each other: give one of them")
     is_scan = options.scan is not None
@@ -152,4 +160,5 @@ def _display(options: argparse.Namespace) -> Display:
         asn=options.asn,
         pcap=options.pcap,
         mtu=options.mtu,
+        say=say,
     )

@@ -20,11 +20,13 @@ TIMESTAMPS = 12
 class Connect(NamedTuple):
     """Open a connection, with ``FULL_TTL``.
 
-    ``announced_mss`` is the MSS that its SYN is to announce, None for what the route allows.
+    ``announced_mss`` is the MSS that its SYN is to announce, None for what the route allows. Segments that
+    arrive with a TTL below ``min_reply_ttl`` are not listened to, the SYN-ACK included.
     """
 
     connection: int
     announced_mss: int | None = None
+    min_reply_ttl: int = 0
 
 
 class Speak(NamedTuple):

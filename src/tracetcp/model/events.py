@@ -73,13 +73,14 @@ class PortScanned(NamedTuple):
 class VerdictReached(NamedTuple):
     """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for.
 
-    ``sizes`` are the verdicts on packet sizes, where those were tested.
+    ``sizes`` are the verdicts on packet sizes, and ``words`` those on what was said, where that was tested.
     """
 
     port: int
     evidence: Evidence
     verdicts: tuple[Verdict, ...]
     sizes: tuple[Verdict, ...] = ()
+    words: tuple[Verdict, ...] = ()
 
 
 Event: TypeAlias = (

@@ -27,6 +27,15 @@ R8. A trial *in the background* holds nothing up: it has spoken when its wave en
     next ones. Its result comes when the plan asks for it, by a wave of nothing.
 R9. An answer that is wanted (``wants_answer``) has come when it ends, or nothing more comes for
     ``patience``; for all but controls also once it has shown a segment as large as our SYN allows.
+R10. A trial that ``says`` words of its own is about who answers them. The end of the connection decides at
+    once; of other signs one that does not listen is decided by the first, and one that ``listens`` when
+    ``LEAST_PATIENCE`` has passed without another: who answers beside the path answers beside a router.
+    Mere acknowledgement is waited on for ``ANSWER_WAIT`` where an answer is wanted.
+    What comes is an answer only as far as the words arrived: a host may speak first.
+R11. Of words in several segments, with ``leads`` all but the last leave with ``FULL_TTL``, and the last one
+    once those were acknowledged: what expires is that one.
+R12. A trial that ``hesitates`` lets the other side speak first for ``LEAST_PATIENCE``; one that is said
+    ``after_greeting``, or to a port of that custom, for ``GREETING_WAIT``.
 """
 
 from __future__ import annotations
@@ -63,6 +72,8 @@ PATIENCE_TIMES = 2.5
 """Patience in times of what an answer takes."""
 FIRST_RESENDING = 0.2
 """Seconds and an RTT after which Linux sends again at the earliest (TCP_RTO_MIN)."""
+ANSWER_WAIT = 1.5
+"""Seconds for an application to answer what its system has acknowledged."""
 THOROUGH_ANSWER = 0.65
 """Seconds: an answer has been sent at 0, 0.2 and 0.6 s by then, where the path is short."""
 LONG_ANSWER = 1 << 14
@@ -93,7 +104,9 @@ class Fate(Enum):
 class Trial(NamedTuple):
     """One connection and what is said over it; ``size`` is the packet (bytes) that it makes.
 
-    ``size`` 0 stands for the largest that the system sends.
+    ``size`` 0 stands for the largest that the system sends. ``says`` are words of its own, in segments (R10,
+    R11); their silence is believed after they were sent ``sends`` times. Nothing that arrives with a TTL
+    below ``min_reply_ttl`` is listened to, nor are ICMP errors then. ``hesitates``, ``after_greeting``: R12.
     """
 
     ttl: int = FULL_TTL
@@ -103,18 +116,28 @@ class Trial(NamedTuple):
     is_thorough: bool = False
     wants_answer: bool = False
     in_background: bool = False
+    says: tuple[bytes, ...] = ()
+    listens: bool = False
+    leads: bool = False
+    sends: int = 1
+    min_reply_ttl: int = 0
+    hesitates: bool = False
+    after_greeting: bool = False
 
 
 class Result(NamedTuple):
     """A trial, its fate, and the last report on its connection (None if there was none).
 
-    ``size`` is the packet that was sent.
+    ``size`` is the packet that was sent. ``greeting`` is the number of bytes that came before anything was
+    said, ``answer`` the beginning of what came of words of its own.
     """
 
     trial: Trial
     fate: Fate
     size: int
     report: Report | None
+    greeting: int = 0
+    answer: bytes = b""
 
 
 Found = TypeVar("Found")
@@ -134,10 +157,14 @@ class _Running:
         self.trial = trial
         self.connection = connection
         self.opened_at = inf
+        self.lead_at: float | None = None
         self.spoken_at: float | None = None
         self.changed_at = inf
+        self.settled_at = inf
         self.size = 0
         self.errors = 0
+        self.greeting = 0
+        self.answer = b""
         self.report: Report | None = None
         self.fate: Fate | None = None
 
@@ -147,10 +174,19 @@ class _Running:
         return self.fate is not None or (self.report is not None and self.report.state is not State.OPENING)
 
     @property
+    def leads_still(self) -> bool:
+        """Whether what goes ahead of its last segment is on its way."""
+        report = self.report
+        if not self.trial.leads or report is None:
+            return False
+        is_newer = self.lead_at is not None and report.at > self.lead_at
+        return not (is_newer and report.is_acknowledged)
+
+    @property
     def result(self) -> Result:
         """What came of it."""
         assert self.fate is not None, "a wave ends when every trial is decided"
-        return Result(self.trial, self.fate, self.size, self.report)
+        return Result(self.trial, self.fate, self.size, self.report, self.greeting, self.answer)
 
 
 class WaveEngine(Generic[Found]):
@@ -196,6 +232,8 @@ class WaveEngine(Generic[Found]):
             return
         if isinstance(order, Connect):
             running.opened_at = at
+        elif isinstance(order, Speak) and running.lead_at is None and running.trial.leads:
+            running.lead_at = at
         elif isinstance(order, Speak):
             running.spoken_at = running.changed_at = at
             if order.ttl < FULL_TTL:
@@ -218,16 +256,22 @@ class WaveEngine(Generic[Found]):
         if _progress(report) != _progress(before):
             running.changed_at = report.at
         if running.spoken_at is None:
-            if report.state in ENDS:
-                self._decide(running, Fate.UNSENT)
+            self._wait_to_speak(running, report)
             return
         fate = _answer(running, report)
-        if fate is not None or (report.received and not before.received):
+        if fate is not None or _is_first(running, before, report):
             self._delays.setdefault(_kind(running.trial), []).append(report.at - running.spoken_at)
         if fate is not None:
             if fate is Fate.EXPIRED and running.trial.is_control and report.retransmissions:
                 self._routers.at(running.trial.ttl).is_limited = True  # R3
             self._decide(running, fate)
+
+    def _wait_to_speak(self, running: _Running, report: Report) -> None:
+        """Take a report on one that has not been spoken over into account."""
+        if report.state is State.OPEN:
+            running.settled_at = min(running.settled_at, report.at)
+        if report.state in ENDS:
+            self._decide(running, Fate.UNSENT)
 
     def advance(self, now: float) -> None:
         """Let time pass; every report until ``now`` must have been told."""
@@ -279,7 +323,9 @@ class WaveEngine(Generic[Found]):
         in_order = sorted(self._asked, key=lambda each: (each.trial.ttl, each.trial.is_control))  # R3
         self._wave = [*self._background, *in_order]
         self._opened += len(trials)
-        self._orders += [Connect(each.connection, each.trial.announced_mss) for each in in_order]
+        for each in in_order:
+            trial = each.trial
+            self._orders.append(Connect(each.connection, trial.announced_mss, trial.min_reply_ttl))
 
     def _find(self, connection: int) -> _Running | None:
         return next((running for running in self._wave if running.connection == connection), None)
@@ -296,10 +342,16 @@ class WaveEngine(Generic[Found]):
         if not unspoken or self._speaks_at(unspoken[0]) > now:
             return
         running = unspoken[0]
-        report = running.report
+        trial, report = running.trial, running.report
         assert report is not None, "its handshake is over"
-        running.errors = report.errors
-        yield Speak(running.connection, running.trial.ttl, self._words_of(running, report))
+        running.errors, running.greeting = report.errors, report.received
+        if trial.leads and running.lead_at is None:
+            for segment in trial.says[:-1]:  # R11
+                yield Speak(running.connection, FULL_TTL, segment)
+            return
+        segments = trial.says[-1:] if trial.leads else trial.says
+        for segment in segments or (self._words_of(running, report),):
+            yield Speak(running.connection, trial.ttl, segment)
 
     def _words_of(self, running: _Running, report: Report) -> bytes:
         if running.trial.wants_answer:
@@ -309,13 +361,20 @@ class WaveEngine(Generic[Found]):
 
     def _speaks_at(self, running: _Running) -> float:
         report = running.report
-        if self._words.waits_for_greeting and report is not None and not report.received:
+        if self._awaits_greeting(running) and report is not None and not report.received:
             return inf
+        if running.leads_still:
+            return -inf if running.lead_at is None else inf  # R11
+        if running.trial.hesitates:
+            return running.settled_at + LEAST_PATIENCE  # R12
         ttl = running.trial.ttl
         at_hop = sum(each.trial.ttl == ttl for each in self._asked)
         if ttl == FULL_TTL or (running.trial.is_control and at_hop > 1):  # R3
             return -inf
         return self._routers.next_send_at(ttl, at_hop)  # R4
+
+    def _awaits_greeting(self, running: _Running) -> bool:
+        return self._words.waits_for_greeting or running.trial.after_greeting  # R12
 
     # Silence -------------------------------------------------------------------------------------------
 
@@ -325,8 +384,12 @@ class WaveEngine(Generic[Found]):
         if running.spoken_at is None:
             if report is None or report.state is State.OPENING:
                 return running.opened_at + min(HANDSHAKE_WAIT, self._timeout)
-            return inf if not self._words.waits_for_greeting else running.opened_at + GREETING_WAIT
+            if running.lead_at is not None:
+                return running.lead_at + ANSWER_WAIT
+            return running.opened_at + GREETING_WAIT if self._awaits_greeting(running) else inf
         last = running.spoken_at + min(LONGEST_SILENCE, self._timeout)
+        if running.trial.says:
+            return min(last, self._sign_due(running))
         return min(last, self._answer_due(running) if running.trial.wants_answer else self._due_at(running))
 
     def _due_at(self, running: _Running) -> float:
@@ -336,6 +399,18 @@ class WaveEngine(Generic[Found]):
         if is_waited_for and (report is None or 1 + report.retransmissions < ENOUGH_SENT):  # R6, R7
             return inf
         return inf if self._awaits_control(running) else running.changed_at + self._patience(running)
+
+    def _sign_due(self, running: _Running) -> float:
+        """When the signs of words of its own are taken for complete (R10), or for missing."""
+        trial, report = running.trial, running.report
+        if report is not None and any(signs := _signs(running, report)):
+            has_more = signs.answered or signs.errors or not trial.wants_answer
+            wait = LEAST_PATIENCE if has_more else ANSWER_WAIT  # R10
+            return running.changed_at + wait
+        enough = max(trial.sends, 1 if self._delays else ENOUGH_SENT)
+        if report is None or 1 + report.retransmissions < enough:
+            return inf
+        return running.changed_at + self._patience(running)
 
     def _answer_due(self, running: _Running) -> float:
         """When an answer is taken for complete, or for lost."""
@@ -372,6 +447,21 @@ def _kind(trial: Trial) -> str:
     return "acknowledgement" if trial.ttl == FULL_TTL else "error"
 
 
+class _Signs(NamedTuple):
+    """What has come of words so far; false where nothing has."""
+
+    answered: int
+    errors: int
+    is_acknowledged: bool
+
+
+def _signs(running: _Running, report: Report) -> _Signs:
+    assert running.spoken_at is not None, "it was said"
+    is_acknowledged = report.is_acknowledged and report.at > running.spoken_at
+    answered = report.received - running.greeting if is_acknowledged else 0  # R10
+    return _Signs(answered, report.errors - running.errors, is_acknowledged)
+
+
 def _progress(report: Report) -> tuple[int, ...]:
     """What shows that something still happens on a connection."""
     return report.received, report.ahead, report.retransmissions
@@ -381,6 +471,8 @@ def _answer(running: _Running, report: Report) -> Fate | None:
     """What ``report`` decides at once about a trial that was spoken, None if nothing."""
     spoken_at = running.spoken_at
     assert spoken_at is not None, "what was said is answered"
+    if running.trial.says:
+        return _answer_to_words(running, report)
     if running.trial.wants_answer:
         return Fate.ARRIVED if report.state in ENDS or _is_long_enough(running.trial, report) else None
     if report.path_mtu < running.size:  # R5
@@ -393,6 +485,30 @@ def _answer(running: _Running, report: Report) -> Fate | None:
     return Fate.ARRIVED if report.is_acknowledged or report.state in ENDS else None
 
 
+def _is_first(running: _Running, before: Report, report: Report) -> bool:
+    """Whether ``report`` tells of the first sign since the one ``before``; notes what of words of its own."""
+    if not running.trial.says:
+        return bool(report.received and not before.received)
+    known, signs = _signs(running, before), _signs(running, report)
+    running.answer = report.heard[running.greeting :] if signs.answered else b""
+    running.changed_at = running.changed_at if signs == known else report.at
+    return any(signs) and not any(known)
+
+
+def _answer_to_words(running: _Running, report: Report) -> Fate | None:
+    """R10."""
+    trial, signs = running.trial, _signs(running, report)
+    if report.state in ENDS:
+        return Fate.ARRIVED
+    if trial.listens or not any(signs):  # R10
+        return None
+    if signs.answered:
+        return None if trial.wants_answer else Fate.ARRIVED
+    if signs.errors:
+        return Fate.EXPIRED
+    return None if trial.wants_answer else Fate.ARRIVED
+
+
 def _is_long_enough(trial: Trial, report: Report) -> bool:
     """Whether an answer has shown what it can show."""
     if trial.is_control:
@@ -403,5 +519,10 @@ def _is_long_enough(trial: Trial, report: Report) -> bool:
 def _fate_of_silence(running: _Running) -> Fate:
     if running.spoken_at is None:
         return Fate.UNSENT
+    if running.trial.says and running.report is not None:
+        signs = _signs(running, running.report)
+        if signs.is_acknowledged:
+            return Fate.ARRIVED
+        return Fate.EXPIRED if signs.errors else Fate.SILENT
     has_answer = running.trial.wants_answer and running.report is not None and running.report.received
     return Fate.ARRIVED if has_answer else Fate.SILENT

@@ -12,7 +12,8 @@ of such a segment, and how it must be asked (measured on Linux 6.18, sources cit
    of the pieces is never read without the path MTU that explains it.
 3. The path MTU discovery is that of every connection (IP_PMTUDISC_WANT: with DF). IP_PMTUDISC_PROBE would
    clear DF on TCP (ip_dont_fragment in include/net/ip.h), and routers would cut what we want to see lost.
-4. A connection ends so: TTL back to ``FULL_TTL``, SO_LINGER of no time, close. The RST then arrives. A plain
+4. An end is told by SO_ERROR ahead of a soft error that came before it; a second question gives that one.
+5. A connection ends so: TTL back to ``FULL_TTL``, SO_LINGER of no time, close. The RST then arrives. A plain
    close would send what was lost again, in full and to the end. Where bytes were lost the RST lies ahead of
    what the server expects; it sends a challenge ACK (RFC 5961 section 3), which the kernel answers with the
    exact RST.
@@ -42,7 +43,7 @@ from tracetcp.model.connection import (
     State,
 )
 from tracetcp.probers.failures import CONNECT_REASONS, failure
-from tracetcp.probers.routes import find_route, set_ttl
+from tracetcp.probers.routes import find_route, set_min_reply_ttl, set_ttl
 from tracetcp.probers.session.contract import SessionProber
 from tracetcp.probers.session.link import link_mtu
 from tracetcp.probers.session.tcp_info import CLOSE, CLOSE_WAIT, ESTABLISHED, TcpInfo, read_tcp_info
@@ -112,7 +113,7 @@ class KernelSessions(SessionProber):
     def _connect(self, order: Connect) -> None:
         opened = socket.socket(self._route.socket_family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            self._prepare(opened, order.announced_mss)
+            self._prepare(opened, order)
             host, _, *scope = self._route.destination_address
             with suppress(BlockingIOError):
                 opened.connect((host, self._port, *scope))
@@ -122,11 +123,13 @@ class KernelSessions(SessionProber):
         self._connections[order.connection] = _Connection(order.connection, opened)
         self._epoll.register(opened, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
 
-    def _prepare(self, opened: socket.socket, announced_mss: int | None) -> None:
+    def _prepare(self, opened: socket.socket, order: Connect) -> None:
         set_ttl(opened, FULL_TTL)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if announced_mss is not None:
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, announced_mss)
+        if order.announced_mss is not None:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, order.announced_mss)
+        if order.min_reply_ttl:
+            set_min_reply_ttl(opened, order.min_reply_ttl)
         self._route.bind_device(opened)
         opened.bind(self._route.source_at(0))
 
@@ -187,6 +190,8 @@ class _Connection:
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         info = read_tcp_info(self._socket)
         self._learn(number, info)
+        if number in ENDED and self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._errors += 1
         if self._state is not State.OPENING:
             self._listen()
         self._look_again(now)
@@ -248,8 +253,8 @@ class _Connection:
     def reset(self) -> None:
         """End it; see the header."""
         with suppress(OSError):
-            set_ttl(self._socket, FULL_TTL)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            set_ttl(self._socket, FULL_TTL)
         self._socket.close()
 
 

@@ -1,0 +1,289 @@
+"""Finds who stops or answers certain words: the plan of ``--say``. The asked word comes last.
+
+R1. Controls come first, each the control of the next: neutral bytes, then the control word, then that word in
+    two segments; what a host never takes says nothing about a name. Where neutral bytes are not taken, their
+    place is looked for, and nothing else is said.
+R2. Where the control is not taken, its place is looked for, and the asked word is said once, to the host.
+R3. Where it is, it is said to every hop: only those that answer it can show that another word is missing.
+R4. A word is said in order of TTL and to the host last, all handshakes of a wave before its first word: what
+    it brings about cannot hide where. No farther than ``ENOUGH_BEYOND`` hops beyond the place.
+R5. A silence is believed once the word was sent ``ENOUGH_LOST`` times in vain; the nearest silent hop is
+    asked again beside the host, and the search goes on if it answers then.
+R6. A RST is believed once it came twice.
+R7. Who answers nearer than the host may copy the TTL of what he saw, and then shows only where it is large
+    enough to come back: at hop 2k - 1 if he is at hop k. One more word that is deaf to answers of low TTL
+    tells; where only the host seems to answer, words of the host's TTL and more.
+R8. Where the asked word is stopped, or answered from nearer, the control is said once more after it.
+R9. A host that speaks first is let speak first.
+R10. A search that runs out of connections ends with what it knows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracetcp.engine.session.waves import AT_ONCE, Fate, OutOfConnections, Trial
+from tracetcp.model.connection import ENDS, FULL_TTL
+from tracetcp.model.speech import Sign, Signs, WordsFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Sequence
+    from typing import TypeAlias
+
+    from tracetcp.engine.session.waves import Plan, Result
+    from tracetcp.model.speech import Script
+
+    Asking: TypeAlias = Generator[list[Trial], list[Result], None]
+
+ENOUGH_BEYOND = 2
+"""One silent hop may be a loss."""
+ENOUGH_LOST = 6
+"""By chance that is less than one in a million where one packet in twenty is lost each way."""
+ENOUGH_RESETS = 2
+LOW = 32
+"""No RST of the usual TTL of 64 and more arrives with less from nearer than this many hops."""
+SENDS = 2
+TRIES = 2
+"""Times that the host is asked again at most where silence or a RST is not yet believed."""
+
+
+class _Word:
+    """One word and its signs."""
+
+    def __init__(self, distance: int, *segments: bytes) -> None:
+        self.segments = segments
+        self._distance = distance
+        self.wants_answer = False
+        self.after_greeting = False
+        self._signs: list[Sign] = []
+        self.hops: frozenset[int] = frozenset()
+
+    @property
+    def signs(self) -> Signs:
+        """Those so far."""
+        return Signs(tuple(self._signs), self.hops, self._distance)
+
+    def trial(self, ttl: int, *, sends: int = 1, leads: bool = False, deaf_below: int = 0) -> Trial:
+        """One way to say it."""
+        return Trial(
+            ttl=ttl,
+            says=self.segments,
+            wants_answer=self.wants_answer,
+            listens=True,
+            leads=leads,
+            sends=sends,
+            min_reply_ttl=deaf_below,
+            after_greeting=self.after_greeting,
+        )
+
+    def learn(self, results: Iterable[Result]) -> None:
+        """Take results into account."""
+        self._signs += map(_sign, results)
+
+
+class WordSearch:
+    """One search with ``script``.
+
+    ``hops`` are the TTLs at which routers answered the trace, ``distance`` the TTL of the SYN's answer, and
+    ``is_near`` says that the answer is known to be a proxy's. ``hellos`` gives hellos whose answers tell who
+    gave them; they are said where one comes from nearer than the host.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        hops: Sequence[int],
+        distance: int,
+        *,
+        is_near: bool = False,
+        hellos: Callable[[], Sequence[bytes]] = tuple,
+    ) -> None:
+        self._distance = min(distance, FULL_TTL)
+        self._hops = sorted(ttl for ttl in hops if ttl < self._distance)
+        self._is_near = is_near
+        self._hellos = hellos
+        self._neutral, self._control = self._word(script.neutral), self._word(script.control)
+        self._segments, self._asked = self._word(*script.segments), self._word(script.asked)
+        self._words = (self._neutral, self._control, self._segments, self._asked)
+        self._has_control, self._has_segments = bool(script.control), bool(script.segments)
+        self._again: Sign | None = None
+        self._copies: bool | None = None
+        self._identified: tuple[bytes, ...] = ()
+        self._is_cut_short = False
+
+    def _word(self, *segments: bytes) -> _Word:
+        return _Word(self._distance, *segments)
+
+    def plan(self) -> Plan[WordsFound]:
+        """The waves of the whole search, and what they found."""
+        try:
+            yield from self._search()
+        except OutOfConnections:
+            self._is_cut_short = True  # R10
+        return WordsFound(
+            is_connected=self._neutral.signs.last is not None,
+            distance=self._distance,
+            neutral=self._neutral.signs,
+            control=self._control.signs,
+            segments=self._segments.signs,
+            asked=self._asked.signs,
+            again=self._again,
+            copies=self._copies,
+            identified=self._identified,
+            is_cut_short=self._is_cut_short,
+        )
+
+    def _search(self) -> Asking:
+        yield from self._begin()
+        if self._neutral.signs.last is None:
+            return
+        if not self._neutral.signs.is_taken and not self._control.signs.is_taken:
+            yield from self._sweep(self._neutral, self._hops)  # R1
+            return
+        if self._has_control and not self._control.signs.is_taken:
+            yield from self._sweep(self._control, self._hops)  # R2
+            yield from self._say(self._asked, [FULL_TTL], sends=SENDS)
+            return
+        compared = self._control if self._has_control else self._neutral
+        yield from self._say_to_hops(compared)  # R3
+        if self._has_segments:
+            yield from self._say_in_segments()  # R1
+        self._asked.wants_answer = compared.wants_answer or not self._has_control
+        yield from self._sweep(self._asked, range(1, self._distance))
+        yield from self._look_for_copies()
+        yield from self._identify()
+        if self._asked.signs.nearer or not self._asked.signs.is_taken:
+            self._again = yield from self._say_again(compared)  # R8
+
+    def _begin(self) -> Asking:
+        """Neutral bytes and the control, to the host, until one of them could be said."""
+        self._control.wants_answer = True
+        for _ in range(TRIES):
+            trials = [self._neutral.trial(FULL_TTL)]
+            if self._has_control:
+                trials.append(self._control.trial(FULL_TTL))
+            neutral, *control = yield [trial._replace(hesitates=True) for trial in trials]
+            self._neutral.learn([neutral])
+            self._control.learn(control)
+            for word in self._words if neutral.greeting else ():
+                word.after_greeting = True  # R9
+            if self._neutral.signs.last is not None:
+                break
+        heard = self._control.signs.last
+        self._control.wants_answer = heard is not None and heard.is_answered
+        self._segments.wants_answer = self._control.wants_answer
+
+    def _say_to_hops(self, word: _Word) -> Asking:
+        """Which hops answer for a word that passes."""
+        yield from self._say(word, self._hops)
+        expired = [sign.ttl for sign in word.signs.signs if sign.is_expired]
+        for each in self._words:
+            each.hops = frozenset(expired)
+
+    def _say_in_segments(self) -> Asking:
+        """The control in two segments; where it is lost, the last of them to every hop."""
+        word = self._segments
+        yield from self._say(word, [FULL_TTL], sends=SENDS)
+        if not word.signs.is_taken:
+            yield from self._sweep(word, sorted(word.hops), leads=True)
+
+    def _sweep(self, word: _Word, ttls: Iterable[int], *, leads: bool = False) -> Asking:
+        """Say ``word`` to ``ttls`` and to the host, as far as it takes to find where it is stopped."""
+        if not word.hops:
+            word.hops = frozenset(self._hops)
+        todo = list(ttls)
+        while True:
+            while todo and not _is_past(word.signs):  # R4
+                wave, todo = todo[:AT_ONCE], todo[AT_ONCE:]
+                yield from self._say(word, wave, leads=leads)
+            after = word.signs.after
+            before = word.signs.before
+            last = [FULL_TTL] if before is None or word.signs.nearer else [before, FULL_TTL]
+            yield from self._say(word, last, sends=SENDS, leads=leads)  # R5
+            if word.signs.is_taken or word.signs.after == after:
+                break
+        for _ in range(TRIES):
+            if _is_believed(word.signs):  # R5, R6
+                break
+            yield from self._say(word, [FULL_TTL], sends=SENDS, leads=leads)
+
+    def _look_for_copies(self) -> Asking:
+        """R7."""
+        signs = self._asked.signs
+        resets = [sign.ttl for sign in signs.nearer if sign.is_reset]
+        last = signs.last
+        if resets and self._distance < LOW:
+            deaf = self._asked.trial(max(resets), sends=SENDS, deaf_below=self._distance)
+            for sign in map(_sign, (yield [deaf])):
+                self._copies = None if not sign.was_said else not sign.is_reset  # R7
+        elif last is not None and last.is_reset and not signs.nearer:
+            yield from self._look_beyond()
+
+    def _look_beyond(self) -> Asking:
+        """Whether a RST that comes of words of the largest TTL comes of those that just reach the host."""
+        farthest = min(2 * self._distance, FULL_TTL)
+        for start in range(self._distance, farthest, AT_ONCE):
+            wave = list(range(start, min(start + AT_ONCE, farthest)))
+            results = yield [self._asked.trial(ttl) for ttl in wave]
+            signs = list(map(_sign, results))
+            if start == self._distance and (signs[0].is_taken or signs[0].is_reset):
+                self._copies = signs[0].is_taken  # R7
+            if not self._copies:
+                return
+            self._asked.learn(results)
+            if any(sign.is_reset for sign in signs):
+                return
+
+    def _identify(self) -> Asking:
+        """Ask who answers from nearer than the host: of whoever does, words of that TTL reach none else."""
+        heard = [sign for sign in self._asked.signs.nearer if sign.heard]
+        if not heard and not (self._is_near and self._asked.signs.is_taken):
+            return
+        ttl = heard[0].ttl if heard else self._distance
+        trials = []
+        for hello in self._hellos():
+            word = self._word(hello)
+            word.wants_answer, word.after_greeting = True, self._asked.after_greeting
+            trials.append(word.trial(ttl))
+        if trials:
+            self._identified = tuple(_sign(result).heard for result in (yield trials))
+
+    def _say_again(self, compared: _Word) -> Generator[list[Trial], list[Result], Sign]:
+        results = yield [compared.trial(FULL_TTL, sends=SENDS)]
+        return _sign(results[0])
+
+    def _say(self, word: _Word, ttls: Iterable[int], *, sends: int = 1, leads: bool = False) -> Asking:
+        trials = [word.trial(ttl, sends=sends, leads=leads) for ttl in ttls]
+        for start in range(0, len(trials), AT_ONCE):
+            word.learn((yield trials[start : start + AT_ONCE]))
+
+
+def _sign(result: Result) -> Sign:
+    report, trial = result.report, result.trial
+    if report is None or result.fate is Fate.UNSENT:
+        return Sign(trial.ttl, was_said=False)
+    end = report.state if report.state in ENDS else None
+    return Sign(
+        trial.ttl,
+        is_expired=report.errors > 0,
+        is_acknowledged=report.is_acknowledged and end is None,
+        end=end,
+        heard=result.answer,
+        sent=1 + report.retransmissions,
+    )
+
+
+def _is_past(signs: Signs) -> bool:
+    """Whether the place was passed."""
+    beyond = {sign.ttl for sign in signs.lost}
+    return bool(signs.nearer) or len(beyond) >= ENOUGH_BEYOND  # R4
+
+
+def _is_believed(signs: Signs) -> bool:
+    """Whether no more words are needed to believe what they show."""
+    last = signs.last
+    if last is None or signs.is_taken:
+        return True
+    if last.is_reset:
+        return sum(sign.is_reset for sign in signs.signs) >= ENOUGH_RESETS  # R6
+    return signs.transmissions_lost >= ENOUGH_LOST  # R5
