@@ -44,8 +44,8 @@ class Sign(NamedTuple):
 
     ``is_expired`` says that a router's ICMP error came, ``end`` how the other side ended the connection,
     ``heard`` what it said first. They were ``sent`` as many times. Without ``was_said`` the connection could
-    not be used. What raw sockets see besides is None
-    without them: ``end_ttl`` is the TTL with which the RST arrived, ``host_ttl`` that of the SYN-ACK.
+    not be used. ``is_cut`` says that a RST came upon an answer that would have gone on. ``end_ttl`` is the
+    TTL with which the RST arrived, ``host_ttl`` that of the SYN-ACK; None without raw sockets.
     """
 
     ttl: int
@@ -55,13 +55,14 @@ class Sign(NamedTuple):
     end: State | None = None
     heard: bytes = b""
     sent: int = 1
+    is_cut: bool = False
     end_ttl: int | None = None
     host_ttl: int | None = None
 
     @property
     def is_reset(self) -> bool:
-        """Whether the connection was reset and nothing was said before."""
-        return self.end is State.RESET and not self.heard
+        """Whether the connection was reset, and nothing was said before that explains it."""
+        return self.end is State.RESET and (self.is_cut or not self.heard)
 
     @property
     def is_answered(self) -> bool:
@@ -71,6 +72,8 @@ class Sign(NamedTuple):
     @property
     def is_taken(self) -> bool:
         """Whether somebody took it and did not reset the connection for it."""
+        if self.is_reset:
+            return False
         return bool(self.heard) or self.end is State.FINISHED or (self.is_acknowledged and self.end is None)
 
     @property

@@ -192,13 +192,13 @@ class _Judge:
             return self._reset_by_host(what, end, last, fact)  # R5
         place = self._place(signs, copies=copies)
         where = between(self._evidence, place)
-        witness = next((sign for sign in signs.nearer if sign.is_expired), None)
+        witness = _witness(signs)
         who = "somebody who listens only" if witness or copies else "somebody"
         facts = [f"Words that could reach hop {signs.before} at most were reset."] if signs.nearer else []
         if copies:
             facts = [COPIES]
         if witness is not None:
-            facts.append(f"{_capital(place_of(self._evidence, witness.ttl))} reports the same words as well.")
+            facts.append(self._report(witness))
         if last is not None and last.end_ttl and last.host_ttl:
             facts.append(
                 f"The RST came with TTL {last.end_ttl}, the host's SYN-ACK with TTL {last.host_ttl}."
@@ -212,6 +212,9 @@ class _Judge:
             place=place,
             certainty=Certainty.LIKELY if copies else Certainty.CERTAIN,
         )
+
+    def _report(self, witness: Sign) -> str:
+        return f"{_capital(place_of(self._evidence, witness.ttl))} reports the same words as well."
 
     def _reset_by_host(self, what: str, end: str, last: Sign | None, fact: str) -> Verdict:
         is_seen = last is not None and last.end_ttl is not None and last.end_ttl == last.host_ttl
@@ -243,7 +246,7 @@ class _Judge:
             facts.append(f"Other ports go on to hop {farther} at least." if farther > distance else "")
             return _verdict(
                 Kind.WORD_ANSWERED,
-                f"A proxy at hop {distance} answers {one} for {self._host}.",
+                f"A proxy at hop {distance} answers {one} in place of {self._host}.",
                 *facts,
                 hop=distance,
                 certainty=Certainty.LIKELY,
@@ -253,10 +256,14 @@ class _Judge:
         compared = self._found.control if self._script.control else self._found.neutral
         facts.append(f"{self._other} is answered from there too." if compared.nearer else "")
         where = _capital(between(self._evidence, self._place(signs)))
+        witness = _witness(signs)
+        who = "somebody who listens only" if witness else "somebody"
+        if witness is not None:
+            facts.append(self._report(witness))
         return self._at(
             signs,
             Kind.WORD_ANSWERED,
-            f"{where} somebody answers {one} in place of {self._host}, {far}.",
+            f"{where} {who} answers {one} in place of {self._host}, {far}.",
             *facts,
         )
 
@@ -366,6 +373,11 @@ def _is_clear(signs: Signs) -> bool:
     return signs.transmissions_lost >= ENOUGH_LOST or (last is None and bool(signs.lost))
 
 
+def _witness(signs: Signs) -> Sign | None:
+    """A sign of words that were answered, and yet went on to a router."""
+    return next((sign for sign in signs.nearer if sign.is_expired), None)
+
+
 def _is_nearer(last: Sign | None) -> bool:
     """Whether raw sockets show that a RST came from nearer than the SYN-ACK."""
     return last is not None and bool(last.end_ttl and last.host_ttl) and last.end_ttl != last.host_ttl
@@ -386,8 +398,10 @@ def _subject(script: Script, name: str) -> str:
 
 
 def _hops(ttls: list[int]) -> str:
-    """``hop 3``, ``hops 3 to 6``; gaps are not told."""
-    return f"hop {ttls[0]}" if len(ttls) == 1 else f"hops {ttls[0]} to {ttls[-1]}"
+    """``hop 3``, ``hops 3 and 4``, ``hops 3 to 6``; gaps are not told."""
+    if len(ttls) == 1:
+        return f"hop {ttls[0]}"
+    return f"hops {ttls[0]} {'and' if len(ttls) == 2 else 'to'} {ttls[-1]}"
 
 
 def _capital(text: str) -> str:

@@ -258,8 +258,9 @@ class WaveEngine(Generic[Found]):
         if running.spoken_at is None:
             self._wait_to_speak(running, report)
             return
+        is_first = _is_first(running, before, report)
         fate = _answer(running, report)
-        if fate is not None or _is_first(running, before, report):
+        if fate is not None or is_first:
             self._delays.setdefault(_kind(running.trial), []).append(report.at - running.spoken_at)
         if fate is not None:
             if fate is Fate.EXPIRED and running.trial.is_control and report.retransmissions:

@@ -9,7 +9,8 @@ R4. A word is said in order of TTL and to the host last, all handshakes of a wav
     it brings about cannot hide where. No farther than ``ENOUGH_BEYOND`` hops beyond the place.
 R5. A silence is believed once the word was sent ``ENOUGH_LOST`` times in vain; the nearest silent hop is
     asked again beside the host, and the search goes on if it answers then.
-R6. A RST is believed once it came twice.
+R6. A RST is believed once it came twice. One that follows an answer is the host's own way to end, unless it
+    does not end so upon the control, and the answer is no refusal.
 R7. Who answers nearer than the host may copy the TTL of what he saw, and then shows only where it is large
     enough to come back: at hop 2k - 1 if he is at hop k. One more word that is deaf to answers of low TTL
     tells; where only the host seems to answer, words of the host's TTL and more.
@@ -23,7 +24,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracetcp.engine.session.waves import AT_ONCE, Fate, OutOfConnections, Trial
-from tracetcp.model.connection import ENDS, FULL_TTL
+from tracetcp.model.answers import REFUSALS, alert_of, status_of
+from tracetcp.model.connection import ENDS, FULL_TTL, State
 from tracetcp.model.speech import Sign, Signs, WordsFound
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class _Word:
         self._distance = distance
         self.wants_answer = False
         self.after_greeting = False
+        self.may_be_cut = False
         self._signs: list[Sign] = []
         self.hops: frozenset[int] = frozenset()
 
@@ -76,9 +79,15 @@ class _Word:
             after_greeting=self.after_greeting,
         )
 
+    def sign(self, result: Result) -> Sign:
+        """What one result shows."""
+        sign = _sign(result)
+        is_cut = self.may_be_cut and sign.end is State.RESET and _goes_on(sign.heard)
+        return sign._replace(is_cut=is_cut)  # R6
+
     def learn(self, results: Iterable[Result]) -> None:
         """Take results into account."""
-        self._signs += map(_sign, results)
+        self._signs += map(self.sign, results)
 
 
 class WordSearch:
@@ -148,11 +157,12 @@ class WordSearch:
         yield from self._say_to_hops(compared)  # R3
         if self._has_segments:
             yield from self._say_in_segments()  # R1
+        self._asked.may_be_cut = compared.signs.last is not None and compared.signs.last.end is None
         self._asked.wants_answer = compared.wants_answer or not self._has_control
         yield from self._sweep(self._asked, range(1, self._distance))
         yield from self._look_for_copies()
         yield from self._identify()
-        if self._asked.signs.nearer or not self._asked.signs.is_taken:
+        if self._copies or self._asked.signs.nearer or not self._asked.signs.is_taken:
             self._again = yield from self._say_again(compared)  # R8
 
     def _begin(self) -> Asking:
@@ -214,7 +224,7 @@ class WordSearch:
         last = signs.last
         if resets and self._distance < LOW:
             deaf = self._asked.trial(max(resets), sends=SENDS, deaf_below=self._distance)
-            for sign in map(_sign, (yield [deaf])):
+            for sign in map(self._asked.sign, (yield [deaf])):
                 self._copies = None if not sign.was_said else not sign.is_reset  # R7
         elif last is not None and last.is_reset and not signs.nearer:
             yield from self._look_beyond()
@@ -222,16 +232,17 @@ class WordSearch:
     def _look_beyond(self) -> Asking:
         """Whether a RST that comes of words of the largest TTL comes of those that just reach the host."""
         farthest = min(2 * self._distance, FULL_TTL)
-        for start in range(self._distance, farthest, AT_ONCE):
-            wave = list(range(start, min(start + AT_ONCE, farthest)))
-            results = yield [self._asked.trial(ttl) for ttl in wave]
-            signs = list(map(_sign, results))
-            if start == self._distance and (signs[0].is_taken or signs[0].is_reset):
-                self._copies = signs[0].is_taken  # R7
+        for start in range(self._distance, farthest, AT_ONCE - 1):
+            wave = [self._asked.trial(ttl) for ttl in range(start, min(start + AT_ONCE - 1, farthest))]
+            deaf = self._asked.trial(self._distance, deaf_below=self._distance)
+            first, *results = yield [deaf, *wave]
+            sign = self._asked.sign(first)
+            if sign.is_taken or sign.is_reset:
+                self._copies = sign.is_taken  # R7
             if not self._copies:
                 return
             self._asked.learn(results)
-            if any(sign.is_reset for sign in signs):
+            if any(sign.is_reset for sign in map(self._asked.sign, results)):
                 return
 
     def _identify(self) -> Asking:
@@ -271,6 +282,11 @@ def _sign(result: Result) -> Sign:
         heard=result.answer,
         sent=1 + report.retransmissions,
     )
+
+
+def _goes_on(heard: bytes) -> bool:
+    """Whether ``heard`` begins an answer that is no refusal."""
+    return bool(heard) and alert_of(heard) is None and status_of(heard) not in REFUSALS
 
 
 def _is_past(signs: Signs) -> bool:
