@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from internet.behaviour import Bucket
 from internet.clock import VirtualClock
+from internet.devices import SAID
 from tracetcp.model import FailureKind, SendFailure
 from tracetcp.model.connection import ENDS, IP_AND_TCP, TIMESTAMPS, Close, Connect, Report, Speak, State
 from tracetcp.probers.session.contract import SessionProber
@@ -32,6 +33,8 @@ RTO = 0.2
 SYN_TRIES = (0.0, 1.0, 3.0)
 LAST_TRY = 5
 END_OF_REQUEST = b"\r\n\r\n"
+ALERT = bytes.fromhex("15030300020270")
+HOST_TTL = 64
 LINK_MTU = 1500
 
 
@@ -46,7 +49,12 @@ class Flow:
         self.ttl = 0
         self.payload = 0
         self.path_mtu = 0
-        self.unacknowledged: list[int] = []
+        self.min_reply_ttl = 0
+        self.unacknowledged: list[bytes] = []
+        self.taken = b""
+        """What the host has received."""
+        self.text = b""
+        """How what it answered begins."""
         self.retransmissions = 0
         self.errors = 0
         self.answer: list[int] = []
@@ -107,6 +115,8 @@ class VirtualSessions(SessionProber):
         self._failing = failing
         self._chance = Random(f"{scenario.seed} {seed}")
         self._flows: dict[int, Flow] = {}
+        self._remembered: dict[int, float] = {}
+        """By hop: until when its device drops everything."""
         self._buckets: dict[int, Bucket] = {}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -166,10 +176,12 @@ class VirtualSessions(SessionProber):
     def _connect(self, order: Connect) -> None:
         most = min(self.path_mtu, LINK_MTU) - IP_AND_TCP[self.family]
         flow = Flow(order.connection, min(order.announced_mss or most, most), self._now)
+        flow.min_reply_ttl = order.min_reply_ttl
         self._flows[order.connection] = flow
         self.opened += 1
         self.most_open = max(self.most_open, len(self._flows))
-        if self._port in self._host.silent:
+        is_remembered = any(until > self._now for until in self._remembered.values())
+        if self._port in self._host.silent or is_remembered or self._is_unheard(flow, self._host_ttl):
             return
         for after in SYN_TRIES:
             if not self._is_lost(out=True) and not self._is_lost(out=False):
@@ -182,6 +194,7 @@ class VirtualSessions(SessionProber):
         flow.passed_at = self._now
         flow.payload = self._most(flow)
         if is_open and self._host.service.greeting:
+            flow.text = b"220 ".ljust(self._host.service.greeting, b"g")
             self._answer(flow, self._host.service.greeting)
 
     def _most(self, flow: Flow) -> int:
@@ -194,41 +207,45 @@ class VirtualSessions(SessionProber):
         self.spoken.append((self._now, order))
         flow = self._flows[order.connection]
         flow.ttl, flow.told, flow.payload = order.ttl, None, self._most(flow)
-        flow.unacknowledged = self._cut(flow, len(order.data))
-        is_request = order.data.endswith(END_OF_REQUEST)
-        for size in flow.unacknowledged:
-            self._send(flow, size, is_request=is_request)
-        self._later(self._rto, lambda: self._again(flow, 1, is_request=is_request))
+        new = self._cut(flow, order.data)
+        is_idle = not flow.unacknowledged
+        flow.unacknowledged += new
+        for data in new:
+            self._send(flow, data)
+        if is_idle:
+            self._later(self._rto, lambda: self._again(flow, 1))
 
-    def _cut(self, flow: Flow, length: int) -> list[int]:
-        return [min(flow.payload, length - start) for start in range(0, length, flow.payload)]
+    def _cut(self, flow: Flow, data: bytes) -> list[bytes]:
+        return [data[start : start + flow.payload] for start in range(0, len(data), flow.payload)]
 
-    def _again(self, flow: Flow, tries: int, *, is_request: bool) -> None:
+    def _again(self, flow: Flow, tries: int) -> None:
         """Retransmit the first segment that is not acknowledged."""
         if not flow.unacknowledged or not self._is_alive(flow):
             return
         flow.retransmissions += 1
         flow.payload = self._most(flow)
-        flow.unacknowledged = self._cut(flow, sum(flow.unacknowledged))
-        self._send(flow, flow.unacknowledged[0], is_request=is_request)
+        flow.unacknowledged = [piece for data in flow.unacknowledged for piece in self._cut(flow, data)]
+        self._send(flow, flow.unacknowledged[0])
         if tries < LAST_TRY:
-            self._later(self._rto * 2**tries, lambda: self._again(flow, tries + 1, is_request=is_request))
+            self._later(self._rto * 2**tries, lambda: self._again(flow, tries + 1))
 
-    def _told(self, flow: Flow, size: int, *, is_request: bool) -> None:
+    def _told(self, flow: Flow, size: int) -> None:
         """Fragmentation needed: the system learns it for all, and sends pieces at once."""
         if not self._is_alive(flow):
             return
         self.path_mtu = min(self.path_mtu, size)
         flow.payload = self._most(flow)
-        flow.unacknowledged = self._cut(flow, sum(flow.unacknowledged))
+        flow.unacknowledged = self._cut(flow, b"".join(flow.unacknowledged))
         for piece in flow.unacknowledged:
-            self._send(flow, piece, is_request=is_request)
+            self._send(flow, piece)
 
     def _failed(self, flow: Flow) -> None:
-        flow.errors += 1
+        if not flow.min_reply_ttl and self._is_alive(flow):
+            flow.errors += 1
 
-    def _acknowledged(self, flow: Flow) -> None:
-        flow.unacknowledged = flow.unacknowledged[1:]
+    def _acknowledged(self, flow: Flow, data: bytes) -> None:
+        if data in flow.unacknowledged:
+            flow.unacknowledged.remove(data)
 
     def _report(self, flow: Flow) -> Report:
         return Report(
@@ -246,6 +263,7 @@ class VirtualSessions(SessionProber):
             received=flow.received,
             largest=max(flow.largest, min(536, flow.announced) - TIMESTAMPS),
             ahead=flow.ahead,
+            heard=flow.text.ljust(flow.received, b"y")[: flow.received],
         )
 
     # The way -------------------------------------------------------------------------------------------
@@ -268,13 +286,28 @@ class VirtualSessions(SessionProber):
         chance = self._scenario.loss_out if out else self._scenario.loss_back
         return chance > 0 and self._chance.random() < chance
 
-    def _send(self, flow: Flow, payload: int, *, is_request: bool) -> None:
+    @property
+    def _host_ttl(self) -> int:
+        """With what TTL the host's packets arrive."""
+        return HOST_TTL - len(self._routers)
+
+    def _is_unheard(self, flow: Flow, ttl: int) -> bool:
+        """Whether a packet that arrives with ``ttl`` is not listened to."""
+        return ttl < max(1, flow.min_reply_ttl)
+
+    def _send(self, flow: Flow, data: bytes) -> None:
         """Send one segment; what becomes of it is decided at once, and told when it is due."""
         if self._is_lost(out=True):
             return
-        size = payload + self._headers
+        size = len(data) + self._headers
         for number, router in enumerate(self._routers, 1):
-            if number == flow.ttl:
+            is_ending, device = number == flow.ttl, router.link.device
+            if device is not None and (device.sees_expiring or not is_ending):
+                if self._now < self._remembered.get(number, 0.0):
+                    return
+                if device.is_about(data, self._now) and self._act(flow, number, router, data):
+                    return
+            if is_ending:
                 self._error(number, router, lambda: self._failed(flow))
                 return
             if self._now - flow.passed_at > router.link.forgets:
@@ -282,15 +315,69 @@ class VirtualSessions(SessionProber):
             mtu = min(router.link.mtu, 1000) if self.opened > self.narrows_at else router.link.mtu
             if mtu and size > mtu:
                 if not router.link.is_quiet:
-                    self._error(number, router, partial(self._told, flow, mtu, is_request=is_request))
+                    self._error(number, router, partial(self._told, flow, mtu))
                 return
         flow.passed_at = self._now
-        delay = 0.0 if is_request else self._host.service.ack_delay
+        self._arrive(flow, data)
+
+    def _act(self, flow: Flow, number: int, router: Router, data: bytes) -> bool:
+        """What a device does about a segment; whether that ends there."""
+        device = router.link.device
+        assert device is not None, "one saw it"
+        if device.remembers:
+            self._remembered[number] = self._now + device.remembers
+        sent_ttl = flow.ttl - (number - 1) if device.copies else HOST_TTL
+        is_heard = not self._is_unheard(flow, sent_ttl - (number - 1))
+        delay = router.rtts[0] + device.delay
+        if device.does == "rst" and is_heard and not self._is_lost(out=False):
+            self._later(delay, lambda: self._reset(flow))
+        elif device.does == "reject":
+            self._error(number, router, lambda: self._failed(flow))
+        elif device.does in SAID and is_heard and not self._is_lost(out=False):
+            self._later(delay, lambda: self._inject(flow, data, SAID[device.does]))
+        return not device.listens
+
+    def _reset(self, flow: Flow) -> None:
+        if self._is_alive(flow):
+            flow.state, flow.unacknowledged = State.RESET, []
+
+    def _inject(self, flow: Flow, data: bytes, said: bytes) -> None:
+        """An answer from nearer than the host; whatever the host answers comes too late."""
+        if self._is_alive(flow) and not flow.answer:
+            self._acknowledged(flow, data)
+            flow.has_ended, flow.text = True, said
+            self._answer(flow, len(said))
+
+    def _arrive(self, flow: Flow, data: bytes) -> None:
+        """A segment is with the host."""
+        flow.taken += b"" if data in flow.taken else data
+        service = self._host.service
+        is_refused = bool(service.refuses) and service.refuses in flow.taken
+        is_request = _is_request(flow.taken) or is_refused
+        if self._is_unheard(flow, self._host_ttl):
+            return
         if not self._is_lost(out=False):
-            self._later(self._rtt + delay, lambda: self._acknowledged(flow))
-        if is_request and not flow.has_ended:
-            flow.has_ended = True
-            self._later(self._rtt, lambda: self._answer(flow, self._host.service.answer))
+            delay = 0.0 if is_request else service.ack_delay
+            self._later(self._rtt + delay, lambda: self._acknowledged(flow, data))
+        if not is_request or flow.has_ended:
+            return
+        flow.has_ended = True
+        if not is_refused:
+            flow.text += service.says
+            self._later(self._rtt, lambda: self._answer(flow, service.answer))
+        elif service.refusal == "reset":
+            self._later(self._rtt, lambda: self._reset(flow))
+        else:
+            self._later(self._rtt, lambda: self._refuse(flow, is_mute=service.refusal == "close"))
+
+    def _refuse(self, flow: Flow, *, is_mute: bool) -> None:
+        """The host ends the connection, with an alert or without a word."""
+        if not self._is_alive(flow):
+            return
+        if not is_mute:
+            flow.text = ALERT
+            self._answer(flow, len(ALERT))
+        flow.state = State.FINISHED
 
     def _error(self, number: int, router: Router, what: Callable[[], None]) -> None:
         """An ICMP error of a router, if it sends one."""
@@ -345,3 +432,10 @@ class VirtualSessions(SessionProber):
         is_whole = len(flow.came) == len(flow.answer)
         if self._host.service.ends and flow.has_ended and is_whole and flow.state is State.OPEN:
             flow.state = State.FINISHED
+
+
+def _is_request(data: bytes) -> bool:
+    """Whether ``data`` asks for an answer: a HTTP request, or a whole hello."""
+    if data[:1] == b"\x16":
+        return len(data) >= 5 + int.from_bytes(data[3:5], "big")
+    return data.endswith(END_OF_REQUEST)

@@ -174,6 +174,12 @@ class _Judge:
     def _stopped(self, signs: Signs, what: str, end: str, fact: str) -> Verdict:
         """Reset or dropped: of any word."""
         last = signs.last
+        if last is not None and last.is_expired:
+            return _verdict(
+                Kind.WORD_DROPPED,
+                f"{what} is refused on the way with an ICMP error{end}; by whom cannot be seen from here.",
+                fact,
+            )
         has_reset = last is not None and last.is_reset
         if signs.nearer or has_reset or (self._found.copies and signs is self._found.asked):
             return self._reset(signs, what, end, fact)
@@ -321,9 +327,10 @@ class _Judge:
 
     def _place(self, signs: Signs, *, copies: bool = False) -> Place:
         if copies:
-            first = min(sign.ttl for sign in signs.signs if sign.is_reset)
-            at = (first + 1) // 2
-            return Place(at - 1, at)
+            at = (min(sign.ttl for sign in signs.signs if sign.is_reset) + 1) // 2
+            if at <= self._found.distance:
+                return Place(at - 1, at)
+            return Place(signs.after // 2, None)
         return Place(signs.after, signs.before)
 
     def _counts(self, signs: Signs, subject: str) -> str:
@@ -368,7 +375,7 @@ class _Judge:
 def _is_clear(signs: Signs) -> bool:
     """Whether silence or resets are believed."""
     last = signs.last
-    if signs.nearer or (last is not None and last.is_reset):
+    if signs.nearer or (last is not None and (last.is_reset or last.is_expired)):
         return True
     return signs.transmissions_lost >= ENOUGH_LOST or (last is None and bool(signs.lost))
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracetcp.engine.session.waves import AT_ONCE, Fate, OutOfConnections, Trial
+from tracetcp.engine.session.waves import AT_ONCE, ENOUGH_SENT, Fate, OutOfConnections, Trial
 from tracetcp.model.answers import REFUSALS, alert_of, status_of
 from tracetcp.model.connection import ENDS, FULL_TTL, State
 from tracetcp.model.speech import Sign, Signs, WordsFound
@@ -144,34 +144,42 @@ class WordSearch:
 
     def _search(self) -> Asking:
         yield from self._begin()
-        if self._neutral.signs.last is None:
+        neutral, control, asked = self._neutral, self._control, self._asked
+        if neutral.signs.last is None:
             return
-        if not self._neutral.signs.is_taken and not self._control.signs.is_taken:
-            yield from self._sweep(self._neutral, self._hops)  # R1
-            return
-        if self._has_control and not self._control.signs.is_taken:
-            yield from self._sweep(self._control, self._hops)  # R2
-            yield from self._say(self._asked, [FULL_TTL], sends=SENDS)
-            return
-        compared = self._control if self._has_control else self._neutral
+        if not neutral.signs.is_taken and not control.signs.is_taken:
+            yield from self._sweep(neutral, self._hops)  # R1
+            if not neutral.signs.is_taken:
+                return
+        if self._has_control and not control.signs.is_taken:
+            yield from self._sweep(control, self._hops)  # R2
+            if not control.signs.is_taken:
+                asked.wants_answer = True
+                yield from self._say(asked, [FULL_TTL], sends=SENDS)
+                return
+        yield from self._ask(control if self._has_control else neutral)
+
+    def _ask(self, compared: _Word) -> Asking:
+        """Say the asked word; ``compared`` is the control that passes."""
+        asked, last = self._asked, compared.signs.last
         yield from self._say_to_hops(compared)  # R3
         if self._has_segments:
             yield from self._say_in_segments()  # R1
-        self._asked.may_be_cut = compared.signs.last is not None and compared.signs.last.end is None
-        self._asked.wants_answer = compared.wants_answer or not self._has_control
-        yield from self._sweep(self._asked, range(1, self._distance))
+        asked.may_be_cut = last is not None and last.end is None
+        asked.wants_answer = compared.wants_answer or not self._has_control
+        yield from self._sweep(asked, range(1, self._distance))
         yield from self._look_for_copies()
         yield from self._identify()
-        if self._copies or self._asked.signs.nearer or not self._asked.signs.is_taken:
+        if self._copies or asked.signs.nearer or not asked.signs.is_taken:
             self._again = yield from self._say_again(compared)  # R8
 
     def _begin(self) -> Asking:
         """Neutral bytes and the control, to the host, until one of them could be said."""
         self._control.wants_answer = True
         for _ in range(TRIES):
-            trials = [self._neutral.trial(FULL_TTL)]
+            trials = [self._neutral.trial(FULL_TTL, sends=ENOUGH_SENT)]
             if self._has_control:
-                trials.append(self._control.trial(FULL_TTL))
+                trials.append(self._control.trial(FULL_TTL, sends=ENOUGH_SENT))
             neutral, *control = yield [trial._replace(hesitates=True) for trial in trials]
             self._neutral.learn([neutral])
             self._control.learn(control)
@@ -185,17 +193,27 @@ class WordSearch:
 
     def _say_to_hops(self, word: _Word) -> Asking:
         """Which hops answer for a word that passes."""
-        yield from self._say(word, self._hops)
+        trials = [word.trial(ttl)._replace(listens=False) for ttl in self._hops]
+        for start in range(0, len(trials), AT_ONCE):
+            word.learn((yield trials[start : start + AT_ONCE]))
         expired = [sign.ttl for sign in word.signs.signs if sign.is_expired]
         for each in self._words:
             each.hops = frozenset(expired)
 
     def _say_in_segments(self) -> Asking:
-        """The control in two segments; where it is lost, the last of them to every hop."""
+        """The control in two segments; where it is lost, that of them which is lost to every hop."""
         word = self._segments
         yield from self._say(word, [FULL_TTL], sends=SENDS)
-        if not word.signs.is_taken:
+        if word.signs.is_taken:
+            return
+        lead = self._word(*word.segments[:-1])
+        lead.hops = word.hops
+        yield from self._say(lead, [FULL_TTL], sends=SENDS)
+        if lead.signs.is_taken:
             yield from self._sweep(word, sorted(word.hops), leads=True)
+        else:
+            yield from self._sweep(lead, sorted(word.hops))
+            self._segments = lead
 
     def _sweep(self, word: _Word, ttls: Iterable[int], *, leads: bool = False) -> Asking:
         """Say ``word`` to ``ttls`` and to the host, as far as it takes to find where it is stopped."""
@@ -219,31 +237,20 @@ class WordSearch:
 
     def _look_for_copies(self) -> Asking:
         """R7."""
-        signs = self._asked.signs
+        signs, last = self._asked.signs, self._asked.signs.last
         resets = [sign.ttl for sign in signs.nearer if sign.is_reset]
-        last = signs.last
-        if resets and self._distance < LOW:
-            deaf = self._asked.trial(max(resets), sends=SENDS, deaf_below=self._distance)
-            for sign in map(self._asked.sign, (yield [deaf])):
-                self._copies = None if not sign.was_said else not sign.is_reset  # R7
-        elif last is not None and last.is_reset and not signs.nearer:
-            yield from self._look_beyond()
-
-    def _look_beyond(self) -> Asking:
-        """Whether a RST that comes of words of the largest TTL comes of those that just reach the host."""
-        farthest = min(2 * self._distance, FULL_TTL)
-        for start in range(self._distance, farthest, AT_ONCE - 1):
-            wave = [self._asked.trial(ttl) for ttl in range(start, min(start + AT_ONCE - 1, farthest))]
-            deaf = self._asked.trial(self._distance, deaf_below=self._distance)
-            first, *results = yield [deaf, *wave]
-            sign = self._asked.sign(first)
-            if sign.is_taken or sign.is_reset:
-                self._copies = sign.is_taken  # R7
-            if not self._copies:
-                return
-            self._asked.learn(results)
-            if any(sign.is_reset for sign in map(self._asked.sign, results)):
-                return
+        is_of_host = last is not None and last.is_reset and not signs.nearer
+        if self._distance >= LOW or not (resets or is_of_host):
+            return
+        ttl = max(resets, default=self._distance)
+        (result,) = yield [self._asked.trial(ttl, sends=SENDS, deaf_below=self._distance)]
+        sign = self._asked.sign(result)
+        if is_of_host:
+            self._copies = sign.is_taken  # R7
+        elif sign.was_said:
+            self._copies = not sign.is_reset  # R7
+        if is_of_host and self._copies:
+            yield from self._say(self._asked, range(self._distance, 2 * self._distance))
 
     def _identify(self) -> Asking:
         """Ask who answers from nearer than the host: of whoever does, words of that TTL reach none else."""
@@ -260,6 +267,8 @@ class WordSearch:
             self._identified = tuple(_sign(result).heard for result in (yield trials))
 
     def _say_again(self, compared: _Word) -> Generator[list[Trial], list[Result], Sign]:
+        if not self._asked.signs.nearer and self._asked.signs.last is None:
+            return Sign(FULL_TTL, was_said=False)  # R8: not even a connection opens any more
         results = yield [compared.trial(FULL_TTL, sends=SENDS)]
         return _sign(results[0])
 
