@@ -161,7 +161,7 @@ class _Judge:
 
     def _asked(self) -> Verdict:
         signs = self._found.asked
-        if any(sign.heard for sign in signs.nearer) or (self._is_near and signs.is_taken):
+        if any(not sign.is_reset for sign in signs.nearer) or (self._is_near and signs.is_taken):
             return self._answered(signs)  # R3
         if signs.nearer:
             return self._stopped(signs, self._one, "", self._comparison(signs))  # R3
@@ -174,7 +174,8 @@ class _Judge:
     def _stopped(self, signs: Signs, what: str, end: str, fact: str) -> Verdict:
         """Reset or dropped: of any word."""
         last = signs.last
-        if last is not None and last.is_expired:
+        is_refused = last is not None and last.is_expired and not last.is_answered
+        if is_refused and not signs.nearer:
             return _verdict(
                 Kind.WORD_DROPPED,
                 f"{what} is refused on the way with an ICMP error{end}; by whom cannot be seen from here.",
@@ -240,8 +241,10 @@ class _Judge:
         )
 
     def _answered(self, signs: Signs) -> Verdict:
-        heard = next((sign.heard for sign in (*signs.nearer, *signs.full) if sign.heard), b"")
-        facts = [f"The answer is {words_of(heard)}."] if heard else []
+        heard = next((sign.heard for sign in signs.nearer or signs.full if sign.heard), b"")
+        ends = any(sign.end is not None for sign in signs.nearer or signs.full)
+        mute = "It ends the connection." if ends else "It says nothing more."
+        facts = [f"The answer is {words_of(heard)}." if heard else mute]
         if self._certificate is not None:
             distrust = ", which this machine does not trust" if self._certificate.is_trusted is False else ""
             facts.append(f'Its certificate is issued by "{self._certificate.issuer}"{distrust}.')
