@@ -105,6 +105,8 @@ class VirtualSessions(SessionProber):
         self.errors_sent: list[float] = []
         self.opened = self.most_open = 0
         self.narrows_at = inf
+        self.said_by_device: Callable[[bytes], bytes] | None = None
+        """What devices that answer say to a segment, None for the usual."""
         self.closed: list[int] = []
         self._scenario = scenario
         self._routers: list[Router] = [routers[0] for routers in scenario.routes[0].hops]
@@ -334,7 +336,8 @@ class VirtualSessions(SessionProber):
         elif device.does == "reject":
             self._error(number, router, lambda: self._failed(flow))
         elif device.does in SAID and is_heard and not self._is_lost(out=False):
-            self._later(delay, lambda: self._inject(flow, data, SAID[device.does]))
+            said = self.said_by_device(data) if self.said_by_device else SAID[device.does]
+            self._later(delay, lambda: self._inject(flow, data, said))
         return not device.listens
 
     def _reset(self, flow: Flow) -> None:

@@ -68,7 +68,7 @@ def issuer_of(certificate: bytes) -> str:
 
     Raises ``ValueError`` where it has neither, or is no certificate.
     """
-    _, signed = next(_items(_content(certificate)))
+    signed = _first(_first(certificate))
     fields = [content for tag, content in _items(signed) if tag != VERSION]
     if len(fields) <= ISSUER:
         raise ValueError("a certificate without an issuer")
@@ -83,8 +83,10 @@ def issuer_of(certificate: bytes) -> str:
     return _plain(name)
 
 
-def _content(element: bytes) -> bytes:
-    return next(content for _, content in _items(element))
+def _first(content: bytes) -> bytes:
+    for _, inside in _items(content):
+        return inside
+    raise ValueError("a certificate without an issuer")
 
 
 def _items(content: bytes) -> Iterator[tuple[int, bytes]]:
