@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notation import TARGET, trace
-from tracetcp.formatters.conclusions import render_tested
+from tracetcp.formatters.conclusions import render_tests
 from tracetcp.model import answers
 from tracetcp.model.connection import FULL_TTL, State
 from tracetcp.model.speech import Certificate, Protocol, Script, Sign, Signs, WordsFound
@@ -236,7 +236,7 @@ def test_a_path_that_remembers_is_noted_and_the_verdict_less_sure() -> None:
     assert note.sentence == (
         "After the test the control name is dropped too: the path blocks for a while. Wait some minutes."
     )
-    assert render_tested((note,)) == f"Note: {note.sentence} [likely]\n"
+    assert render_tests((note,)) == f"Note: {note.sentence} [likely]\n"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The test of words that follows a trace (``--say``): opens it, runs it, and adds its verdicts.
 
-The verdict on the trace is held back until then, as for ``mtu``; a test of sizes comes first, so that what
-the asked word brings about cannot spoil it.
+It comes last of the tests: what the asked word brings about may last.
 """
 
 from __future__ import annotations
@@ -10,20 +9,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracetcp.afterwards import ConnectionTest, is_open
 from tracetcp.errors import UsageError
 from tracetcp.limits import WORDS
-from tracetcp.model import Outcome, VerdictReached
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from tracetcp.afterwards import Tell
     from tracetcp.config import Say, TraceConfig
     from tracetcp.engine.trace.routers import Routers
-    from tracetcp.model import Event
+    from tracetcp.model import VerdictReached
     from tracetcp.model.connection import Words
+    from tracetcp.model.evidence import Evidence
     from tracetcp.model.speech import Certificate, Script, WordsFound
-    from tracetcp.model.verdict import Kind
-    from tracetcp.mtu import SizeTest
     from tracetcp.probers.session.contract import SessionProber
     from tracetcp.runner import Wait
     from tracetcp.wire.certificates import Hello
@@ -74,81 +73,52 @@ def _read(path: str) -> str:
     return content.hex()
 
 
-class WordTest:
+class WordTest(ConnectionTest):
     """One test of ``saying`` for ``config``, of the connection to its port; paced with ``routers``.
 
-    ``destination`` is the address on the wire; ``sizes`` is a test that comes first. The same calls as those
-    of ``SizeTest``.
+    ``destination`` is the address on the wire.
     """
 
-    def __init__(
-        self,
-        config: TraceConfig,
-        destination: str,
-        routers: Routers,
-        saying: Saying,
-        sizes: SizeTest | None = None,
-    ) -> None:
+    def __init__(self, config: TraceConfig, destination: str, routers: Routers, saying: Saying) -> None:
         self._config = config
         self._destination = destination
         self._routers = routers
         self._script = saying.script
-        self._sizes = sizes
-        self._held: VerdictReached | None = None
         self._found: WordsFound | None = None
         self._certificate: Certificate | None = None
         self._has_run = False
 
-    def take(self, events: list[Event]) -> list[Event]:
-        """See ``SizeTest``."""
-        if self._sizes is not None:
-            self._sizes.take(events)
-        for event in events:
-            if isinstance(event, VerdictReached):
-                self._held = event
-        return [event for event in events if not isinstance(event, VerdictReached)]
-
-    def run(self) -> None:
-        """See ``SizeTest``."""
-        if self._sizes is not None:
-            self._sizes.run()
-        held = self._held
-        if held is not None and held.evidence.outcome is Outcome.OPEN:
+    def run(self, evidence: Evidence, tell: Tell | None) -> None:  # noqa: ARG002 - it takes a second
+        """See ``ConnectionTest``."""
+        if is_open(evidence):
             with closing(_open_prober(self._config, self._destination)) as prober:
-                self._search(held, held.verdicts[0].kind, prober)
+                self._search(evidence, prober)
         self._has_run = True
 
-    def release(self, names: Mapping[str, str]) -> list[Event]:
-        """See ``SizeTest``."""
-        if self._held is None:
-            return []
-        from tracetcp.explain.explaining import with_names
+    def add_to(self, held: VerdictReached) -> VerdictReached:
+        """See ``ConnectionTest``; of half a search nothing is concluded."""
         from tracetcp.verdicts.words import judge_words
 
-        held = with_names(self._held, names)
-        for event in self._sizes.release(names) if self._sizes is not None else ():
-            held = event if isinstance(event, VerdictReached) else held
         if not self._has_run:
-            return [held]
+            return held
         main = held.verdicts[0].kind
         verdicts = judge_words(held.evidence, self._script, self._found, main, self._certificate)
-        return [held._replace(words=verdicts)]
+        return held._replace(words=verdicts)
 
-    def _search(
-        self, held: VerdictReached, main: Kind, prober: SessionProber, wait: Wait | None = None
-    ) -> None:
+    def _search(self, evidence: Evidence, prober: SessionProber, wait: Wait | None = None) -> None:
         from tracetcp.dialogue import converse
         from tracetcp.engine.session.waves import WaveEngine
         from tracetcp.engine.session.word_search import WordSearch
         from tracetcp.model.verdict import Kind
+        from tracetcp.verdicts import judge_main
         from tracetcp.wire.words import words_for
 
-        evidence, hellos = held.evidence, _Hellos(self._script)
+        hellos = _Hellos(self._script)
         search = WordSearch(
             self._script,
             tuple(evidence.routers),
             evidence.distance or 0,
-            is_near=main is Kind.PROXY,
+            is_near=judge_main(evidence).kind is Kind.PROXY,
             hellos=hellos.open,
         )
         words = words_for(evidence.port, self._config.host)

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import TracetcpError
+from tracetcp.limits import require_silences
 from tracetcp.model import (
     NO_TEXTS,
     AddressSeen,
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from tracetcp.afterwards import Afterwards, ConnectionTest, Tell
     from tracetcp.config import Say, TraceConfig
     from tracetcp.engine import Engine
     from tracetcp.engine.run_state import RunState
-    from tracetcp.mtu import SizeTest
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
-    from tracetcp.say import Saying, WordTest
+    from tracetcp.say import Saying
 
 SECRET_BYTES = 16
 LOST_LATE = "; on a way without a gateway neither do replies later than {} s"
@@ -50,12 +51,12 @@ class Options(NamedTuple):
     """What a run does besides tracing.
 
     ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
-    in a ``VerdictReached``; so does ``explain``, which also sends control probes. On Linux, and for runs of
-    one port, ``sizes`` tests the packet sizes of a connection, and ``say`` says words over connections to
-    find who stops or answers them; it also sends control probes. ``pcap`` is where the packets are written: a
-    path, or ``-`` for standard output. ``drops_privileges`` takes root and every capability from this process
-    for good once the sockets are open, and does so in a child process before the host's name is looked up, or
-    a file to be said is read.
+    in a ``VerdictReached``; so does ``explain``, which also sends control probes. So do the tests of a
+    connection to the one port of the run (Linux alone): ``sizes``, of packets, ``silences``, each of so many
+    seconds, and ``say``, which says words to find who stops or answers them and sends control probes as
+    well. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
+    ``drops_privileges`` takes root and every capability from this process for good once the sockets are
+    open, and does so in a child process before the host's name is looked up, or a file to be said is read.
     """
 
     names: bool = True
@@ -63,9 +64,16 @@ class Options(NamedTuple):
     evidence: bool = False
     explain: bool = False
     sizes: bool = False
+    silences: tuple[int, ...] = ()
     say: Say | None = None
     pcap: str | None = None
     drops_privileges: bool = False
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The flags that ask for tests over connections."""
+        asked = (("--mtu", self.sizes), ("--idle", self.silences), ("--say", self.say is not None))
+        return tuple(flag for flag, is_asked in asked if is_asked)
 
 
 PLAIN = Options()
@@ -93,7 +101,7 @@ class Session:
         resources: ExitStack,
         *,
         is_judging: bool,
-        test: SizeTest | WordTest | None = None,
+        afterwards: Afterwards | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
         self.is_silent = True
@@ -103,7 +111,7 @@ class Session:
         self._engine = engine
         self._resources = resources
         self._is_judging = is_judging
-        self._test = test
+        self._afterwards = afterwards
 
     def __enter__(self) -> Self:
         return self
@@ -131,29 +139,30 @@ class Session:
         """The names and origins known by now."""
         return self._lookups.texts
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, tell: Tell | None = None) -> Iterator[Batch]:
         """Trace; raises ``TracetcpError`` when the run cannot go on.
 
-        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``.
+        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``. ``tell`` is told every
+        second how long silent connections have been waited for.
         """
         from tracetcp.runner import run
 
         for events in run(self._engine, self._prober, tuple(self._lookups)):
             texts = self.texts
             self._take_note(events)
-            shown = events if self._test is None else self._test.take(events)
+            shown = events if self._afterwards is None else self._afterwards.take(events)
             yield Batch(self._with_names(shown, texts), texts)
-        if self._test is not None:
-            yield from self._finish(self._test)
+        if self._afterwards is not None:
+            yield from self._finish(self._afterwards, tell)
 
-    def _finish(self, test: SizeTest | WordTest) -> Iterator[Batch]:
+    def _finish(self, afterwards: Afterwards, tell: Tell | None) -> Iterator[Batch]:
         """Test the connection, and yield the verdict held back for that; it comes after Ctrl-C as well."""
         try:
-            test.run()
+            afterwards.run(tell)
         except (KeyboardInterrupt, TracetcpError):
-            yield Batch(test.release(self.texts.names), self.texts)
+            yield Batch(afterwards.release(self.texts.names), self.texts)
             raise
-        yield Batch(test.release(self.texts.names), self.texts)
+        yield Batch(afterwards.release(self.texts.names), self.texts)
 
     def _take_note(self, events: list[Event]) -> None:
         self.is_silent = self.is_silent and not any(isinstance(event, AddressSeen) for event in events)
@@ -181,11 +190,11 @@ def open_session(
 
     ``warn`` is told in a sentence what makes the run less than it could be. Raises ``TracetcpError``.
     """
-    for flag, is_given in (("--mtu", options.sizes), ("--say", options.say is not None)):
-        if is_given:
-            from tracetcp.mtu import require_linux
+    if options.tested:
+        from tracetcp.afterwards import require_linux
 
-            require_linux(flag)
+        require_silences(options.silences)
+        require_linux(options.tested[0])
     if options.drops_privileges:
         from tracetcp.early_imports import import_what_would_be_closed
 
@@ -212,9 +221,9 @@ def open_session(
         resources.callback(lookups.close)
         state = _open_state()
         engine = _open_engine(config, options, prober, state)
-        is_judging = options.evidence or options.explain or options.sizes or options.say is not None
-        test = _open_test(config, options, saying, prober, state)
-        return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test)
+        is_judging = options.evidence or options.explain or bool(options.tested)
+        tests = _open_tests(config, options, saying, prober, state) if options.tested else None
+        return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, afterwards=tests)
 
 
 def resolve(host: str, family: int | None, *, without_privileges: bool = False) -> str:
@@ -276,20 +285,27 @@ def _prepare(config: TraceConfig, options: Options) -> Saying | None:
     return prepare(options.say, config.host, without_privileges=options.drops_privileges)
 
 
-def _open_test(
+def _open_tests(
     config: TraceConfig, options: Options, saying: Saying | None, prober: Prober, state: RunState
-) -> SizeTest | WordTest | None:
-    sizes = None
+) -> Afterwards:
+    """The tests, that of words last: what these bring about may last."""
+    from tracetcp.afterwards import Afterwards
+
+    tests: list[ConnectionTest] = []
     if options.sizes:
         from tracetcp.mtu import SizeTest
 
         words = saying.words if saying else None
-        sizes = SizeTest(config, prober.destination, state.routers, words)
-    if saying is None:
-        return sizes
-    from tracetcp.say import WordTest
+        tests.append(SizeTest(config, prober.destination, state.routers, words))
+    if options.silences:
+        from tracetcp.idle import SilenceTest
 
-    return WordTest(config, prober.destination, state.routers, saying, sizes)
+        tests.append(SilenceTest(config, prober.destination, state.routers, options.silences))
+    if saying is not None:
+        from tracetcp.say import WordTest
+
+        tests.append(WordTest(config, prober.destination, state.routers, saying))
+    return Afterwards(tests)
 
 
 def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
@@ -300,7 +316,7 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
     may_probe = options.explain or options.say is not None
-    if not (may_probe or options.evidence or options.sizes):
+    if not (may_probe or options.evidence or options.tested):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tracetcp import __version__
 from tracetcp.errors import UsageError
-from tracetcp.limits import LAST_TTL, MAX_HOPS, PINGS, PORTS, START_HOPS, TIMEOUTS, whole_number
+from tracetcp.limits import (
+    LAST_TTL,
+    MAX_HOPS,
+    MOST_SILENCES,
+    PINGS,
+    PORTS,
+    SILENCES,
+    START_HOPS,
+    TIMEOUTS,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +88,15 @@ def number(allowed: range, what: str) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def silences(text: str) -> tuple[int, ...]:
+    """An argparse type: seconds of silence, ascending, each once."""
+    convert = number(SILENCES, "silence")
+    found = tuple(sorted({convert(each) for each in text.split(",")}))
+    if len(found) > MOST_SILENCES:
+        raise argparse.ArgumentTypeError(f"{len(found)} silences are too many: give {MOST_SILENCES} at most")
+    return found
 
 
 def gateway(text: str) -> str:
@@ -182,6 +201,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     connection.add_argument(
         "--versus", metavar="NAME", help="the harmless name that --say compares with (default example.com)"
+    )
+    connection.add_argument(
+        "--idle",
+        type=silences,
+        metavar="S[,S...]",
+        help="after the trace, leave connections silent for so many seconds, then find where they "
+        "are forgotten",
     )
     sending = parser.add_argument_group("sending")
     sending.add_argument(

@@ -58,7 +58,8 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check:
     config = _config(options, _only_target([*options.target, *rest]))
     if options.versus is not None and options.say is None:
         raise UsageError("--versus goes with --say: give both, as in --say tls:NAME --versus NAME")
-    for flag, is_given in (("--mtu", options.mtu), ("--say", options.say is not None)):
+    tests = (("--mtu", options.mtu), ("--say", options.say is not None), ("--idle", options.idle))
+    for flag, is_given in tests:
         if is_given:
             _refuse_beside(flag, options, config.ports)
     say = None
@@ -161,4 +162,5 @@ def _display(options: argparse.Namespace, say: Say | None) -> Display:
         pcap=options.pcap,
         mtu=options.mtu,
         say=say,
+        idle=options.idle or (),
     )

@@ -31,8 +31,8 @@ def render_verdicts(verdicts: Sequence[Verdict], prefix: str = "") -> str:
     return "".join(f"{prefix}{line}\n" for line in lines)
 
 
-def render_tested(verdicts: Sequence[Verdict], prefix: str = "") -> str:
-    """The lines for the verdicts of a test over connections, each with its evidence, behind ``prefix``."""
+def render_tests(verdicts: Sequence[Verdict], prefix: str = "") -> str:
+    """The lines for the verdicts on a connection, each with its evidence; ``prefix`` starts every line."""
     lines = []
     for verdict in verdicts:
         lead = "Note" if verdict.kind in NOTES else "Verdict"

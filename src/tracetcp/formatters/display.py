@@ -21,3 +21,4 @@ class Display(NamedTuple):
     pcap: str | None = None
     mtu: bool = False
     say: Say | None = None
+    idle: tuple[int, ...] = ()

@@ -73,7 +73,8 @@ class PortScanned(NamedTuple):
 class VerdictReached(NamedTuple):
     """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for.
 
-    ``sizes`` are the verdicts on packet sizes, and ``words`` those on what was said, where that was tested.
+    ``sizes``, ``silence`` and ``words`` are the verdicts on packet sizes, on silent connections and on what
+    was said, where those were tested.
     """
 
     port: int
@@ -81,6 +82,7 @@ class VerdictReached(NamedTuple):
     verdicts: tuple[Verdict, ...]
     sizes: tuple[Verdict, ...] = ()
     words: tuple[Verdict, ...] = ()
+    silence: tuple[Verdict, ...] = ()
 
 
 Event: TypeAlias = (

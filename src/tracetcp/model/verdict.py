@@ -46,6 +46,11 @@ class Kind(Enum):
     WORD_PASSES = "word-passes"
     WORD_UNKNOWN = "word-unknown"
     RESIDUAL = "residual"
+    FORGOTTEN = "forgotten"
+    RESET_AFTER_IDLE = "reset-after-idle"
+    CLOSED_BY_HOST = "closed-by-host"
+    REMEMBERED = "remembered"
+    IDLE_UNKNOWN = "idle-unknown"
 
 
 class Certainty(Enum):
