@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tracetcp.model.evidence import Evidence
     from tracetcp.model.speech import Certificate, Script, WordsFound
     from tracetcp.probers.session.contract import SessionProber
+    from tracetcp.probers.session.ears import Ears
     from tracetcp.runner import Wait
     from tracetcp.wire.certificates import Hello
 
@@ -76,11 +77,19 @@ def _read(path: str) -> str:
 class WordTest(ConnectionTest):
     """One test of ``saying`` for ``config``, of the connection to its port; paced with ``routers``.
 
-    ``destination`` is the address on the wire.
+    ``destination`` is the address on the wire; ``ears`` are raw sockets, where there are any.
     """
 
-    def __init__(self, config: TraceConfig, destination: str, routers: Routers, saying: Saying) -> None:
+    def __init__(
+        self,
+        config: TraceConfig,
+        destination: str,
+        routers: Routers,
+        saying: Saying,
+        ears: Ears | None = None,
+    ) -> None:
         self._config = config
+        self._ears = ears
         self._destination = destination
         self._routers = routers
         self._script = saying.script
@@ -91,7 +100,7 @@ class WordTest(ConnectionTest):
     def run(self, evidence: Evidence, tell: Tell | None) -> None:  # noqa: ARG002 - it takes a second
         """See ``ConnectionTest``."""
         if is_open(evidence):
-            with closing(_open_prober(self._config, self._destination)) as prober:
+            with closing(_open_prober(self._config, self._destination, self._ears)) as prober:
                 self._search(evidence, prober)
         self._has_run = True
 
@@ -157,7 +166,17 @@ class _Hellos:
         return None if issuer is None else Certificate(issuer, strict.is_trusted(heard[1]))
 
 
-def _open_prober(config: TraceConfig, destination: str) -> SessionProber:
+def open_ears(config: TraceConfig, destination: str) -> Ears | None:
+    """Raw sockets for the test, to be opened while there is a right to them; None where there is none."""
+    from tracetcp.probers.session.ears import Ears
+
+    try:
+        return Ears(config, destination)
+    except OSError:
+        return None
+
+
+def _open_prober(config: TraceConfig, destination: str, ears: Ears | None) -> SessionProber:
     from tracetcp.probers.session.kernel import KernelSessions
 
-    return KernelSessions(config, destination, config.ports[0])
+    return KernelSessions(config, destination, config.ports[0], ears)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tracetcp.engine.run_state import RunState
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
+    from tracetcp.probers.session.ears import Ears
     from tracetcp.say import Saying
 
 SECRET_BYTES = 16
@@ -207,6 +208,7 @@ def open_session(
         if prober.kind == "connect":
             is_cut = prober.longest_wait < config.timeout
             warn(WITHOUT_PRIVILEGE + (LOST_LATE.format(prober.longest_wait) if is_cut else ""))
+        ears = _open_ears(config, options, prober, resources)
         if options.drops_privileges:
             from tracetcp.privileges import become_caller
 
@@ -222,7 +224,7 @@ def open_session(
         state = _open_state()
         engine = _open_engine(config, options, prober, state)
         is_judging = options.evidence or options.explain or bool(options.tested)
-        tests = _open_tests(config, options, saying, prober, state) if options.tested else None
+        tests = _open_tests(config, options, saying, prober, state, ears) if options.tested else None
         return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, afterwards=tests)
 
 
@@ -285,8 +287,25 @@ def _prepare(config: TraceConfig, options: Options) -> Saying | None:
     return prepare(options.say, config.host, without_privileges=options.drops_privileges)
 
 
+def _open_ears(config: TraceConfig, options: Options, prober: Prober, resources: ExitStack) -> Ears | None:
+    """Raw sockets for the test of words, where the prober has some."""
+    if options.say is None or prober.kind != "raw":
+        return None
+    from tracetcp.say import open_ears
+
+    ears = open_ears(config, prober.destination)
+    if ears is not None:
+        resources.callback(ears.close)
+    return ears
+
+
 def _open_tests(
-    config: TraceConfig, options: Options, saying: Saying | None, prober: Prober, state: RunState
+    config: TraceConfig,
+    options: Options,
+    saying: Saying | None,
+    prober: Prober,
+    state: RunState,
+    ears: Ears | None,
 ) -> Afterwards:
     """The tests, that of words last: what these bring about may last."""
     from tracetcp.afterwards import Afterwards
@@ -304,7 +323,7 @@ def _open_tests(
     if saying is not None:
         from tracetcp.say import WordTest
 
-        tests.append(WordTest(config, prober.destination, state.routers, saying))
+        tests.append(WordTest(config, prober.destination, state.routers, saying, ears))
     return Afterwards(tests)
 
 

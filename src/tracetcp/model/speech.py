@@ -45,7 +45,8 @@ class Sign(NamedTuple):
     ``is_expired`` says that a router's ICMP error came, ``end`` how the other side ended the connection,
     ``heard`` what it said first. They were ``sent`` as many times. Without ``was_said`` the connection could
     not be used. ``is_cut`` says that a RST came upon an answer that would have gone on. ``end_ttl`` is the
-    TTL with which the RST arrived, ``host_ttl`` that of the SYN-ACK; None without raw sockets.
+    TTL with which the RST arrived, ``host_ttl`` that of the SYN-ACK, and ``refusal`` is an ICMP error that is
+    no Time Exceeded: type, code and sender; None without raw sockets.
     """
 
     ttl: int
@@ -58,6 +59,7 @@ class Sign(NamedTuple):
     is_cut: bool = False
     end_ttl: int | None = None
     host_ttl: int | None = None
+    refusal: tuple[int, int, str] | None = None
 
     @property
     def is_reset(self) -> bool:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from tracetcp.model import Outcome
 from tracetcp.model.answers import REFUSALS, alert_of, status_of, words_of
+from tracetcp.model.icmp_words import icmp_words
 from tracetcp.model.sizes import Place
 from tracetcp.model.speech import Protocol
 from tracetcp.model.verdict import Certainty, Kind, Verdict
@@ -175,12 +176,8 @@ class _Judge:
         """Reset or dropped: of any word."""
         last = signs.last
         is_refused = last is not None and last.is_expired and not last.is_answered
-        if is_refused and not signs.nearer:
-            return _verdict(
-                Kind.WORD_DROPPED,
-                f"{what} is refused on the way with an ICMP error{end}; by whom cannot be seen from here.",
-                fact,
-            )
+        if is_refused and last is not None and not signs.nearer:
+            return self._refused_on_the_way(what, end, last, fact)
         has_reset = last is not None and last.is_reset
         if signs.nearer or has_reset or (self._found.copies and signs is self._found.asked):
             return self._reset(signs, what, end, fact)
@@ -191,6 +188,20 @@ class _Judge:
             self._counts(signs, ""),
             fact,
         )
+
+    def _refused_on_the_way(self, what: str, end: str, last: Sign, fact: str) -> Verdict:
+        """With an ICMP error, of which only raw sockets see more."""
+        if last.refusal is None:
+            sentence = (
+                f"{what} is refused on the way with an ICMP error{end}; by whom cannot be seen from here."
+            )
+            return _verdict(Kind.WORD_DROPPED, sentence, fact)
+        icmp_type, icmp_code, sender = last.refusal
+        routers = self._evidence.routers.items()
+        hop = next((ttl for ttl, senders in routers if sender in senders), None)
+        who = _capital(self._evidence.place(hop, sender)) if hop is not None else sender
+        sentence = f"{who} refuses {_small(what)}{end}: {icmp_words(icmp_type, icmp_code)}."
+        return _verdict(Kind.WORD_DROPPED, sentence, fact, hop=hop, address=sender)
 
     def _reset(self, signs: Signs, what: str, end: str, fact: str) -> Verdict:
         last, is_asked = signs.last, signs is self._found.asked

@@ -36,10 +36,10 @@ R11. Words that expired leave again before long. A connection that is spoken ove
 R12. A *wordless* trial is decided once its handshake is over, or ``opens_within`` has gone by; if it is put
     off, once that time has come.
 R13. A trial that ``says`` words of its own is about who answers them. The end of the connection decides at
-    once; of other signs one that does not listen is decided by the first, and one that ``listens`` when
-    ``LEAST_PATIENCE`` has passed without another: who answers beside the path answers beside a router.
-    Mere acknowledgement is waited on for ``ANSWER_WAIT`` where an answer is wanted.
-    What comes is an answer only as far as the words arrived: a host may speak first.
+    once, but for a RST where raw sockets may hear of more; of other signs one that does not listen is decided
+    by the first, and one that ``listens`` when ``LEAST_PATIENCE`` has passed without another: who answers
+    beside the path answers beside a router. Mere acknowledgement is waited on for ``ANSWER_WAIT`` where an
+    answer is wanted. What comes is an answer only as far as the words arrived: a host may speak first.
 R14. Of words in several segments, with ``leads`` all but the last leave with ``FULL_TTL``, and the last one
     once those were acknowledged: what expires is that one.
 R15. A trial that ``hesitates`` lets the other side speak first for ``LEAST_PATIENCE``; one that is said
@@ -490,7 +490,7 @@ class WaveEngine(Generic[Found]):
         """When the signs of words of its own are taken for complete (R13), or for missing."""
         trial, report = running.trial, running.report
         if report is not None and any(signs := _signs(running, report)):
-            has_more = signs.answered or signs.errors or not trial.wants_answer
+            has_more = signs.answered or signs.errors or report.state in ENDS or not trial.wants_answer
             wait = LEAST_PATIENCE if has_more else ANSWER_WAIT  # R13
             return running.changed_at + wait
         enough = max(trial.sends, 1 if self._delays else ENOUGH_SENT)
@@ -590,7 +590,8 @@ def _answer_to_words(running: _Running, report: Report) -> Fate | None:
     """R13."""
     trial, signs = running.trial, _signs(running, report)
     if report.state in ENDS:
-        return Fate.ARRIVED
+        has_ears = report.seen is not None and report.state is State.RESET
+        return None if trial.listens and has_ears else Fate.ARRIVED  # R13
     if trial.listens or not any(signs):  # R13
         return None
     if signs.answered:

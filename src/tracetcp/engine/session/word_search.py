@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from tracetcp.engine.session.waves import AT_ONCE, ENOUGH_SENT, Fate, OutOfConnections, Trial
 from tracetcp.model.answers import REFUSALS, alert_of, status_of
-from tracetcp.model.connection import ENDS, FULL_TTL, State
+from tracetcp.model.connection import ENDS, FULL_TTL, Seen, State
 from tracetcp.model.speech import Sign, Signs, WordsFound
 
 if TYPE_CHECKING:
@@ -283,13 +283,17 @@ def _sign(result: Result) -> Sign:
     if report is None or result.fate is Fate.UNSENT:
         return Sign(trial.ttl, was_said=False)
     end = report.state if report.state in ENDS else None
+    seen = report.seen or Seen()
     return Sign(
         trial.ttl,
-        is_expired=report.errors > 0,
+        is_expired=report.errors > 0 or seen.is_expired,
         is_acknowledged=report.is_acknowledged and end is None,
         end=end,
         heard=result.answer,
         sent=1 + report.retransmissions,
+        end_ttl=seen.end_ttl,
+        host_ttl=seen.host_ttl,
+        refusal=seen.refusal,
     )
 
 
