@@ -303,6 +303,18 @@ def test_who_copies_the_ttl_is_likely_half_as_far(asked: tuple[Sign, ...], where
     assert "half as far away" in verdict.evidence[0]
 
 
+@pytest.mark.parametrize(
+    ("sender", "who", "hop"), [("10.0.1.1", "Hop 2 (10.0.1.1)", 2), ("10.9.9.9", "10.9.9.9", None)]
+)
+def test_raw_sockets_know_the_sender_of_an_icmp_error(sender: str, who: str, hop: int | None) -> None:
+    last = Sign(FULL_TTL, is_expired=True, refusal=(3, 13, sender))
+    verdict = only(judged(found((*expired(1, 2, 3), last), again=AGAIN)))
+    assert (verdict.kind, verdict.hop, verdict.address) == (Kind.WORD_DROPPED, hop, sender)
+    assert verdict.sentence == (
+        f"{who} refuses a TLS hello for blocked.example: Communication administratively prohibited."
+    )
+
+
 def test_an_icmp_error_is_told_without_a_place() -> None:
     asked = (*expired(1, 2, 3), *expired(FULL_TTL))
     verdict = only(judged(found(asked, again=AGAIN)))
@@ -402,11 +414,23 @@ def test_a_control_that_is_stopped_is_about_the_protocol_or_about_its_name() -> 
     assert other.hop == 2
 
 
+def test_a_host_that_resets_neutral_bytes_does_not_hide_a_filter() -> None:
+    stopped = signs(*expired(1, 2), *lost(3, FULL_TTL))
+    garbage = signs(*expired(1, 2, 3), *reset(FULL_TTL))
+    verdict = only(judged(found(lost(FULL_TTL), control=stopped, neutral=garbage)))
+    assert (verdict.kind, verdict.hop) == (Kind.WORD_DROPPED, 2)
+    assert verdict.evidence[1] == f"517 neutral bytes arrive at {TARGET}, which resets them."
+    asked = found((*expired(1, 2), *lost(3, FULL_TTL)), control=Signs(), neutral=garbage)
+    file = only(judged(asked._replace(again=reset(FULL_TTL)[0]), FILE))
+    assert (file.kind, file.certainty) == (Kind.WORD_DROPPED, Certainty.CERTAIN)
+
+
 @pytest.mark.parametrize("which", ["neutral", "control", "segments"])
 def test_controls_that_failed_too_seldom_prove_nothing(which: str) -> None:
     few = signs(*expired(1, 2), *lost(FULL_TTL, sent=2))
     more = {"control": few} if which == "neutral" else {}
-    verdict = judged(found(heard(), **({which: few} | more)))
+    asked = () if which == "neutral" else heard()
+    verdict = judged(found(asked, **({which: few} | more)))
     assert Kind.WORD_UNKNOWN in [each.kind for each in verdict]
 
 

@@ -302,6 +302,48 @@ def test_a_host_that_says_nothing_takes_what_is_said() -> None:
     assert not told.asked.last.is_answered  # type: ignore[union-attr]
 
 
+# What raw sockets add
+
+
+@BOTH
+@pytest.mark.parametrize("delay", [0, 2])
+def test_raw_sockets_hear_the_router_behind_a_rst(family: int, delay: int) -> None:
+    table = device(does="rst", listens=True, delay=delay)
+    told = search(VirtualSessions(network(PATH, hop_3=table), family, has_ears=True))
+    assert place(told.asked) == (2, 3)
+    assert any(sign.is_expired and sign.is_reset for sign in told.asked.nearer)
+    assert {(sign.end_ttl, sign.host_ttl) for sign in told.asked.nearer} == {(62, 60)}
+
+
+@BOTH
+def test_raw_sockets_tell_the_rst_of_the_host_from_that_of_a_router(family: int) -> None:
+    refusing_host = {"refuses": BLOCKED, "refusal": "reset"}
+    told = search(VirtualSessions(network(PATH, destination=refusing_host), family, has_ears=True))
+    last = told.asked.last
+    assert last is not None
+    assert (last.end_ttl, last.host_ttl) == (60, 60)
+    nearer = search(VirtualSessions(network(PATH, hop_4=device(does="rst")), family, has_ears=True))
+    assert nearer.asked.last is not None
+    assert (nearer.asked.last.end_ttl, nearer.asked.last.host_ttl) == (61, 60)
+
+
+@BOTH
+def test_raw_sockets_know_who_sent_an_icmp_error(family: int) -> None:
+    scenario = network(PATH, hop_2=device(does="reject"))
+    told = search(VirtualSessions(scenario, family, has_ears=True))
+    last = told.asked.last
+    assert last is not None
+    assert last.refusal is not None
+    assert last.refusal[2] == scenario.routes[0].hops[1][0].addresses[family]
+
+
+@BOTH
+def test_a_clean_path_is_no_other_with_raw_sockets(family: int) -> None:
+    told = search(VirtualSessions(network(PATH), family, has_ears=True))
+    assert told.asked.is_taken
+    assert not told.asked.nearer
+
+
 # Chance
 
 
@@ -319,6 +361,26 @@ def test_a_place_is_found_in_spite_of_loss(seed: int) -> None:
     assert not told.asked.is_taken
     assert told.asked.after <= 2
     assert told.asked.before is None or told.asked.before >= 3
+
+
+@pytest.mark.parametrize("protocol", [Protocol.HTTP, Protocol.FILE])
+def test_a_host_that_resets_neutral_bytes_is_no_path_that_stops_everything(protocol: Protocol) -> None:
+    host = {"refuses": "tracetcp tests", "refusal": "reset"}
+    prober = VirtualSessions(network(PATH, hop_3=device(text="Host"), destination=host))
+    told = search(prober, protocol)
+    assert not told.neutral.is_taken
+    assert told.neutral.is_received
+    if protocol is Protocol.HTTP:
+        assert place(told.control) == (3, 4)
+    else:
+        assert told.asked.is_taken
+
+
+def test_a_host_that_resets_everything_is_told_no_name() -> None:
+    prober = VirtualSessions(network(PATH, destination={"refuses": "e", "refusal": "reset"}))
+    told = search(prober)
+    assert told.asked.signs == ()
+    assert told.neutral.is_received
 
 
 def test_a_path_that_recovers_is_searched_after_all() -> None:

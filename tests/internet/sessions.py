@@ -23,7 +23,18 @@ from internet.behaviour import Bucket
 from internet.clock import VirtualClock
 from internet.devices import SAID
 from tracetcp.model import FailureKind, SendFailure
-from tracetcp.model.connection import ENDS, IP_AND_TCP, TIMESTAMPS, Close, Connect, Heed, Report, Speak, State
+from tracetcp.model.connection import (
+    ENDS,
+    IP_AND_TCP,
+    TIMESTAMPS,
+    Close,
+    Connect,
+    Heed,
+    Report,
+    Seen,
+    Speak,
+    State,
+)
 from tracetcp.probers.session.contract import SessionProber
 
 if TYPE_CHECKING:
@@ -75,6 +86,7 @@ class Flow:
         self.largest = 0
         self.has_ended = False
         self.told: Report | None = None
+        self.seen = Seen()
 
     @property
     def received(self) -> int:
@@ -107,7 +119,9 @@ class VirtualSessions(SessionProber):
         gives_up_after: float = inf,
         failing: Callable[[Order], FailureKind | None] = lambda _: None,
         seed: int = 0,
+        has_ears: bool = False,
     ) -> None:
+        self._has_ears = has_ears
         self.destination = scenario.destination.addresses[family]
         self.family = family
         self.link_mtu = LINK_MTU
@@ -210,6 +224,7 @@ class VirtualSessions(SessionProber):
     def _connected(self, flow: Flow, *, is_open: bool) -> None:
         flow.state = State.OPEN if is_open else State.REFUSED
         flow.payload = self._most(flow)
+        flow.seen = Seen(host_ttl=self._host.stack.ttl - len(self._routers))
         self._passed(flow)
         if is_open and self._host.service.greeting:
             flow.text = b"220 ".ljust(self._host.service.greeting, b"g")
@@ -260,7 +275,11 @@ class VirtualSessions(SessionProber):
             self._send(flow, piece)
 
     def _failed(self, flow: Flow) -> None:
-        """An ICMP error; the system goes by the TTL in its quote, which is next to nothing."""
+        """An ICMP error; the system goes by the TTL in its quote, which is next to nothing.
+
+        Raw sockets hear of it in any case.
+        """
+        flow.seen = flow.seen._replace(is_expired=True)
         if self._is_alive(flow):
             flow.errors += flow.min_reply_ttl <= 1
 
@@ -273,6 +292,9 @@ class VirtualSessions(SessionProber):
     def _end(self, flow: Flow, state: State, from_hop: int | None = None) -> None:
         """A FIN or RST comes, from a router or (None) the host."""
         if self._is_alive(flow) and self._is_heeded(flow, from_hop):
+            routers = len(self._routers) if from_hop is None else from_hop - 1
+            end_ttl = self._host.stack.ttl - routers if state is State.RESET else None
+            flow.seen = flow.seen._replace(end_ttl=end_ttl)
             flow.state = state
             flow.unacknowledged = flow.unacknowledged if state is State.FINISHED else []
 
@@ -295,6 +317,7 @@ class VirtualSessions(SessionProber):
             acknowledged=flow.acknowledged,
             segments=flow.segments,
             heard=flow.text.ljust(flow.received, b"y")[: flow.received],
+            seen=flow.seen if self._has_ears else None,
         )
 
     # The way -------------------------------------------------------------------------------------------
@@ -398,15 +421,21 @@ class VirtualSessions(SessionProber):
         is_heard = self._is_heard(flow, sent_ttl - (number - 1)) and not self._is_lost(out=False)
         delay = router.rtts[0] + device.delay
         if device.does == "reject":
-            self._error(number, router, lambda: self._failed(flow))
+            self._error(number, router, lambda: self._refused(flow, router))
         elif device.does == "rst" and is_heard:
-            self._later(delay, lambda: self._reset(flow))
+            self._later(delay, lambda: self._reset(flow, sent_ttl - (number - 1)))
         elif device.does in SAID and is_heard:
             said = self.said_by_device(data) if self.said_by_device else SAID[device.does]
             self._later(delay, lambda: self._inject(flow, data, said))
         return not device.listens
 
-    def _reset(self, flow: Flow) -> None:
+    def _refused(self, flow: Flow, router: Router) -> None:
+        self._failed(flow)
+        refusal = (3, 13) if self.family == 4 else (1, 1)
+        flow.seen = flow.seen._replace(is_expired=False, refusal=(*refusal, router.addresses[self.family]))
+
+    def _reset(self, flow: Flow, ttl: int) -> None:
+        flow.seen = flow.seen._replace(end_ttl=flow.seen.end_ttl or ttl)
         if self._is_alive(flow):
             flow.state, flow.unacknowledged = State.RESET, []
 

@@ -141,6 +141,12 @@ class Signs(NamedTuple):
         return any(sign.is_taken for sign in self.full)
 
     @property
+    def is_received(self) -> bool:
+        """Whether the host took it, or ended the connection for it: nobody nearer did."""
+        last = self.last
+        return self.is_taken or (last is not None and last.end is not None and not self.nearer)
+
+    @property
     def last(self) -> Sign | None:
         """The newest sign from the host, None where it never came to that."""
         said = [sign for sign in self.full if sign.was_said]

@@ -91,7 +91,7 @@ class _Judge:
 
     def verdicts(self) -> Iterator[Verdict]:
         found = self._found
-        if not (found.neutral.is_taken or found.control.is_taken):
+        if not (found.neutral.is_taken or found.control.is_taken or found.asked.signs):
             yield self._any_word()  # R1
             return
         if self._script.control and not found.control.is_taken:
@@ -100,8 +100,14 @@ class _Judge:
         if self._script.segments and found.segments.signs and not found.segments.is_taken:
             yield self._long_hello()
         yield self._asked()
-        if found.again is not None and not found.again.is_taken and found.asked.signs:
+        if found.again is not None and not self._is_as_before(found.again):
             yield self._residual(found.again)  # R7
+
+    def _is_as_before(self, again: Sign) -> bool:
+        """Whether the control fared after the asked word as before it."""
+        before = (self._found.control if self._script.control else self._found.neutral).last
+        is_reset_as_well = before is not None and before.is_reset and again.is_reset
+        return again.is_taken or is_reset_as_well
 
     # The controls --------------------------------------------------------------------------------------
 
@@ -134,8 +140,7 @@ class _Judge:
             return
         whose = self._other if asked.is_taken else _kind_of_word(self._script)
         every = "" if asked.is_taken else ", whatever name it asks for"
-        fact = f"{self._script.length} neutral bytes pass."
-        yield self._stopped(signs, whose, every, fact)
+        yield self._stopped(signs, whose, every, self._neutral_passes())
 
     def _long_hello(self) -> Verdict:
         """Of two segments."""
@@ -356,10 +361,14 @@ class _Judge:
         beyond = f"beyond it {times} times nothing came back"
         return f"Hop {signs.after} answers; {beyond}." if signs.after else f"{_capital(beyond)}."
 
+    def _neutral_passes(self) -> str:
+        passes = "pass" if self._found.neutral.is_taken else f"arrive at {self._host}, which resets them"
+        return f"{self._script.length} neutral bytes {passes}."
+
     def _comparison(self, signs: Signs) -> str:
         """What became of the control."""
         if not self._script.control:
-            return f"{self._script.length} neutral bytes pass."
+            return self._neutral_passes()
         hops = sorted(ttl for ttl in signs.hops if ttl > signs.after)
         where = f"at {_hops(hops)} and by the host" if hops else "by the host"
         again = self._found.again
@@ -379,7 +388,7 @@ class _Judge:
         after = (place or self._place(signs)).after
         is_shared = len(self._evidence.routers.get(after, ())) > 1
         again = self._found.again
-        is_doubted = signs is self._found.asked and again is not None and not again.is_taken
+        is_doubted = signs is self._found.asked and again is not None and not self._is_as_before(again)
         if is_shared or is_doubted:  # R7
             certainty = Certainty.LIKELY
         address = self._evidence.router(after)

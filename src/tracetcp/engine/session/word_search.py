@@ -1,8 +1,9 @@
 """Finds who stops or answers certain words: the plan of ``--say``. The asked word comes last.
 
 R1. Controls come first, each the control of the next: neutral bytes, then the control word, then that word in
-    two segments; what a host never takes says nothing about a name. Where neutral bytes are not taken, their
-    place is looked for, and nothing else is said.
+    two segments; what a host never takes says nothing about a name. Where neither neutral bytes nor the
+    control is taken, the place is looked for, and nothing else is said; but for a host that resets neutral
+    bytes and not the control.
 R2. Where the control is not taken, its place is looked for, and the asked word is said once, to the host.
 R3. Where it is, it is said to every hop: only those that answer it can show that another word is missing.
 R4. A word is said in order of TTL and to the host last, all handshakes of a wave before its first word: what
@@ -149,7 +150,8 @@ class WordSearch:
             return
         if not neutral.signs.is_taken and not control.signs.is_taken:
             yield from self._sweep(neutral, self._hops)  # R1
-            if not neutral.signs.is_taken:
+            is_reset_too = control.signs.last is not None and control.signs.last.is_answered
+            if not neutral.signs.is_received or is_reset_too:
                 return
         if self._has_control and not control.signs.is_taken:
             yield from self._sweep(control, self._hops)  # R2
