@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"this test must run under CI, but {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names that every process makes up anew: one that is told to run the test does not find it."""
+    for item in items:
+        if re.search(r" at 0x[0-9a-f]", item.nodeid):
+            message = f"{item.nodeid}: an address in a test's name differs in every process: give it ids"
+            raise pytest.UsageError(message)
 
 
 @pytest.fixture(scope="session")

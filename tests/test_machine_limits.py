@@ -223,6 +223,7 @@ def test_a_resolver_file_of_no_use_costs_names_only(text: str, user: int | None)
     assert "/etc/resolv.conf names no usable server" in named.stderr
 
 
+@pytest.mark.alone
 @netns
 @each_prober
 @pytest.mark.parametrize("server", ["203.0.113.99", "192.0.2.53\noptions timeout:99 attempts:99"])

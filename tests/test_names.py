@@ -521,7 +521,10 @@ def test_a_name_that_is_not_ascii_is_found_whatever_the_case(hosts: Path) -> Non
     assert hosts_file.addresses_of("PLAIN") == [V4]
 
 
-def test_names_come_from_dns_all_at_once_and_are_asked_once(serve: ServeZone) -> None:
+def test_names_come_from_dns_all_at_once_and_are_asked_once(
+    serve: ServeZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "ROW_WAIT", AMPLE)
     addresses = [f"192.0.2.{n}" for n in range(1, 31)]
     records = {(f"{n}.2.0.192.in-addr.arpa", "PTR"): [f"hop-{n}.example."] for n in range(1, 31)}
     server = serve(records, delay=0.5)

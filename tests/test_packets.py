@@ -424,7 +424,7 @@ NAT = [
 
 
 class TestRewrittenQuotes:
-    @pytest.mark.parametrize(("rewrite", "changed"), NAT, ids=lambda value: str(value)[:40])
+    @pytest.mark.parametrize(("rewrite", "changed"), NAT, ids=[" and ".join(changed) for _, changed in NAT])
     def test_each_alone_is_found_and_told(
         self, rewrite: Callable[[Packet], None], changed: tuple[str]
     ) -> None:

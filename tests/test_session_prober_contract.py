@@ -257,7 +257,7 @@ def test_an_end_of_the_other_side_is_told_by_its_kind(lab: Chain) -> None:
         "second.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\nsecond.close()\n"
         "listening.close()\nprint('done', flush=True)\ninput()\n"
     )
-    lab.start("server", [sys.executable, "-c", ends])
+    server = lab.start("server", [sys.executable, "-c", ends])
     with on_kernel(lab, port=8081) as on:
         for connection, state in enumerate([State.FINISHED, State.RESET]):
             on.open(connection)
@@ -265,6 +265,8 @@ def test_an_end_of_the_other_side_is_told_by_its_kind(lab: Chain) -> None:
             assert on.until(lambda report: report.state is not State.OPEN, connection)
             assert on.known[connection].state is state
             assert on.known[connection].acknowledged == 5
+        assert server.stdout is not None
+        assert server.stdout.readline() == "done\n"
         on.act(Connect(2))
         assert on.until(lambda report: report.state is not State.OPENING, 2)
         assert on.known[2].state is State.REFUSED

@@ -244,6 +244,11 @@ def test_connections_that_ended_though_others_lived_are_a_fact() -> None:
             f"{TARGET} ends connections to port 80 at once",
         ),
         (
+            silence(lived=(), closed=Closed(5, 0.01, 0.02, False)),
+            PATH,
+            f"{TARGET} ends connections to port 80 at once",
+        ),
+        (
             silence(lived=(), unasked=(60,), is_out_of_sight=True),
             PATH,
             "after 60 s a new connection did not work either",

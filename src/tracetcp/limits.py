@@ -27,6 +27,8 @@ SILENCES = range(1, 86_401)
 """The silence of a connection, in seconds."""
 MOST_SILENCES = 4
 """Silences tested together: each takes one of the few connections, and a place takes the others."""
+SOURCE_PORTS = range(1024, 65_536 - 1024 + 1)
+"""Where a run's block of source ports may start: 1024 ports (``model.FLOWS``), none of them privileged."""
 
 
 def require(value: int, allowed: range, what: str) -> int:

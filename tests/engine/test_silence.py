@@ -6,21 +6,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hunting import silences
 from internet import network
 from internet.sessions import VirtualSessions
 from tracetcp.dialogue import converse
 from tracetcp.engine.run_state import RunState
-from tracetcp.engine.session.silence import SilenceSearch, pick, reach
-from tracetcp.engine.session.waves import AT_ONCE, IN_A_RUN, WaveEngine
+from tracetcp.engine.session.answer_ttl import AnswerTtl
+from tracetcp.engine.session.place_search import PlaceSearch, pick, reach
+from tracetcp.engine.session.silence import SilenceSearch
+from tracetcp.engine.session.waves import AT_ONCE, IN_A_RUN, Fate, Result, Trial, WaveEngine
 from tracetcp.model import FailureKind
 from tracetcp.model.connection import FULL_TTL, Connect, Heed, Speak
 from tracetcp.model.silence import Closed, Lost, Origin, Sign, SilenceFound
 from tracetcp.wire.words import words_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
+    from typing import TypeVar
 
     from tracetcp.model.connection import Order
+
+    Found = TypeVar("Found")
 
 PATH = "1 5 10 15 | rtt 20 | open 22,80,443,5432"
 LONG = " ".join(["1"] * 29) + " | rtt 30 | open 5432"
@@ -80,7 +86,7 @@ def test_on_a_clean_path_every_age_lives(family: int) -> None:
 def test_ages_of_hours_take_no_time_here() -> None:
     told = found(ages=(60, 3600, 86_400), hop_2=box(forgets=7200))
     assert told.lived == (60, 3600)
-    assert told.lost == Lost(86_400, Sign.SILENCE, 3, True, 2, 3)
+    assert told.lost == Lost(86_400, Sign.SILENCE, 4, True, 2, 3)
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -153,7 +159,7 @@ def test_behind_the_last_router_a_second_connection_must_agree() -> None:
 def test_the_shortest_age_may_be_too_long() -> None:
     told = found(ages=(5,), hop_2=box())
     assert (told.lived, told.unasked) == ((), ())
-    assert told.lost == Lost(5, Sign.SILENCE, 3, True, 2, 3)
+    assert told.lost == Lost(5, Sign.SILENCE, 4, True, 2, 3)
 
 
 def test_longer_ages_than_the_lost_one_are_not_waited_for() -> None:
@@ -197,7 +203,7 @@ def test_with_few_connections_left_a_place_may_be_wide_and_is_never_wrong(hop: i
 
 def test_a_silent_hop_widens_the_place() -> None:
     told = found("1 5 * 15 | rtt 20 | open 5432", silent=(3,), hop_2=box())
-    assert told.lost == Lost(5, Sign.SILENCE, 2, True, 2, 4)
+    assert told.lost == Lost(5, Sign.SILENCE, 3, True, 2, 4)
 
 
 def test_a_hop_that_fell_silent_proves_nothing() -> None:
@@ -401,6 +407,62 @@ def test_a_search_that_runs_out_of_connections_says_what_it_knows(monkeypatch: p
     told = search(prober, reply_ttl=60)
     assert told.lost is not None
     assert told.lost.before is None
+
+
+# Anything
+
+
+@pytest.mark.parametrize("seed", range(160))
+def test_on_random_paths_nothing_wrong_is_said(seed: int) -> None:
+    given = silences.case(seed)
+    assert not silences.judge(given, *silences.run(given, seed)).startswith("WRONG")
+
+
+# What chance does
+
+
+def tell(plan: Generator[list[Trial], list[Result], Found], *fates: Fate) -> Found:
+    """What a plan returns if its trials, one a wave, have these fates."""
+    asked = next(plan)
+    for fate in fates[:-1]:
+        asked = plan.send([Result(trial, fate, 128, None) for trial in asked])
+    with pytest.raises(StopIteration) as end:
+        plan.send([Result(trial, fates[-1], 128, None) for trial in asked])
+    value: Found = end.value.value
+    return value
+
+
+def found_place(*fates: Fate) -> Lost:
+    """What is concluded of two hops, with four connections, if what is said has these fates."""
+    search = PlaceSearch(5, [1, 2], Sign.SILENCE, [0, 1, 2, 3], lambda _: False, AnswerTtl(60, 3))
+    tell(search.plan(), *fates)
+    return search.lost
+
+
+def test_a_hop_that_was_silent_by_chance_is_passed_by() -> None:
+    """A second connection's words expire where those of the first were lost three times."""
+    lost_at_two = (Fate.SILENT, Fate.EXPIRED)
+    expires_at_one = expires_at_two = (Fate.EXPIRED, Fate.OPEN)
+    told = found_place(*lost_at_two, *expires_at_one, *expires_at_two, Fate.SILENT)
+    assert told == Lost(5, Sign.SILENCE, 2, True, 2, None)
+
+
+def test_a_reset_comes_instead_of_silence() -> None:
+    told = found_place(Fate.SILENT, Fate.EXPIRED, Fate.ARRIVED)
+    assert (told.sign, told.after, told.before) == (Sign.RESET, 0, 1)
+    told = found_place(Fate.SILENT, Fate.SILENT, Fate.SILENT, Fate.SILENT, Fate.ARRIVED)
+    assert (told.sign, told.after, told.before) == (Sign.RESET, 0, None)
+
+
+def test_where_a_reset_was_seen_silence_proves_nothing() -> None:
+    told = found_place(Fate.ARRIVED, Fate.SILENT, Fate.EXPIRED, Fate.OPEN)
+    assert (told.sign, told.after, told.before) == (Sign.RESET, 1, 2)
+
+
+def test_whoever_answers_nobody_any_more_shows_nobody_nearer() -> None:
+    assert tell(AnswerTtl(60, 3).origin(), *[Fate.UNSENT] * 6) is Origin.UNKNOWN
+    assert tell(AnswerTtl(60, 3).origin(), *[Fate.UNSENT] * 4, Fate.OPEN) is Origin.NEARER
+    assert tell(AnswerTtl(60, 3).origin(), Fate.UNSENT, Fate.OPEN) is Origin.UNKNOWN
 
 
 # The choice of hops

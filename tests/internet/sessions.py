@@ -67,6 +67,8 @@ class Flow:
         self.forgotten: set[int] = set()
         """Hops that do not know it any more."""
         self.min_reply_ttl = 0
+        self.is_known = True
+        """Whether the host holds it open."""
         self.acknowledged = 0
         self.segments = 0
         self.ttl = 0
@@ -291,6 +293,7 @@ class VirtualSessions(SessionProber):
 
     def _end(self, flow: Flow, state: State, from_hop: int | None = None) -> None:
         """A FIN or RST comes, from a router or (None) the host."""
+        flow.is_known = flow.is_known and from_hop is not None
         if self._is_alive(flow) and self._is_heeded(flow, from_hop):
             routers = len(self._routers) if from_hop is None else from_hop - 1
             end_ttl = self._host.stack.ttl - routers if state is State.RESET else None
@@ -405,7 +408,7 @@ class VirtualSessions(SessionProber):
                 return
             if not self._forwards(flow, number, len(data) + self._headers):
                 return
-        if flow.forgotten:  # by a NAT: from its new address the host knows nothing of the connection
+        if flow.forgotten or not flow.is_known:  # by a NAT: the host knows nothing of the new address
             self._later(self._rtt, lambda: self._end(flow, State.RESET))
             return
         self._passed(flow)

@@ -18,6 +18,7 @@ from tracetcp.limits import (
     PINGS,
     PORTS,
     SILENCES,
+    SOURCE_PORTS,
     START_HOPS,
     TIMEOUTS,
     whole_number,
@@ -224,6 +225,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=gateway,
         metavar="ADDRESS",
         help="send through this gateway on the local link",
+    )
+    sending.add_argument(
+        "--source-port",
+        type=number(SOURCE_PORTS, "source port"),
+        metavar="N",
+        help=f"send from port N on, as another run did ({SOURCE_PORTS[0]}..{SOURCE_PORTS[-1]})",
     )
     sending.add_argument(
         "-R", "--raw", action="store_true", help="insist on raw sockets: an error rather than the fallback"

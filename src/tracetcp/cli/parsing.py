@@ -138,6 +138,7 @@ def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
         interface=options.interface,
         gateway=options.gateway,
         raw_only=options.raw,
+        source_port=options.source_port,
     )
 
 

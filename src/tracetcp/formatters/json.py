@@ -123,6 +123,7 @@ class _Words:
             "ttl": probe.ttl,
             "attempt": probe.attempt,
             "flow": probe.flow,
+            "source_port": probe.source_port or None,
             "control": record.is_control,
             **first,
             "more_replies": more,
@@ -176,6 +177,7 @@ def _config(config: TraceConfig) -> dict[str, object]:
         "interface": config.interface,
         "gateway": config.gateway,
         "raw_only": config.raw_only,
+        "source_port": config.source_port,
     }
 
 

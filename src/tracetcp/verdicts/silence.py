@@ -44,8 +44,8 @@ def judge_silence(evidence: Evidence, found: SilenceFound | None, main: Kind) ->
 
     ``main`` is the kind of the main verdict on the trace.
     """
-    if found is None or not found.is_connected:
-        return (_untested(evidence, ends_at_once=found is not None and found.ends_at_once),)
+    if found is None or not found.is_connected or _ends_at_once(found):
+        return (_untested(evidence, ends_at_once=found is not None and _ends_at_once(found)),)
     verdict = _main(evidence, found)
     facts = [*_facts(evidence, found, verdict.kind)]
     if main in NEARER:
@@ -64,6 +64,12 @@ def _main(evidence: Evidence, found: SilenceFound) -> Verdict:
         sentence = f"A connection silent for {found.lived[-1]} s still works."
         return _verdict(Kind.REMEMBERED, sentence)
     return _verdict(Kind.IDLE_UNKNOWN, f"Nothing can be said about silent connections: {_why(found)}.")
+
+
+def _ends_at_once(found: SilenceFound) -> bool:
+    """Whether the other side waits for nothing to be said."""
+    closed = found.closed
+    return found.ends_at_once or (closed is not None and not found.is_early and closed.latest < ALIKE)
 
 
 def _untested(evidence: Evidence, *, ends_at_once: bool) -> Verdict:

@@ -74,7 +74,7 @@ class Ipv6Codec(PacketCodec[_Template]):
 
     def encode(self, probe: Probe) -> bytes:
         """See ``PacketCodec``. The checksum is ``checksum_of`` inline: the call would slow down a scan."""
-        token, port, ttl, _, flow, kind, _ = probe
+        token, port, ttl, _, flow, kind, _, _ = probe
         template = self._templates[kind]
         source = template.source + flow
         self._probes.add(token, source, port, ttl)

@@ -196,7 +196,8 @@ class ScanEngine:
 
     def sent(self, probe: Probe, at: float) -> None:
         """Tell that a probe of ``next_probes()`` left at ``at``."""
-        self._sent[probe.token].sent_at = at
+        attempt = self._sent[probe.token]
+        attempt.probe, attempt.sent_at = probe, at
 
     def failed(self, probe: Probe, at: float) -> None:
         """Tell that a probe of ``next_probes()`` could not be sent: it is lost after the usual wait."""

@@ -389,7 +389,8 @@ class WaveEngine(Generic[Found]):
     def _begin(self, trial: Trial) -> _Running:
         if trial.over is not None:
             running = _Running(trial, trial.over)
-            running.take_over(self._kept.pop(trial.over))
+            if trial.over in self._kept:
+                running.take_over(self._kept.pop(trial.over))
             return running
         self._opened += 1
         return _Running(trial, self._opened - 1)
