@@ -50,19 +50,28 @@ def signs(*several: Sign) -> Signs:
     return Signs(several, HOPS, DISTANCE)
 
 
+LONG_PATH = "10.0.0.1 10.0.1.1 10.0.2.1 10.0.3.1 10.0.4.1 10.0.5.1 open"
+FAR = 7
+
+
+def far(*several: Sign) -> Signs:
+    """Those of a host at the end of ``LONG_PATH``."""
+    return Signs(several, frozenset(range(1, FAR)), FAR)
+
+
 TAKEN = (Sign(FULL_TTL, is_acknowledged=True),)
 PASSED = signs(*heard(), *expired(1, 2, 3))
 CLOSED = (Sign(FULL_TTL, end=State.FINISHED),)
 AGAIN = heard()[0]
 
 
-def found(asked: tuple[Sign, ...] = (), **fields: object) -> WordsFound:
+def found(several: tuple[Sign, ...] = (), **fields: object) -> WordsFound:
     values: dict[str, object] = {
         "is_connected": True,
         "distance": DISTANCE,
         "neutral": signs(*TAKEN),
         "control": PASSED,
-        "asked": signs(*asked),
+        "asked": signs(*several),
     }
     return WordsFound(**(values | fields))  # type: ignore[arg-type]
 
@@ -169,6 +178,8 @@ def test_what_the_control_is_told_as_well_is_no_refusal(same: bytes) -> None:
         ((None, None), Kind.REFUSED_BY_HOST, Certainty.LIKELY),
         ((61, 61), Kind.REFUSED_BY_HOST, Certainty.CERTAIN),
         ((62, 61), Kind.WORD_RESET, Certainty.CERTAIN),
+        ((255, 61), Kind.REFUSED_BY_HOST, Certainty.POSSIBLE),
+        ((60, 61), Kind.REFUSED_BY_HOST, Certainty.POSSIBLE),
     ],
 )
 def test_only_the_ttl_of_a_rst_tells_whether_it_is_the_hosts(
@@ -268,7 +279,9 @@ def test_where_routers_share_the_load_the_router_is_not_certain() -> None:
 
 
 def test_a_rst_from_nearer_has_its_place() -> None:
-    verdict = only(judged(found((*expired(1, 2), *reset(3, FULL_TTL)), again=AGAIN, copies=False)))
+    asked = far(*expired(1, 2), *reset(3, FULL_TTL))
+    told = found(asked=asked, distance=FAR, again=AGAIN, copies=False)
+    verdict = only(judged(told, path=LONG_PATH))
     assert (verdict.kind, verdict.certainty, verdict.hop) == (Kind.WORD_RESET, Certainty.CERTAIN, 2)
     assert verdict.sentence == (
         "After hop 2 (10.0.1.1) somebody answers a TLS hello for blocked.example with a RST in the name of "
@@ -330,12 +343,13 @@ def test_an_icmp_error_is_told_without_a_place() -> None:
 
 @pytest.mark.parametrize("is_trusted", [True, False, None])
 def test_an_answer_from_nearer_is_told_with_its_certificate(*, is_trusted: bool | None) -> None:
-    told = found((*expired(1), *heard(2), *heard()), control=signs(*heard(), *heard(2)), again=AGAIN)
-    verdict = only(judged(told, certificate=Certificate("Corp CA", is_trusted)))
+    asked, control = far(*expired(1), *heard(2), *heard()), far(*heard(), *heard(2))
+    told = found(asked=asked, control=control, distance=FAR, again=AGAIN)
+    verdict = only(judged(told, path=LONG_PATH, certificate=Certificate("Corp CA", is_trusted)))
     assert (verdict.kind, verdict.hop, verdict.certainty) == (Kind.WORD_ANSWERED, 1, Certainty.CERTAIN)
     assert verdict.sentence == (
         f"After hop 1 (10.0.0.1) somebody answers a TLS hello for blocked.example in place of {TARGET}, "
-        "which is 4 hops away."
+        "which is 7 hops away."
     )
     distrust = ", which this machine does not trust" if is_trusted is False else ""
     assert verdict.evidence == (
@@ -344,6 +358,24 @@ def test_an_answer_from_nearer_is_told_with_its_certificate(*, is_trusted: bool 
         f'Its certificate is issued by "Corp CA"{distrust}.',
         "A TLS hello for allowed.example is answered from there too.",
     )
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_an_answer_a_hop_or_two_before_the_host_may_be_its_own(at: int) -> None:
+    """Each connection has a source port, and branches of load sharing may be shorter."""
+    told = found((*expired(1), *heard(at), *heard()), again=AGAIN)
+    assert only(judged(told)).kind is Kind.WORD_PASSES
+    cut = found((*expired(1), *heard(at), *lost(FULL_TTL)), again=AGAIN)
+    assert only(judged(cut)).kind is Kind.WORD_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [(PATH, Kind.WORD_RESET), ("10.0.0.1 10.0.1.1|10.0.1.2 10.0.2.1 open", Kind.REFUSED_BY_HOST)],
+)
+def test_a_rst_a_hop_or_two_before_the_host_is_likely_no_more(path: str, kind: Kind) -> None:
+    verdict = only(judged(found((*expired(1, 2), *reset(3, FULL_TTL)), again=AGAIN, copies=False), path=path))
+    assert (verdict.kind, verdict.certainty) == (kind, Certainty.LIKELY)
 
 
 def test_a_block_page_beside_the_path_is_told_by_a_router() -> None:
@@ -358,8 +390,8 @@ def test_a_block_page_beside_the_path_is_told_by_a_router() -> None:
 
 
 def test_whoever_closes_from_nearer_has_answered() -> None:
-    told = found((*expired(1), Sign(2, end=State.FINISHED), *heard()), again=AGAIN)
-    verdict = only(judged(told))
+    asked = far(*expired(1), Sign(2, end=State.FINISHED), *heard())
+    verdict = only(judged(found(asked=asked, distance=FAR, again=AGAIN), path=LONG_PATH))
     assert verdict.kind is Kind.WORD_ANSWERED
     assert verdict.evidence[1] == "It ends the connection."
 

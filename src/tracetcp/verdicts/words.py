@@ -9,10 +9,14 @@ R2. The control is stopped, neutral bytes are not: it is the protocol. If the ho
 R3. Somebody answers words that could not reach the host. His place is behind the last hop from which nothing
     but a router answers. If a router also reports the same words, he listens only; if his RST's TTL moves
     with that of the words, he is nearer than he looks.
+    Nearer is ``NEARER_HOPS`` at least, or what a router bears witness to: each connection has a source port
+    of its own, and branches of load sharing differ by a hop or two. Within that, an answer is the host's, and
+    a RST is likely somebody's before it where no load is shared.
 R4. The host, or who is as far away, takes the word. Then it passes, unless the answer refuses where the
     control's does not: a TLS alert, a HTTP status, a closed connection.
 R5. Words are reset, and only those that can reach the host: it is the host, or somebody between it and the
-    last hop; only raw sockets can tell, by the TTL of the RST, and without them it is likely.
+    last hop; only raw sockets can tell, by the TTL of the RST: that of the SYN-ACK, or one or two more for
+    somebody so much nearer. A TTL of another system tells nothing; without raw sockets the host is likely.
 R6. The word is lost beyond a hop where the control is answered: it is dropped.
 R7. Certain needs one router at the place, and the control taken before and after. Where the control is
     stopped as well after the asked word, the path remembers (residual blocking).
@@ -20,6 +24,7 @@ R7. Certain needs one router at the place, and the control taken before and afte
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.model import Outcome
@@ -28,6 +33,7 @@ from tracetcp.model.icmp_words import icmp_words
 from tracetcp.model.sizes import Place
 from tracetcp.model.speech import Protocol
 from tracetcp.model.verdict import Certainty, Kind, Verdict
+from tracetcp.verdicts.nearness import NEARER_HOPS
 from tracetcp.verdicts.places import between, place_of
 
 if TYPE_CHECKING:
@@ -38,6 +44,9 @@ if TYPE_CHECKING:
 
 ENOUGH_LOST = 6
 """Times that a word must be lost, as in the search."""
+JUST_BEFORE = 2
+"""Hops by which somebody behind the last hop may be nearer than the host: its own, and one for a way back
+that is not the way there."""
 COPIES = (
     "The TTL of the RST moves with that of the words: who sends it copies what he saw, and is half as far "
     "away as his first RST makes him look."
@@ -167,9 +176,10 @@ class _Judge:
 
     def _asked(self) -> Verdict:
         signs = self._found.asked
-        if any(not sign.is_reset for sign in signs.nearer) or (self._is_near and signs.is_taken):
+        has_data = any(not sign.is_reset for sign in signs.nearer)
+        if (has_data and self._is_clearly_nearer(signs)) or (self._is_near and signs.is_taken):
             return self._answered(signs)  # R3
-        if signs.nearer:
+        if signs.nearer and not has_data:
             return self._stopped(signs, self._one, "", self._comparison(signs))  # R3
         if signs.is_taken and not self._found.copies:
             return self._refused(signs) or self._passes(signs)  # R4
@@ -211,8 +221,10 @@ class _Judge:
     def _reset(self, signs: Signs, what: str, end: str, fact: str) -> Verdict:
         last, is_asked = signs.last, signs is self._found.asked
         copies = bool(self._found.copies) and is_asked
-        if not signs.nearer and not copies and not _is_nearer(last):
-            return self._reset_by_host(what, end, last, fact)  # R5
+        is_clear = self._is_clearly_nearer(signs) or _is_nearer(last)
+        is_nearer = bool(signs.nearer) and not self._shares_load()
+        if not (is_clear or is_nearer or copies):
+            return self._reset_by_host(what, end, last, fact)  # R3, R5
         place = self._place(signs, copies=copies)
         where = between(self._evidence, place)
         witness = _witness(signs)
@@ -233,18 +245,33 @@ class _Judge:
             *facts,
             fact,
             place=place,
-            certainty=Certainty.LIKELY if copies else Certainty.CERTAIN,
+            certainty=Certainty.CERTAIN if is_clear and not copies else Certainty.LIKELY,
         )
+
+    def _is_clearly_nearer(self, signs: Signs) -> bool:
+        """R3."""
+        at = signs.answered_at
+        is_far_from_host = at is not None and self._found.distance - at >= NEARER_HOPS
+        return is_far_from_host or _witness(signs) is not None
+
+    def _shares_load(self, last: float = inf) -> bool:
+        """Whether several routers answered at a hop, up to ``last``."""
+        return any(len(senders) > 1 for ttl, senders in self._evidence.routers.items() if ttl <= last)
 
     def _report(self, witness: Sign) -> str:
         return f"{_capital(place_of(self._evidence, witness.ttl))} reports the same words as well."
 
     def _reset_by_host(self, what: str, end: str, last: Sign | None, fact: str) -> Verdict:
-        is_seen = last is not None and last.end_ttl is not None and last.end_ttl == last.host_ttl
+        ttls = (last.end_ttl, last.host_ttl) if last is not None else (None, None)
+        is_seen = ttls[0] is not None and ttls[0] == ttls[1]
+        certainty = Certainty.CERTAIN if is_seen else Certainty.LIKELY
         if is_seen:
-            doubt = f"The RST came with TTL {last.end_ttl}, like the SYN-ACK." if last else ""
+            doubt = f"The RST came with TTL {ttls[0]}, like the SYN-ACK."
+        elif ttls[0] is not None and ttls[1] is not None:
+            doubt = f"The RST came with TTL {ttls[0]}, the SYN-ACK with TTL {ttls[1]}."
+            certainty = Certainty.POSSIBLE
         else:
-            hop = place_of(self._evidence, self._found.asked.after)
+            hop = place_of(self._evidence, max(1, self._found.asked.after))
             doubt = f"Words as far as {hop} are not reset; whether somebody behind it does it is not seen."
         return _verdict(
             Kind.REFUSED_BY_HOST,
@@ -253,7 +280,7 @@ class _Judge:
             fact,
             hop=self._evidence.distance,
             address=self._host,
-            certainty=Certainty.CERTAIN if is_seen else Certainty.LIKELY,
+            certainty=certainty,
         )
 
     def _answered(self, signs: Signs) -> Verdict:
@@ -386,7 +413,7 @@ class _Judge:
     ) -> Verdict:
         """A verdict with its place, less sure where that is shared (R7)."""
         after = (place or self._place(signs)).after
-        is_shared = len(self._evidence.routers.get(after, ())) > 1
+        is_shared = self._shares_load(after)
         again = self._found.again
         is_doubted = signs is self._found.asked and again is not None and not self._is_as_before(again)
         if is_shared or is_doubted:  # R7
@@ -398,7 +425,9 @@ class _Judge:
 def _is_clear(signs: Signs) -> bool:
     """Whether silence or resets are believed."""
     last = signs.last
-    if signs.nearer or (last is not None and (last.is_reset or last.is_expired)):
+    if signs.nearer:
+        return any(sign.is_reset for sign in signs.nearer)
+    if last is not None and (last.is_reset or last.is_expired):
         return True
     return signs.transmissions_lost >= ENOUGH_LOST or (last is None and bool(signs.lost))
 
@@ -409,8 +438,10 @@ def _witness(signs: Signs) -> Sign | None:
 
 
 def _is_nearer(last: Sign | None) -> bool:
-    """Whether raw sockets show that a RST came from nearer than the SYN-ACK."""
-    return last is not None and bool(last.end_ttl and last.host_ttl) and last.end_ttl != last.host_ttl
+    """Whether raw sockets show that a RST came from just before the host."""
+    if last is None or last.end_ttl is None or last.host_ttl is None:
+        return False
+    return 0 < last.end_ttl - last.host_ttl <= JUST_BEFORE
 
 
 def _kind_of_word(script: Script) -> str:
