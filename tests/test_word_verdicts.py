@@ -294,7 +294,7 @@ def test_who_listens_only_is_told_by_a_router() -> None:
     asked = (*expired(1), *reset(2, 3, FULL_TTL), *reset(3, is_expired=True))
     verdict = only(judged(found(asked, again=AGAIN, copies=False)))
     assert verdict.sentence.startswith("After hop 1 (10.0.0.1) somebody who listens only answers a TLS hello")
-    assert "Hop 3 (10.0.2.1) reports the same words as well." in verdict.evidence
+    assert "Hop 3 (10.0.2.1) reports the same words as passed on." in verdict.evidence
 
 
 @pytest.mark.parametrize(
@@ -379,14 +379,16 @@ def test_a_rst_a_hop_or_two_before_the_host_is_likely_no_more(path: str, kind: K
 
 
 def test_a_block_page_beside_the_path_is_told_by_a_router() -> None:
-    told = found((*expired(1), *heard(2, FORBIDDEN, is_expired=True), *heard()), again=AGAIN)
-    verdict = only(judged(told, HTTP))
+    answers = (*heard(2, FORBIDDEN, is_expired=True), *heard(3, FORBIDDEN, is_expired=True))
+    verdict = only(judged(found((*expired(1), *answers, *heard()), again=AGAIN), HTTP))
     assert "somebody who listens only answers an HTTP request for blocked.example" in verdict.sentence
     assert verdict.evidence == (
         "Words that could reach hop 2 at most were answered.",
         'The answer is "HTTP/1.1 403 Forbidden".',
-        "Hop 2 (10.0.1.1) reports the same words as well.",
+        "Hop 3 (10.0.2.1) reports the same words as passed on.",
     )
+    in_path = (*expired(1), *heard(2, FORBIDDEN, is_expired=True), *heard(3, FORBIDDEN), *heard())
+    assert "(10.0.0.1) somebody answers" in only(judged(found(in_path, again=AGAIN), HTTP)).sentence
 
 
 def test_whoever_closes_from_nearer_has_answered() -> None:

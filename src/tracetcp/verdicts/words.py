@@ -7,8 +7,8 @@ R1. Neutral bytes and the control are both stopped: the path lets SYNs pass and 
 R2. The control is stopped, neutral bytes are not: it is the protocol. If the host takes the asked word, it is
     the control's name.
 R3. Somebody answers words that could not reach the host. His place is behind the last hop from which nothing
-    but a router answers. If a router also reports the same words, he listens only; if his RST's TTL moves
-    with that of the words, he is nearer than he looks.
+    but a router answers. If a router behind him also reports the same words, he listens only; if his RST's
+    TTL moves with that of the words, he is nearer than he looks.
     Nearer is ``NEARER_HOPS`` at least, or what a router bears witness to: each connection has a source port
     of its own, and branches of load sharing differ by a hop or two. Within that, an answer is the host's, and
     a RST is likely somebody's before it where no load is shared.
@@ -227,7 +227,7 @@ class _Judge:
             return self._reset_by_host(what, end, last, fact)  # R3, R5
         place = self._place(signs, copies=copies)
         where = between(self._evidence, place)
-        witness = _witness(signs)
+        witness = _witness_behind(signs)
         who = "somebody who listens only" if witness or copies else "somebody"
         facts = [f"Words that could reach hop {signs.before} at most were reset."] if signs.nearer else []
         if copies:
@@ -259,7 +259,7 @@ class _Judge:
         return any(len(senders) > 1 for ttl, senders in self._evidence.routers.items() if ttl <= last)
 
     def _report(self, witness: Sign) -> str:
-        return f"{_capital(place_of(self._evidence, witness.ttl))} reports the same words as well."
+        return f"{_capital(place_of(self._evidence, witness.ttl))} reports the same words as passed on."
 
     def _reset_by_host(self, what: str, end: str, last: Sign | None, fact: str) -> Verdict:
         ttls = (last.end_ttl, last.host_ttl) if last is not None else (None, None)
@@ -308,7 +308,7 @@ class _Judge:
         compared = self._found.control if self._script.control else self._found.neutral
         facts.append(f"{self._other} is answered from there too." if compared.nearer else "")
         where = _capital(between(self._evidence, self._place(signs)))
-        witness = _witness(signs)
+        witness = _witness_behind(signs)
         who = "somebody who listens only" if witness else "somebody"
         if witness is not None:
             facts.append(self._report(witness))
@@ -435,6 +435,12 @@ def _is_clear(signs: Signs) -> bool:
 def _witness(signs: Signs) -> Sign | None:
     """A sign of words that were answered, and yet went on to a router."""
     return next((sign for sign in signs.nearer if sign.is_expired), None)
+
+
+def _witness_behind(signs: Signs) -> Sign | None:
+    """One that went farther than they had to for an answer: whoever gave it did not stop them."""
+    first = signs.answered_at or 0
+    return next((sign for sign in signs.nearer if sign.is_expired and sign.ttl > first), None)
 
 
 def _is_nearer(last: Sign | None) -> bool:
