@@ -264,6 +264,22 @@ def test_it_is_quick(lab: Chain, user: str | None, build: Callable[[Chain], None
     assert say(lab, user=user).seconds < 4
 
 
+@pytest.mark.parametrize("build", [_drop, _reset, _listen, _any_data])
+@USERS
+def test_routers_that_limit_their_errors_move_no_place(
+    lab: Chain, build: Callable[[Chain], None], user: str | None
+) -> None:
+    """As Linux does unless it is told otherwise: six errors, then one a second."""
+    serve(lab, 20)
+    for label in ("r1", "r2", "r3", "r4", "r5", "r6"):
+        lab.limit_icmp(label)
+    build(lab)
+    (verdict,) = verdicts(lab, user=user)
+    assert (verdict["kind"], verdict["hop"]) in {
+        (each.kind, each.hop) for each in DEVICES if each.build is build
+    }
+
+
 # What no server hears
 
 

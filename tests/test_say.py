@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 TARGET = "203.0.113.80"
 PATH = "1 5 10 | rtt 20"
+LONG_PATH = "1 5 10 12 14 16 | rtt 20"
 SAY = ["--say", "http:blocked.example"]
 BLOCK = {"words": {"text": "blocked"}}
 SAID = "Verdict: An HTTP request for blocked.example is dropped after hop 2 (10.2.1.1). [certain]\n"
@@ -221,18 +222,18 @@ def test_who_answers_from_nearer_shows_his_certificate(
     use: Use, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device that answers hellos as a server would."""
-    sessions = use(hop_2={"words": {"text": "\x16", "does": "record"}})
+    sessions = use(LONG_PATH, hop_2={"words": {"text": "\x16", "does": "record"}})
     monkeypatch.setattr(sessions, "said_by_device", first_flight)
     assert app.main(["-n", "--say", "tls:blocked.example", TARGET]) == 0
     out = capsys.readouterr().out
-    assert "somebody answers a TLS hello for blocked.example in place of 203.0.113.80, which is 4 hops" in out
+    assert "somebody answers a TLS hello for blocked.example in place of 203.0.113.80, which is 7 hops" in out
     assert 'Its certificate is issued by "Corp CA", which this machine does not trust.' in out
 
 
 def test_an_answer_without_a_certificate_is_told_without(
     use: Use, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    use(hop_2={"words": {"text": "\x16", "does": "record"}})
+    use(LONG_PATH, hop_2={"words": {"text": "\x16", "does": "record"}})
     assert app.main(["-n", "--say", "tls:blocked.example", TARGET]) == 0
     out = capsys.readouterr().out
     assert "The answer is alert 80, internal error." in out

@@ -46,8 +46,12 @@ def heard(ttl: int = FULL_TTL, data: bytes = HELLO, **more: object) -> tuple[Sig
     return (Sign(ttl, is_acknowledged=True, heard=data, **more),)  # type: ignore[arg-type]
 
 
+def _proven(several: tuple[Sign, ...]) -> frozenset[int]:
+    return frozenset(sign.ttl for sign in several if sign.is_silent and sign.ttl < FULL_TTL)
+
+
 def signs(*several: Sign) -> Signs:
-    return Signs(several, HOPS, DISTANCE)
+    return Signs(several, HOPS, _proven(several), DISTANCE)
 
 
 LONG_PATH = "10.0.0.1 10.0.1.1 10.0.2.1 10.0.3.1 10.0.4.1 10.0.5.1 open"
@@ -56,7 +60,7 @@ FAR = 7
 
 def far(*several: Sign) -> Signs:
     """Those of a host at the end of ``LONG_PATH``."""
-    return Signs(several, frozenset(range(1, FAR)), FAR)
+    return Signs(several, frozenset(range(1, FAR)), _proven(several), FAR)
 
 
 TAKEN = (Sign(FULL_TTL, is_acknowledged=True),)

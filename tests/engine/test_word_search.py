@@ -233,6 +233,13 @@ def test_a_silent_hop_widens_the_place() -> None:
     assert place(search(VirtualSessions(scenario)).asked) == (2, 4)
 
 
+def test_hops_that_fell_silent_since_the_trace_are_not_asked_for_ever() -> None:
+    told = search(VirtualSessions(network("1 * * * * 6 7 | rtt 25", hop_1=device())))
+    after, before = place(told.asked)
+    assert after == 1
+    assert before in (6, 7)
+
+
 def test_a_filter_in_front_of_the_host_is_behind_the_last_hop() -> None:
     told = found(PATH, hop_4=device())
     assert place(told.asked) == (4, None)

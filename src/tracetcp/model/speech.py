@@ -87,12 +87,14 @@ class Sign(NamedTuple):
 class Signs(NamedTuple):
     """The signs of one word, in order of saying.
 
-    ``hops`` are the TTLs at which a router answers controls, ``distance`` is that of the SYN's answer: words
-    of that TTL and more could reach the host.
+    ``hops`` are the TTLs at which a router answered controls before, ``proven`` those at which one did right
+    behind the word that it did not answer. ``distance`` is that of the SYN's answer: words of that TTL and
+    more could reach the host.
     """
 
     signs: tuple[Sign, ...] = ()
     hops: frozenset[int] = frozenset()
+    proven: frozenset[int] = frozenset()
     distance: int = FULL_TTL
 
     @property
@@ -126,9 +128,8 @@ class Signs(NamedTuple):
 
     @property
     def before(self) -> int | None:
-        """The nearest hop beyond ``after`` that shows a difference; None for the host."""
-        beyond = [sign.ttl for sign in self.lost if sign.ttl < self.distance]
-        return self.answered_at or min(beyond, default=None)
+        """The nearest hop beyond ``after`` that is proven to show a difference; None for the host."""
+        return self.answered_at or min((ttl for ttl in self.proven if ttl > self.after), default=None)
 
     @property
     def transmissions_lost(self) -> int:

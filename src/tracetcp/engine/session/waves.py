@@ -495,7 +495,7 @@ class WaveEngine(Generic[Found]):
             wait = LEAST_PATIENCE if has_more else ANSWER_WAIT  # R13
             return running.changed_at + wait
         enough = max(trial.sends, 1 if self._delays else ENOUGH_SENT)
-        if report is None or 1 + report.retransmissions < enough:
+        if self._awaits_control(running) or report is None or 1 + report.retransmissions < enough:
             return inf
         return running.changed_at + self._patience(running)
 

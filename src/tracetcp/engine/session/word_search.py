@@ -8,8 +8,10 @@ R2. Where the control is not taken, its place is looked for, and the asked word 
 R3. Where it is, it is said to every hop: only those that answer it can show that another word is missing.
 R4. A word is said in order of TTL and to the host last, all handshakes of a wave before its first word: what
     it brings about cannot hide where. No farther than ``ENOUGH_BEYOND`` hops beyond the place.
-R5. A silence is believed once the word was sent ``ENOUGH_LOST`` times in vain; the nearest silent hop is
-    asked again beside the host, and the search goes on if it answers then.
+R5. A silence is believed once the word was sent ``ENOUGH_LOST`` times in vain. That of a hop next to the
+    place proves something only with an answered control right behind it: its router may have no error left.
+    Where no word passes at all, it is sent for longer than such a router needs; where no connection opens any
+    more, the first silence stands.
 R6. A RST is believed once it came twice. One that follows an answer is the host's own way to end, unless it
     does not end so upon the control, and the answer is no refusal.
 R7. Who answers nearer than the host may copy the TTL of what he saw, and then shows only where it is large
@@ -46,6 +48,9 @@ ENOUGH_RESETS = 2
 LOW = 32
 """No RST of the usual TTL of 64 and more arrives with less from nearer than this many hops."""
 SENDS = 2
+LONG = 4
+"""At 0, 0.2, 0.6 and 1.4 s on a short path: a Linux router that is out of errors sends one a second."""
+MOST_PAIRS = 8
 TRIES = 2
 """Times that the host is asked again at most where silence or a RST is not yet believed."""
 
@@ -61,11 +66,12 @@ class _Word:
         self.may_be_cut = False
         self._signs: list[Sign] = []
         self.hops: frozenset[int] = frozenset()
+        self.proven: set[int] = set()
 
     @property
     def signs(self) -> Signs:
         """Those so far."""
-        return Signs(tuple(self._signs), self.hops, self._distance)
+        return Signs(tuple(self._signs), self.hops, frozenset(self.proven), self._distance)
 
     def trial(self, ttl: int, *, sends: int = 1, leads: bool = False, deaf_below: int = 0) -> Trial:
         """One way to say it."""
@@ -149,12 +155,12 @@ class WordSearch:
         if neutral.signs.last is None:
             return
         if not neutral.signs.is_taken and not control.signs.is_taken:
-            yield from self._sweep(neutral, self._hops)  # R1
+            yield from self._sweep(neutral, self._hops, None)  # R1
             is_reset_too = control.signs.last is not None and control.signs.last.is_answered
             if not neutral.signs.is_received or is_reset_too:
                 return
         if self._has_control and not control.signs.is_taken:
-            yield from self._sweep(control, self._hops)  # R2
+            yield from self._sweep(control, self._hops, neutral)  # R2
             if not control.signs.is_taken:
                 asked.wants_answer = True
                 yield from self._say(asked, [FULL_TTL], sends=SENDS)
@@ -169,7 +175,7 @@ class WordSearch:
             yield from self._say_in_segments()  # R1
         asked.may_be_cut = last is not None and last.end is None
         asked.wants_answer = compared.wants_answer or not self._has_control
-        yield from self._sweep(asked, range(1, self._distance))
+        yield from self._sweep(asked, range(1, self._distance), compared)
         yield from self._look_for_copies()
         yield from self._identify()
         if self._copies or asked.signs.nearer or not asked.signs.is_taken:
@@ -212,30 +218,71 @@ class WordSearch:
         lead.hops = word.hops
         yield from self._say(lead, [FULL_TTL], sends=SENDS)
         if lead.signs.is_taken:
-            yield from self._sweep(word, sorted(word.hops), leads=True)
+            yield from self._sweep(word, sorted(word.hops), self._control, leads=True)
         else:
-            yield from self._sweep(lead, sorted(word.hops))
+            yield from self._sweep(lead, sorted(word.hops), self._control)
             self._segments = lead
 
-    def _sweep(self, word: _Word, ttls: Iterable[int], *, leads: bool = False) -> Asking:
-        """Say ``word`` to ``ttls`` and to the host, as far as it takes to find where it is stopped."""
+    def _sweep(
+        self, word: _Word, ttls: Iterable[int], compared: _Word | None, *, leads: bool = False
+    ) -> Asking:
+        """Say ``word`` to ``ttls`` and to the host, as far as it takes to find where it is stopped.
+
+        ``compared`` is a word that passes, None where none does.
+        """
         if not word.hops:
             word.hops = frozenset(self._hops)
         todo = list(ttls)
-        while True:
-            while todo and not _is_past(word.signs):  # R4
-                wave, todo = todo[:AT_ONCE], todo[AT_ONCE:]
-                yield from self._say(word, wave, leads=leads)
-            after = word.signs.after
-            before = word.signs.before
-            last = [FULL_TTL] if before is None or word.signs.nearer else [before, FULL_TTL]
-            yield from self._say(word, last, sends=SENDS, leads=leads)  # R5
-            if word.signs.is_taken or word.signs.after == after:
-                break
+        while todo and not _is_past(word.signs):  # R4
+            wave, todo = todo[:AT_ONCE], todo[AT_ONCE:]
+            yield from self._say(word, wave, leads=leads)
+        yield from self._settle(word, compared, leads=leads)
         for _ in range(TRIES):
             if _is_believed(word.signs):  # R5, R6
                 break
             yield from self._say(word, [FULL_TTL], sends=SENDS, leads=leads)
+
+    def _settle(self, word: _Word, compared: _Word | None, *, leads: bool) -> Asking:
+        """Say it to the host, and with a control behind it to the hops next to the place."""
+        asked: dict[int, int] = {}
+        host = [word.trial(FULL_TTL, sends=SENDS, leads=leads)]
+        for _ in range(MOST_PAIRS):
+            ttl = self._next_to_settle(word, asked)
+            pair = [] if ttl is None else _pair(word, compared, ttl, leads=leads)
+            if not (pair or host):
+                break
+            results = yield [*pair, *host]
+            word.learn(results[:1] if pair else [])
+            word.learn(results[len(pair) :])
+            host = []
+            if ttl is not None:
+                asked[ttl] = asked.get(ttl, 0) + 1
+                self._weigh(word, results[: len(pair)])
+            if word.signs.is_taken:
+                break
+
+    def _next_to_settle(self, word: _Word, asked: dict[int, int]) -> int | None:
+        """A hop between the last that answers and the first that shows a difference; None for none."""
+        signs = word.signs
+        if not (signs.lost or signs.nearer):
+            return None
+        first = min([signs.answered_at or self._distance, *(ttl for ttl in word.proven if ttl > signs.after)])
+        gap = [ttl for ttl in self._hops if signs.after < ttl < first and asked.get(ttl, 0) < TRIES]
+        if not gap:
+            return None
+        if asked:
+            return gap[len(gap) // 2]
+        return gap[-1] if signs.nearer else gap[0]
+
+    def _weigh(self, word: _Word, results: Sequence[Result]) -> None:
+        """What a pair proves: R5."""
+        sign = word.sign(results[0])
+        control = _sign(results[1]) if len(results) > 1 else None
+        if not sign.was_said:
+            lost = [each.ttl for each in word.signs.lost if each.ttl < self._distance]
+            word.proven |= set(lost[:1])  # R5
+        elif sign.is_silent and (control is None or (control.is_expired and control.sent == 1)):
+            word.proven.add(sign.ttl)  # R5
 
     def _look_for_copies(self) -> Asking:
         """R7."""
@@ -304,6 +351,14 @@ def _goes_on(heard: bytes) -> bool:
     return bool(heard) and alert_of(heard) is None and status_of(heard) not in REFUSALS
 
 
+def _pair(word: _Word, compared: _Word | None, ttl: int, *, leads: bool) -> list[Trial]:
+    """``word`` to one hop, and right behind it what passes; alone, but for longer, where nothing does."""
+    if compared is None:
+        return [word.trial(ttl, sends=LONG)]
+    control = compared.trial(ttl, sends=LONG)._replace(is_control=True, listens=False)
+    return [word.trial(ttl, sends=SENDS, leads=leads), control]
+
+
 def _is_past(signs: Signs) -> bool:
     """Whether the place was passed."""
     beyond = {sign.ttl for sign in signs.lost}
@@ -313,7 +368,9 @@ def _is_past(signs: Signs) -> bool:
 def _is_believed(signs: Signs) -> bool:
     """Whether no more words are needed to believe what they show."""
     last = signs.last
-    if last is None or signs.is_taken:
+    if last is None:
+        return bool(signs.lost)  # R5
+    if signs.is_taken:
         return True
     if last.is_reset:
         return sum(sign.is_reset for sign in signs.signs) >= ENOUGH_RESETS  # R6
