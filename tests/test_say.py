@@ -146,6 +146,14 @@ def test_names_go_nowhere_unless_they_were_typed(use: Use, words: str) -> None:
     assert said.count(b"example") == said.count(b"example.com") > 0
 
 
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("b\u00fccher.example", "xn--bcher-kva.example"), ("x" * 70, "x" * 70), ("www.example", "www.example")],
+)
+def test_a_host_is_asked_for_as_it_stands_in_dns(host: str, name: str) -> None:
+    assert prepare(Say("http"), host).script.asked_name == name
+
+
 def test_a_file_is_said(use: Use, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "words.bin"
     file.write_bytes(b"EHLO blocked\r\n\x00\xff")

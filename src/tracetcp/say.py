@@ -49,7 +49,16 @@ def prepare(say: Say, host: str, *, without_privileges: bool = False) -> Saying:
         content = _content(say.name, without_privileges=without_privileges)
         script = script_for(protocol, Path(say.name).name, "", content)
         return Saying(script, words_like(protocol, host, content))
-    return Saying(script_for(protocol, say.name or host, say.versus), words_like(protocol, host))
+    name = _ascii(host)
+    return Saying(script_for(protocol, say.name or name, say.versus), words_like(protocol, name))
+
+
+def _ascii(host: str) -> str:
+    """``host`` as it stands in DNS (RFC 5891), or as it is where it has no such form."""
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host
 
 
 def _content(path: str, *, without_privileges: bool) -> bytes:
