@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tracetcp.afterwards import Afterwards, ConnectionTest, Tell
-    from tracetcp.config import TraceConfig
+    from tracetcp.config import Say, TraceConfig
     from tracetcp.engine import Engine
     from tracetcp.engine.run_state import RunState
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
+    from tracetcp.probers.session.ears import Ears
+    from tracetcp.say import Saying
 
 SECRET_BYTES = 16
 LOST_LATE = "; on a way without a gateway neither do replies later than {} s"
@@ -51,10 +53,11 @@ class Options(NamedTuple):
 
     ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
     in a ``VerdictReached``; so does ``explain``, which also sends control probes. So do the tests of a
-    connection to the one port of the run (Linux alone): ``sizes``, of packets, and ``silences``, each of so
-    many seconds. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
+    connection to the one port of the run (Linux alone): ``sizes``, of packets, ``silences``, each of so many
+    seconds, and ``say``, which says words to find who stops or answers them and sends control probes as
+    well. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
     ``drops_privileges`` takes root and every capability from this process for good once the sockets are
-    open, and does so in a child process before the host's name is looked up.
+    open, and does so in a child process before the host's name is looked up, or a file to be said is read.
     """
 
     names: bool = True
@@ -63,13 +66,15 @@ class Options(NamedTuple):
     explain: bool = False
     sizes: bool = False
     silences: tuple[int, ...] = ()
+    say: Say | None = None
     pcap: str | None = None
     drops_privileges: bool = False
 
     @property
     def tested(self) -> tuple[str, ...]:
         """The flags that ask for tests over connections."""
-        return (*(("--mtu",) if self.sizes else ()), *(("--idle",) if self.silences else ()))
+        asked = (("--mtu", self.sizes), ("--idle", self.silences), ("--say", self.say is not None))
+        return tuple(flag for flag, is_asked in asked if is_asked)
 
 
 PLAIN = Options()
@@ -195,6 +200,7 @@ def open_session(
         from tracetcp.early_imports import import_what_would_be_closed
 
         import_what_would_be_closed(look_ups=options.names or options.origins)
+    saying = _prepare(config, options)
     destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
     with ExitStack() as resources:
         prober = _open_prober(config, destination)
@@ -202,6 +208,7 @@ def open_session(
         if prober.kind == "connect":
             is_cut = prober.longest_wait < config.timeout
             warn(WITHOUT_PRIVILEGE + (LOST_LATE.format(prober.longest_wait) if is_cut else ""))
+        ears = _open_ears(config, options, prober, resources)
         if options.drops_privileges:
             from tracetcp.privileges import become_caller
 
@@ -217,7 +224,7 @@ def open_session(
         state = _open_state()
         engine = _open_engine(config, options, prober, state)
         is_judging = options.evidence or options.explain or bool(options.tested)
-        tests = _open_tests(config, options, prober, state) if options.tested else None
+        tests = _open_tests(config, options, saying, prober, state, ears) if options.tested else None
         return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, afterwards=tests)
 
 
@@ -271,18 +278,52 @@ def _open_state() -> RunState:
     return RunState(os.urandom(SECRET_BYTES))
 
 
-def _open_tests(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Afterwards:
+def _prepare(config: TraceConfig, options: Options) -> Saying | None:
+    """What is to be said, if anything; a file of it is read with the caller's rights."""
+    if options.say is None:
+        return None
+    from tracetcp.say import prepare
+
+    return prepare(options.say, config.host, without_privileges=options.drops_privileges)
+
+
+def _open_ears(config: TraceConfig, options: Options, prober: Prober, resources: ExitStack) -> Ears | None:
+    """Raw sockets for the test of words, where the prober has some."""
+    if options.say is None or prober.kind != "raw":
+        return None
+    from tracetcp.say import open_ears
+
+    ears = open_ears(config, prober.destination)
+    if ears is not None:
+        resources.callback(ears.close)
+    return ears
+
+
+def _open_tests(
+    config: TraceConfig,
+    options: Options,
+    saying: Saying | None,
+    prober: Prober,
+    state: RunState,
+    ears: Ears | None,
+) -> Afterwards:
+    """The tests, that of words last: what these bring about may last."""
     from tracetcp.afterwards import Afterwards
 
     tests: list[ConnectionTest] = []
     if options.sizes:
         from tracetcp.mtu import SizeTest
 
-        tests.append(SizeTest(config, prober.destination, state.routers))
+        words = saying.words if saying else None
+        tests.append(SizeTest(config, prober.destination, state.routers, words))
     if options.silences:
         from tracetcp.idle import SilenceTest
 
         tests.append(SilenceTest(config, prober.destination, state.routers, options.silences))
+    if saying is not None:
+        from tracetcp.say import WordTest
+
+        tests.append(WordTest(config, prober.destination, state.routers, saying, ears))
     return Afterwards(tests)
 
 
@@ -293,7 +334,8 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
     def fresh(config: TraceConfig) -> Engine:
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
-    if not (options.explain or options.evidence or options.tested):
+    may_probe = options.explain or options.say is not None
+    if not (may_probe or options.evidence or options.tested):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 
@@ -302,7 +344,7 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         prober.destination,
         fresh,
         state,
-        may_probe=options.explain,
+        may_probe=may_probe,
         shares_flows=prober.shares_flows,
     )
 
