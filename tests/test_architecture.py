@@ -24,6 +24,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "model": ("limits",),
     "engine": ("config", "model"),
     "verdicts": ("model",),
+    "differences": ("limits", "model", "verdicts"),
     "explain": ("config", "engine", "limits", "model", "verdicts"),
     "wire": ("addresses", "model"),
     "probers": ("addresses", "config", "descriptors", "errors", "model", "wire"),
@@ -62,6 +63,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "probers",
         "runner",
     ),
+    "saved_runs": ("differences", "errors", "model"),
     "screen": ("errors", "formatters", "session"),
     "signals": (),
     "shortages": (),
@@ -71,6 +73,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "diagnosis",
         "errors",
         "formatters",
+        "saved_runs",
         "screen",
         "session",
         "shortages",
@@ -81,7 +84,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 """What each layer may import besides itself: a layer, or a single module of one. Lower layers come first, and
 nothing imports upwards. docs/design.md shows this table; a test compares them.
 """
-PURE = ("errors", "limits", "config", "model", "engine", "verdicts", "explain", "formatters")
+PURE = ("errors", "limits", "config", "model", "engine", "verdicts", "differences", "explain", "formatters")
 FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subprocess", "os", "sys"}
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""

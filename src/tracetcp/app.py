@@ -20,12 +20,13 @@ from tracetcp.shortages import shortage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracetcp.cli.parsing import Check, Invocation
+    from tracetcp.cli.parsing import Check, Diff, Invocation
     from tracetcp.formatters.display import Display
     from tracetcp.session import Options, Session
 
 EXIT_REACHED = 0
 EXIT_NOT_REACHED = 1
+EXIT_DIFFERENT = 1
 EXIT_COULD_NOT_RUN = 3
 EXIT_INTERRUPTED = 130
 """128 and the signal's number: what a shell reports of a program that a signal ended."""
@@ -88,7 +89,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from tracetcp.cli.parsing import Check, Message, parse
+    from tracetcp.cli.parsing import Check, Diff, Message, parse
 
     understood = parse(argv)
     if sys.stdout is None:
@@ -96,6 +97,8 @@ def _run(argv: Sequence[str]) -> int:
     if isinstance(understood, Message):
         write(understood.text)
         return 0
+    if isinstance(understood, Diff):
+        return diff(understood)
     return check(understood) if isinstance(understood, Check) else trace(understood)
 
 
@@ -159,4 +162,20 @@ def check(asked: Check) -> int:
         write(f"{'passed' if finding.is_passed else 'failed'}  {finding.subject}: {finding.sentence}\n")
         if not finding.is_passed:
             status = EXIT_COULD_NOT_RUN
+    return status
+
+
+def diff(asked: Diff) -> int:
+    """Say what changed between two saved runs; 1 if anything did."""
+    from tracetcp.formatters import open_differences
+    from tracetcp.saved_runs import SavedRuns
+
+    formatter = open_differences(as_json=asked.json)
+    status = 0
+    with SavedRuns(asked.old, asked.new) as runs:
+        for comparison in runs.comparisons():
+            write(formatter.render(comparison))
+            if comparison.differences:
+                status = EXIT_DIFFERENT
+    write(formatter.closing())
     return status

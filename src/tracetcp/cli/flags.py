@@ -208,6 +208,13 @@ def build_parser() -> argparse.ArgumentParser:
     sending.add_argument(
         "-R", "--raw", action="store_true", help="insist on raw sockets: an error rather than the fallback"
     )
+    files = parser.add_argument_group("saved runs")
+    files.add_argument(
+        "--diff",
+        nargs=2,
+        metavar=("OLD", "NEW"),
+        help="say what changed between two files of --json; exit status 0 same, 1 different, 2 unreadable",
+    )
     about = parser.add_argument_group("about")
     about.add_argument("-?", "--help", dest="help", nargs=0, action=_Help, help="show this help")
     about.add_argument(

@@ -44,7 +44,15 @@ class Check(NamedTuple):
     family: int | None = None
 
 
-def parse(argv: Sequence[str]) -> Invocation | Message | Check:
+class Diff(NamedTuple):
+    """A command line that asks what differs between two files of traces."""
+
+    old: str
+    new: str
+    json: bool = False
+
+
+def parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     """Parse a command line; raises ``UsageError`` if anything in it is wrong."""
     parser = build_parser()
     try:
@@ -52,6 +60,8 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check:
     except _MessageAsked as asked:
         return Message(asked.text)
     _refuse_unknown(parser, [word for word in rest if word.startswith("-") and word != "-"])
+    if options.diff:
+        return _diff(parser, options, [*options.target, *rest])
     if options.check:
         targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
@@ -59,6 +69,27 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check:
     if options.mtu:
         _refuse_beside_mtu(options, config.ports)
     return Invocation(config, _display(options))
+
+
+def _diff(parser: argparse.ArgumentParser, options: argparse.Namespace, targets: list[str]) -> Diff:
+    """Nothing but ``--json`` goes with ``--diff``: it traces nothing."""
+    if targets:
+        raise UsageError(
+            f"--diff and a target exclude each other: --diff reads two files and traces nothing, "
+            f"so leave {targets[0]!r} out"
+        )
+    for action in parser._actions:  # noqa: SLF001
+        value = getattr(options, action.dest, None)
+        is_given = action.option_strings and value is not None and value is not False
+        if is_given and action.dest not in ("diff", "json"):
+            flag = action.option_strings[0]
+            raise UsageError(
+                f"--diff and {flag} exclude each other: --diff reads two files and traces nothing"
+            )
+    old, new = options.diff
+    if old == new == "-":
+        raise UsageError("--diff names standard input twice: one of OLD and NEW must be a file")
+    return Diff(old, new, json=options.json)
 
 
 def _refuse_beside_mtu(options: argparse.Namespace, ports: Sequence[int]) -> None:

@@ -51,7 +51,7 @@ function _shtab_tracetcp_using
 end
 
 set -g _shtab_tracetcp_commands
-set -g _shtab_tracetcp_opts_with_value --compare --gateway --interface --max-hops --pcap --pings --port-range --precision --scan --source-port --start-hop --timeout -g -h -i -m -p -r -s -t
+set -g _shtab_tracetcp_opts_with_value --compare --diff --gateway --interface --max-hops --pcap --pings --port-range --precision --scan --source-port --start-hop --timeout -g -h -i -m -p -r -s -t
 
 complete -c tracetcp -e
 complete -c tracetcp -f
@@ -78,6 +78,7 @@ complete -c tracetcp -n _shtab_tracetcp_using -s i -l interface -xka "(__fish_pr
 complete -c tracetcp -n _shtab_tracetcp_using -s g -l gateway -x -d 'send through this gateway on the local link'
 complete -c tracetcp -n _shtab_tracetcp_using -l source-port -x -d 'send from port N on, as another run did (1024..64512)'
 complete -c tracetcp -n _shtab_tracetcp_using -s R -l raw -d 'insist on raw sockets: an error rather than the fallback'
+complete -c tracetcp -n _shtab_tracetcp_using -l diff -xka "(__fish_complete_path (commandline -ct))" -d 'say what changed between two files of --json; exit status 0 same, 1 different, 2 unreadable'
 complete -c tracetcp -n _shtab_tracetcp_using -s '?' -l help -d 'show this help'
 complete -c tracetcp -n _shtab_tracetcp_using -l check -d 'look whether this machine can trace (to the host, if given)'
 complete -c tracetcp -n _shtab_tracetcp_using -s v -l version -d 'show the version'

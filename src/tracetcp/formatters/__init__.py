@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
+    from tracetcp.formatters.differences import DifferencesFormatter
     from tracetcp.formatters.display import Display
     from tracetcp.formatters.presenter import Presenter
 
@@ -20,3 +21,10 @@ def open_presenter(config: TraceConfig, display: Display, destination: str, cloc
     if display.json:
         return JsonPresenter(config, display, clock_to_utc)
     return TextPresenter(config, display, destination)
+
+
+def open_differences(*, as_json: bool) -> DifferencesFormatter:
+    """The formatter of ``--diff``."""
+    from tracetcp.formatters.differences import JsonDifferences, TextDifferences
+
+    return JsonDifferences() if as_json else TextDifferences()
