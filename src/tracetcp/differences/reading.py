@@ -23,6 +23,9 @@ FLOWS = range(2**31)
 TTLS = range(1, LAST_TTL + 1)
 
 
+NONE: frozenset[str] = frozenset()
+
+
 class NoTrace(ValueError):
     """A line that holds no trace; the text says why."""
 
@@ -37,7 +40,7 @@ def read_trace(line: bytes) -> SavedTrace:
         raise NoTrace("it is nested too deeply for a trace") from None
     except ValueError as error:  # also a number with more digits than Python converts
         raise NoTrace(f"it is not JSON ({_reason(error)}); was it cut off?") from None
-    return _trace(_Object(found, ""))
+    return _trace(_Object(found))
 
 
 def _reason(error: ValueError) -> str:
@@ -47,13 +50,23 @@ def _reason(error: ValueError) -> str:
 
 
 class _Object:
-    """A JSON object whose fields are read by type; ``path`` says where it stands, as in ``hops[2].``."""
+    """A JSON object whose fields are read by type; it stands at ``name`` in ``holder``."""
 
-    def __init__(self, value: object, path: str) -> None:
+    __slots__ = ("_fields", "_holder", "_name")
+
+    def __init__(self, value: object, holder: _Object | None = None, name: str = "it") -> None:
+        self._holder = holder
+        self._name = name
         if not isinstance(value, dict):
-            raise NoTrace(f"{path.rstrip('.') or 'it'} is not a JSON object")
+            raise NoTrace(f"{self._path()} is not a JSON object")
         self._fields: dict[str, Any] = value
-        self._path = path
+
+    def _path(self, field: str = "") -> str:
+        """Where it, or a field of it, stands: as in ``hops[2].ttl``."""
+        if self._holder is None:
+            return field or self._name
+        place = self._holder._path(self._name)  # noqa: SLF001 - of the same class
+        return f"{place}.{field}" if field else place
 
     def text(self, name: str, default: str | None = None) -> str:
         value = self._fields.get(name, default)
@@ -87,23 +100,25 @@ class _Object:
         return self._fields.get(name) is True
 
     def object(self, name: str, *, is_needed: bool = True) -> _Object:
-        return _Object(self._fields.get(name, None if is_needed else {}), f"{self._path}{name}.")
+        return _Object(self._fields.get(name, None if is_needed else {}), self, name)
 
     def objects(self, name: str, *, is_needed: bool = True) -> Iterator[_Object]:
         values = self._fields.get(name, None if is_needed else [])
         if not isinstance(values, list):
             self._refuse(name, "a list")
-        return (_Object(value, f"{self._path}{name}[{index}].") for index, value in enumerate(values))
+        return (_Object(value, self, f"{name}[{index}]") for index, value in enumerate(values))
 
     def texts(self, name: str) -> frozenset[str]:
-        values = self._fields.get(name, [])
+        values = self._fields.get(name)
+        if not values and (values is None or isinstance(values, list)):
+            return NONE
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             self._refuse(name, "a list of texts")
         return frozenset(values)
 
     def _refuse(self, name: str, wanted: str) -> NoReturn:
         state = "missing" if name not in self._fields else f"not {wanted}"
-        raise NoTrace(f"it is no trace: {self._path}{name} is {state}")
+        raise NoTrace(f"it is no trace: {self._path(name)} is {state}")
 
 
 def _trace(found: _Object) -> SavedTrace:
@@ -141,7 +156,7 @@ def _probes(holder: _Object, name: str, port: int) -> Iterator[SavedProbe]:
         kind = probe.maybe_word("kind", KINDS)
         if probe.flag("control") or probe.number("port", PORTS) != port:
             continue
-        more = probe.objects("more_replies", is_needed=False)
+        more = [each.maybe_word("kind", KINDS) for each in probe.objects("more_replies", is_needed=False)]
         yield SavedProbe(
             probe.number("ttl", TTLS),
             probe.maybe_number("source_port", PORTS),
@@ -152,7 +167,7 @@ def _probes(holder: _Object, name: str, port: int) -> Iterator[SavedProbe]:
             probe.maybe_number("icmp_code", range(256)),
             probe.texts("changed"),
             probe.number("flow", FLOWS),
-            frozenset(filter(None, (reply.maybe_word("kind", KINDS) for reply in more))),
+            frozenset(filter(None, more)) if more else NONE,
         )
 
 
