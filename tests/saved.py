@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -39,7 +39,7 @@ def saved(
     **options: Any,
 ) -> bytes:
     """One trace as a line of NDJSON. ``dice`` decides losses and delays, and nothing else of the network."""
-    config = config or TraceConfig(host="target.example", **options)
+    config = replace(config or TraceConfig(host="target.example", **options), source_port=source_ports_from)
     prober = VirtualProber(scenario, family)
     prober._simulation.network._chance = Random(dice)
     state = RunState(SECRET)
@@ -54,16 +54,7 @@ def saved(
         batches = list(run(engine, prober, wait=prober.wait))
     lines = [presenter.render(event, texts) for events in batches for event in events]
     (line,) = filter(None, lines)
-    return with_ports(json.loads(line), source_ports_from)
-
-
-def with_ports(trace: dict[str, Any], source_ports_from: int) -> bytes:
-    """``trace`` with the source ports that its flows had: those of ``--source-port``."""
-    trace["config"]["source_port"] = source_ports_from
-    holders = [*trace["hops"], {"probes": trace["other_probes"]}, *trace["controls"]]
-    for probe in (probe for holder in holders for probe in holder["probes"]):
-        probe["source_port"] = source_ports_from + probe["flow"]
-    return json.dumps(trace).encode() + b"\n"
+    return line.encode()
 
 
 def read(scenario: Scenario, **options: Any) -> SavedTrace:
