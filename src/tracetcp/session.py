@@ -27,7 +27,7 @@ from tracetcp.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -178,6 +178,19 @@ def open_session(
 
     ``warn`` is told in a sentence what makes the run less than it could be. Raises ``TracetcpError``.
     """
+    (found,) = open_sessions((config,), options, warn)
+    if isinstance(found, TracetcpError):
+        raise found
+    return found
+
+
+def open_sessions(
+    configs: Sequence[TraceConfig], options: Options = PLAIN, warn: Callable[[str], None] = lambda _: None
+) -> list[Session | TracetcpError]:
+    """A run for each of ``configs``, to be gone through one after the other, or the error that it ends in.
+
+    All sockets are opened before the privileges are dropped, which happens once.
+    """
     if options.sizes:
         from tracetcp.mtu import require_linux
 
@@ -186,30 +199,70 @@ def open_session(
         from tracetcp.early_imports import import_what_would_be_closed
 
         import_what_would_be_closed(look_ups=options.names or options.origins)
-    destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
-    with ExitStack() as resources:
-        prober = _open_prober(config, destination)
-        resources.callback(prober.close)
-        if prober.kind == "connect":
-            is_cut = prober.longest_wait < config.timeout
-            warn(WITHOUT_PRIVILEGE + (LOST_LATE.format(prober.longest_wait) if is_cut else ""))
+    with ExitStack() as everything:
+        opened = [_open_sockets(config, options, everything) for config in configs]
+        if all(isinstance(each, TracetcpError) for each in opened):
+            return [each for each in opened if isinstance(each, TracetcpError)]
+        _warn_of_kinds([each for each in opened if not isinstance(each, TracetcpError)], configs[0], warn)
         if options.drops_privileges:
             from tracetcp.privileges import become_caller
 
             become_caller()
-        if options.pcap is not None:
-            _keep_packets(options.pcap, prober, resources, warn)
+        for each in opened:
+            if options.pcap is not None and not isinstance(each, TracetcpError):
+                _keep_packets(options.pcap, *each, warn)
         if options.drops_privileges:
             from tracetcp.privileges import give_up_capabilities
 
             give_up_capabilities()
-        lookups = _open_lookups(options, warn)
-        resources.callback(lookups.close)
-        state = _open_state()
-        engine = _open_engine(config, options, prober, state)
-        is_judging = options.evidence or options.explain or options.sizes
-        test = _open_test(config, prober, state) if options.sizes else None
-        return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test)
+        sessions = [
+            each if isinstance(each, TracetcpError) else _open(config, options, *each, warn)
+            for config, each in zip(configs, opened, strict=True)
+        ]
+        everything.pop_all()
+        return sessions
+
+
+def _open_sockets(
+    config: TraceConfig, options: Options, everything: ExitStack
+) -> tuple[Prober, ExitStack] | TracetcpError:
+    """The prober for ``config`` and what closes it, which ``everything`` also does."""
+    try:
+        destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
+        resources = everything.enter_context(ExitStack())
+        prober = _open_prober(config, destination)
+    except TracetcpError as error:
+        return error
+    resources.callback(prober.close)
+    return prober, resources
+
+
+def _warn_of_kinds(
+    opened: Sequence[tuple[Prober, ExitStack]], config: TraceConfig, warn: Callable[[str], None]
+) -> None:
+    """Say once what a prober without privileges cannot see."""
+    waits = [prober.longest_wait for prober, _ in opened if prober.kind == "connect"]
+    if waits:
+        longest = min(waits)
+        is_cut = longest < config.timeout
+        warn(WITHOUT_PRIVILEGE + (LOST_LATE.format(longest) if is_cut else ""))
+
+
+def _open(
+    config: TraceConfig,
+    options: Options,
+    prober: Prober,
+    resources: ExitStack,
+    warn: Callable[[str], None],
+) -> Session:
+    """The rest of a run, which takes no privilege."""
+    lookups = _open_lookups(options, warn)
+    resources.callback(lookups.close)
+    state = _open_state()
+    engine = _open_engine(config, options, prober, state)
+    is_judging = options.evidence or options.explain or options.sizes
+    test = _open_test(config, prober, state) if options.sizes else None
+    return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test)
 
 
 def resolve(host: str, family: int | None, *, without_privileges: bool = False) -> str:
