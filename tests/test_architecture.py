@@ -64,6 +64,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "runner",
     ),
     "saved_runs": ("differences", "errors", "model"),
+    "reporting": ("config", "errors", "model", "names", "session", "verdicts"),
     "screen": ("errors", "formatters", "session"),
     "signals": (),
     "shortages": (),
@@ -73,6 +74,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "diagnosis",
         "errors",
         "formatters",
+        "reporting",
         "saved_runs",
         "screen",
         "session",
@@ -89,7 +91,7 @@ FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subp
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""
 WRITERS = ("app", "screen")
-TOP = ("app", "screen", "session", "shortages", "signals", "__main__")
+TOP = ("app", "reporting", "screen", "session", "shortages", "signals", "__main__")
 """They wire everything, so the design page does not list what they may import."""
 
 

@@ -99,7 +99,9 @@ def _run(argv: Sequence[str]) -> int:
         return 0
     if isinstance(understood, Diff):
         return diff(understood)
-    return check(understood) if isinstance(understood, Check) else trace(understood)
+    if isinstance(understood, Check):
+        return check(understood)
+    return report(understood, argv) if understood.display.report else trace(understood)
 
 
 def trace(invocation: Invocation) -> int:
@@ -142,6 +144,31 @@ def _options(display: Display) -> Options:
         pcap=display.pcap,
         drops_privileges=True,
     )
+
+
+def report(invocation: Invocation, argv: Sequence[str]) -> int:
+    """Trace over each family and write one text about it; the status is that of a trace."""
+    import shlex
+
+    from tracetcp.formatters.report import render_report
+    from tracetcp.reporting import make_report
+
+    config, display = invocation.config, invocation.display
+    options = _options(display)._replace(
+        explain=True, origins=True, names_in_verdicts=False, exact_origins=True
+    )
+    command = shlex.join(["tracetcp", *argv])
+
+    def warn(sentence: str) -> None:
+        complain(f"tracetcp: {sentence}")
+
+    ticket, sessions = make_report(config, options, command, display.precision, warn)
+    write(render_report(ticket))
+    if any(session.has_reached for session in sessions):
+        return EXIT_REACHED
+    for session in sessions:
+        _look_for_causes(session)
+    return EXIT_NOT_REACHED
 
 
 def _collect_garbage() -> None:

@@ -53,7 +53,8 @@ class Options(NamedTuple):
     the packet sizes of a connection to the one port of the run (Linux alone). ``pcap`` is where the packets
     are written: a path, or ``-`` for standard output. ``drops_privileges`` takes root and every capability
     from this process for good once the sockets are open, and does so in a child process before the host's
-    name is looked up.
+    name is looked up. Without ``names_in_verdicts`` sentences have addresses alone;
+    ``exact_origins`` asks for each address, and takes no neighbour's origin for it.
     """
 
     names: bool = True
@@ -63,6 +64,8 @@ class Options(NamedTuple):
     sizes: bool = False
     pcap: str | None = None
     drops_privileges: bool = False
+    names_in_verdicts: bool = True
+    exact_origins: bool = False
 
 
 PLAIN = Options()
@@ -78,8 +81,8 @@ class Batch(NamedTuple):
 class Session:
     """An open run. Close it, or use it as a context manager; ``batches`` can be gone through once.
 
-    ``destination`` and ``source`` are the addresses on the wire. ``is_silent`` says that no address answered
-    yet, ``has_reached`` that the destination did, on some port.
+    ``destination`` and ``source`` are the addresses on the wire, ``prober_kind`` how they are probed.
+    ``is_silent`` says that no address answered yet, ``has_reached`` that the destination did, on some port.
     """
 
     def __init__(
@@ -89,17 +92,18 @@ class Session:
         engine: Engine,
         resources: ExitStack,
         *,
-        is_judging: bool,
+        names_verdicts: bool,
         test: SizeTest | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
+        self.prober_kind = prober.kind
         self.is_silent = True
         self.has_reached = False
         self._prober = prober
         self._lookups = lookups
         self._engine = engine
         self._resources = resources
-        self._is_judging = is_judging
+        self._names_verdicts = names_verdicts
         self._test = test
 
     def __enter__(self) -> Self:
@@ -128,6 +132,10 @@ class Session:
         """The names and origins known by now."""
         return self._lookups.texts
 
+    def look_up(self, address: str) -> None:
+        """Put the texts of ``address`` among ``texts``; waits for them as long as a row would."""
+        self._lookups.wait_for(address)
+
     def batches(self) -> Iterator[Batch]:
         """Trace; raises ``TracetcpError`` when the run cannot go on.
 
@@ -148,9 +156,13 @@ class Session:
         try:
             test.run()
         except (KeyboardInterrupt, TracetcpError):
-            yield Batch(test.release(self.texts.names), self.texts)
+            yield self._released(test)
             raise
-        yield Batch(test.release(self.texts.names), self.texts)
+        yield self._released(test)
+
+    def _released(self, test: SizeTest) -> Batch:
+        texts = self.texts
+        return Batch(test.release(texts.names if self._names_verdicts else {}), texts)
 
     def _take_note(self, events: list[Event]) -> None:
         self.is_silent = self.is_silent and not any(isinstance(event, AddressSeen) for event in events)
@@ -162,7 +174,7 @@ class Session:
 
     def _with_names(self, events: list[Event], texts: AddressTexts) -> list[Event]:
         """``events`` with the names in their sentences that their rows have waited for."""
-        if not self._is_judging or not texts.names:
+        if not self._names_verdicts or not texts.names:
             return events
         from tracetcp.explain.explaining import with_names
 
@@ -261,8 +273,9 @@ def _open(
     state = _open_state()
     engine = _open_engine(config, options, prober, state)
     is_judging = options.evidence or options.explain or options.sizes
+    names_verdicts = is_judging and options.names_in_verdicts
     test = _open_test(config, prober, state) if options.sizes else None
-    return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test)
+    return Session(prober, lookups, engine, resources.pop_all(), names_verdicts=names_verdicts, test=test)
 
 
 def resolve(host: str, family: int | None, *, without_privileges: bool = False) -> str:
@@ -306,7 +319,9 @@ def _keep_packets(path: str, prober: Prober, resources: ExitStack, warn: Callabl
 def _open_lookups(options: Options, warn: Callable[[str], None]) -> Lookups:
     from tracetcp.names import open_lookups
 
-    return open_lookups(names=options.names, origins=options.origins, warn=warn)
+    return open_lookups(
+        names=options.names, origins=options.origins, exact_origins=options.exact_origins, warn=warn
+    )
 
 
 def _open_state() -> RunState:

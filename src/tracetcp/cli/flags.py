@@ -175,6 +175,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="explain the paths of two ports and show them side by side",
     )
     output.add_argument("--json", action="store_true", help="one JSON object a trace, one line an object")
+    output.add_argument(
+        "--report",
+        action="store_true",
+        help="explain the trace in one Markdown text for a ticket, and say whom to call",
+    )
     output.add_argument("--pcap", metavar="FILE", help="keep our probes and the replies that counted")
     output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
     connection = parser.add_argument_group("connection")

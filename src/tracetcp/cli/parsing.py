@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
 
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
+REPORT_PRECISION = 1
+"""Decimals of a millisecond in a report where none are asked for."""
 PRINTER_PORTS = range(9100, 9108)
 """Where printers listen (AppSocket): they print what is said to them."""
 SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeout": 4000}
@@ -66,6 +68,8 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
         targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
     config = _config(options, _only_target([*options.target, *rest]))
+    if options.report:
+        _refuse_beside_report(options, config.ports)
     if options.mtu:
         _refuse_beside_mtu(options, config.ports)
     return Invocation(config, _display(options))
@@ -106,6 +110,17 @@ def _refuse_beside_mtu(options: argparse.Namespace, ports: Sequence[int]) -> Non
         raise UsageError("--mtu and -g exclude each other: connections go the routing table's way")
     if ports[0] in PRINTER_PORTS:
         raise UsageError(f"--mtu does not speak to port {ports[0]}: a printer prints whatever it hears")
+
+
+def _refuse_beside_report(options: argparse.Namespace, ports: Sequence[int]) -> None:
+    """What ``--report`` cannot go with: it is one text about one port."""
+    others = {"--json": options.json, "-c": options.condensed, "-s": options.scan, "-r": options.port_range}
+    others |= {"--compare": options.compare, "--pcap": options.pcap}
+    for flag, is_given in others.items():
+        if is_given:
+            raise UsageError(f"--report and {flag} exclude each other: --report is one text about one port")
+    if len(ports) > 1:
+        raise UsageError(f"--report is about one port, and the target names {len(ports)}: give one of them")
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
@@ -177,11 +192,14 @@ def _display(options: argparse.Namespace) -> Display:
     return Display(
         condensed=options.condensed or is_scan,
         numeric=options.numeric or is_scan,
-        precision=options.precision or 0,
+        precision=(REPORT_PRECISION if options.report else 0)
+        if options.precision is None
+        else options.precision,
         explain=options.explain or options.compare is not None,
         compare=options.compare is not None,
         json=options.json,
         asn=options.asn,
         pcap=options.pcap,
         mtu=options.mtu,
+        report=options.report,
     )
