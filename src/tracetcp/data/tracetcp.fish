@@ -68,6 +68,7 @@ complete -c tracetcp -n _shtab_tracetcp_using -l precision -x -d 'decimals of a 
 complete -c tracetcp -n _shtab_tracetcp_using -s e -l explain -d 'say what each trace means, and why'
 complete -c tracetcp -n _shtab_tracetcp_using -l compare -x -d 'explain the paths of two ports and show them side by side'
 complete -c tracetcp -n _shtab_tracetcp_using -l json -d 'one JSON object a trace, one line an object'
+complete -c tracetcp -n _shtab_tracetcp_using -l report -d 'explain the trace in one Markdown text for a ticket, and say whom to call'
 complete -c tracetcp -n _shtab_tracetcp_using -l pcap -xka "(__fish_complete_path (commandline -ct))" -d 'keep our probes and the replies that counted'
 complete -c tracetcp -n _shtab_tracetcp_using -s A -l asn -d 'origin AS of each hop, looked up in DNS'
 complete -c tracetcp -n _shtab_tracetcp_using -l mtu -d 'after the trace, find the packet size that the connection loses, and where'

@@ -25,6 +25,7 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '--explain'; Help = 'say what each trace means, and why' }
         [pscustomobject]@{ Flag = '--compare'; Help = 'explain the paths of two ports and show them side by side' }
         [pscustomobject]@{ Flag = '--json'; Help = 'one JSON object a trace, one line an object' }
+        [pscustomobject]@{ Flag = '--report'; Help = 'explain the trace in one Markdown text for a ticket, and say whom to call' }
         [pscustomobject]@{ Flag = '--pcap'; Help = 'keep our probes and the replies that counted' }
         [pscustomobject]@{ Flag = '-A'; Help = 'origin AS of each hop, looked up in DNS' }
         [pscustomobject]@{ Flag = '--asn'; Help = 'origin AS of each hop, looked up in DNS' }
