@@ -112,7 +112,8 @@ def trace(invocation: Invocation) -> int:
     config, display = invocation.config, invocation.display
     screen = Screen(display)
     with open_session(config, _options(display), screen.warn) as session:
-        presenter = open_presenter(config, display, session.destination, time.time() - session.clock())
+        clock_to_utc = time.time() - session.clock()
+        presenter = open_presenter(config, display, session.destination, clock_to_utc, session.source)
         _collect_garbage()
         screen.show(session, presenter, len(config.ports))
         if session.has_reached:
