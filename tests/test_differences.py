@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
 
 from hunting.case import case_of
+from hunting.faults import FAULTS, apply
+from hunting.paths import PORTS, Draft
 from internet import Scenario, network
 from saved import read
 from tracetcp.differences import compare
@@ -43,14 +46,44 @@ def test_the_choice_of_a_branch_is_no_difference() -> None:
     assert [found for run in runs for found in compare(runs[0], run).differences] == []
 
 
-@pytest.mark.parametrize("family", [4, 6])
-def test_random_networks_differ_in_nothing_from_themselves(family: int) -> None:
-    for seed in range(1, 30, 2):
+@pytest.mark.parametrize("networks", [22, pytest.param(440, marks=pytest.mark.slow)])
+def test_random_networks_differ_in_nothing_from_themselves(networks: int) -> None:
+    """Those of the hunt, with every fault: their second run differs from the first by chance alone."""
+    for seed in range(networks):
         case = case_of(seed)
         traces = [
-            read(case.scenario, dice=dice, family=family, config=case.config, explain=True) for dice in (1, 2)
+            read(case.scenario, dice=dice, family=case.family, config=case.config, explain=True)
+            for dice in (1, 2)
         ]
         assert compare(*traces).differences == (), f"tests/hunt --seeds {seed} --show"
+
+
+UNTOLD = ("none", "quotes", "rst-near", "proxy-near", "rst-injected", "syn-ack-injected")
+"""No fault, or one that a trace need not meet (docs/accuracy.md, the hunt)."""
+
+
+@pytest.mark.slow
+def test_random_faults_are_named_where_they_are() -> None:
+    """A random network before and after a fault: which share is named, and at the hop of the fault."""
+    faults = [fault for fault in FAULTS if fault not in UNTOLD]
+    named, at_hop, networks = 0, 0, 0
+    for seed in range(320):
+        chances = [Random(f"diff {seed}") for _ in range(2)]
+        old, new = map(Draft, chances)
+        port, family = chances[1].choice(PORTS), chances[1].choice((4, 6))
+        apply("none", old, port)
+        fault = apply(faults[seed % len(faults)], new, port)
+        if fault.name == "none":
+            continue
+        before, after = (Scenario.of(draft.table("a network", "TARGET")) for draft in (old, new))
+        found = differences(before, after, port, family=family, explain=True)
+        networks += 1
+        named += bool(found)
+        at_hop += any(abs((each.hop or 0) - (fault.hop or new.length)) <= 1 for each in found)
+    said = f"{networks} networks: {named} named, {at_hop} at the hop of the fault"
+    assert networks > 300, said
+    assert named / networks >= 0.97, said
+    assert at_hop / networks >= 0.93, said
 
 
 class Injected(NamedTuple):
@@ -85,6 +118,7 @@ INJECTED = {
     "router added": Injected(BASE, "1 5 9 11 13 20 26 31 | rtt 40 | open 443", Change.DISTANCE, 9),
     "router removed": Injected(BASE, "1 5 9 20 26 31 | rtt 40 | open 443", Change.DISTANCE, 7),
     "proxy": Injected(BASE, BASE.replace(" 9 ", " 9[passing syn-ack 443] "), Change.DISTANCE, 4),
+    "forged RST": Injected(BASE, BASE.replace(" 9 ", " 9[injected rst 443] "), Change.OUTCOME, 3),
     "NAT": Injected(BASE, BASE, Change.REWRITING, 4),
     "MSS": Injected(BASE, BASE, Change.REWRITING, 5),
     "TOS": Injected(BASE, BASE, Change.REWRITING, 3),

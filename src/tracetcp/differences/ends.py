@@ -10,6 +10,8 @@ R3. A destination is farther if a flow passes a router where the same flow was a
     without shared flows only from ``NEARER_HOPS`` hops on. Nothing is said where somebody answers in its name
     beside the path.
 R4. A refusal with other words is told if the same router sends it.
+R5. Such answers are new, or gone, if one trace has two signs of them at least and the other one, which went
+    past that place, has none.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from tracetcp.differences.words import breaking_hop, state
+from tracetcp.differences.words import breaking_hop, forging_hop, state
 from tracetcp.model.difference import Change, Difference
 from tracetcp.model.icmp_words import icmp_words
 from tracetcp.model.saved_trace import ANSWERS
@@ -41,7 +43,7 @@ def compare_outcomes(old: SavedTrace, new: SavedTrace) -> Iterator[Difference]:
     """The difference of the outcomes."""
     if old.outcome == new.outcome or _has_too_few_hops(old, new) or _has_too_few_hops(new, old):  # R1
         return
-    if old.is_contradictory and new.is_contradictory:  # R1
+    if old.contradictions and new.contradictions:  # R1
         return
     silent = next((trace for trace in (old, new) if trace.outcome == "not-reached"), None)
     is_clear = silent is None or sum(silent.lost.values()) >= ENOUGH_LOST
@@ -139,14 +141,15 @@ def _passed(pair: Pair, trace: SavedTrace, ttl: int) -> int:
     return sum(probe.kind == "time-exceeded" and probe.ttl >= ttl for probe in pair.shared(trace))
 
 
-# Distance ---------------------------------------------------------------------------------------------------
+# Answers in its name, and distance ------------------------------------------------------------------------
 
 
 def _compare_distances(pair: Pair) -> Iterator[Difference]:
     old, new = pair.old, pair.new
-    if old.end_ttl is None or new.end_ttl is None or old.end_ttl == new.end_ttl:
+    if old.contradictions or new.contradictions:  # R3
+        yield from _compare_forging(pair)
         return
-    if old.is_contradictory or new.is_contradictory:  # R3
+    if old.end_ttl is None or new.end_ttl is None or old.end_ttl == new.end_ttl:
         return
     near, far = sorted((old, new), key=lambda trace: trace.end_ttl or 0)
     passed = sum(_contradictions(pair, near, far))
@@ -154,6 +157,14 @@ def _compare_distances(pair: Pair) -> Iterator[Difference]:
     if passed or (not pair.flows and hops >= NEARER_HOPS):  # R3
         certainty = Certainty.CERTAIN if passed >= CLEAR or hops >= NEARER_HOPS else Certainty.LIKELY
         yield _difference(Change.DISTANCE, old, new, new.end_ttl, certainty)
+
+
+def _compare_forging(pair: Pair) -> Iterator[Difference]:
+    clean, forged = sorted((pair.old, pair.new), key=lambda trace: len(trace.contradictions))
+    hop = forging_hop(forged) or 0
+    is_past = (clean.last_router or 0) >= hop and not clean.contradictions
+    if is_past and len(forged.contradictions) >= CLEAR:  # R5
+        yield _difference(Change.OUTCOME, pair.old, pair.new, hop, Certainty.CERTAIN)
 
 
 def _contradictions(pair: Pair, near: SavedTrace, far: SavedTrace) -> Iterator[int]:

@@ -34,6 +34,13 @@ def loop_start(trace: SavedTrace) -> int | None:
     return min(map(min, again)) if len(again) > 1 else None
 
 
+def forging_hop(trace: SavedTrace) -> int | None:
+    """The nearest hop from which somebody answers in the destination's name and lets probes pass."""
+    if (verdict := trace.verdict("forged")) is not None:
+        return verdict.hop
+    return min((probe.ttl for probe in trace.contradictions), default=None)
+
+
 def breaking_hop(trace: SavedTrace) -> int | None:
     """The last hop that a trace without a TCP answer is known to pass, or that rejects it; None for none."""
     end = trace.end
@@ -63,7 +70,8 @@ def state(trace: SavedTrace) -> str:
 
 def _reached(trace: SavedTrace) -> str:
     where = place(trace.end_ttl or 0, None)
-    if (nearer := trace.verdict("proxy", "forged")) is not None:
-        who = "a transparent proxy" if nearer.kind == "proxy" else "a device that forges answers"
-        return f"answered by {who} at {where}"
+    if (forged := forging_hop(trace)) is not None:
+        return f"answered by a device that forges answers at {place(forged, None)}"
+    if trace.verdict("proxy") is not None:
+        return f"answered by a transparent proxy at {where}"
     return f"{trace.outcome} at {where}"

@@ -109,15 +109,19 @@ class SavedTrace:
         return frozenset(probe.source_port for probe in self.probes if probe.source_port is not None)
 
     @cached_property
-    def is_contradictory(self) -> bool:
-        """Whether a probe was answered as by the destination, and it or a farther one of its flow expired."""
+    def contradictions(self) -> tuple[SavedProbe, ...]:
+        """The probes that expired at a router where they, or nearer ones of their flow, had been answered.
+
+        Answered as by the destination, that is: somebody nearer answers in its name, and lets probes pass.
+        """
         answered: dict[int, int] = {}
         for probe in self.probes:
             if probe.kind in ANSWERS or not probe.more_kinds.isdisjoint(ANSWERS):
                 answered[probe.flow] = min(probe.ttl, answered.get(probe.flow, probe.ttl))
-        return any(
-            probe.sender != self.address and probe.ttl >= answered.get(probe.flow, probe.ttl + 1)
+        return tuple(
+            probe
             for probe in self.expired
+            if probe.sender != self.address and probe.ttl >= answered.get(probe.flow, probe.ttl + 1)
         )
 
     def verdict(self, *kinds: str) -> SavedVerdict | None:
