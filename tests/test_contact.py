@@ -9,12 +9,14 @@ import pytest
 
 from internet import VirtualProber, network
 from internet.report import SECRET
+from notation import trace
 from tracetcp.config import TraceConfig
 from tracetcp.engine import Engine, open_engine
 from tracetcp.engine.run_state import RunState
 from tracetcp.explain.explaining import ExplainingEngine
 from tracetcp.model import VerdictReached
 from tracetcp.model.contact import Contact, Owner
+from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.runner import run
 from tracetcp.verdicts.contact import judge_contact
 
@@ -103,6 +105,7 @@ BREAKS = {
     "an address that two announce": Break(at(3, "drop 135"), (A,), UNKNOWN, "-AMAABBBBDD D"),
     "nothing is broken": Break(PATH, (NOBODY,), NOBODY, port=443),
     "too few hops": Break(PATH, (NOBODY,), NOBODY, options={"max_hops": 4}),
+    "no network is known": Break(at(3, "drop 135"), (A,), UNKNOWN, "----------- -"),
     "no hop answers": Break(silent(*range(1, 12), path=ALL_SILENT), (HOME, A), UNKNOWN),
 }
 
@@ -120,7 +123,7 @@ def contact(case: Break, family: int) -> Contact:
     events = [event for events in run(engine, prober, wait=prober.wait) for event in events]
     (judged,) = [event for event in events if isinstance(event, VerdictReached)]
     hops, _, host = case.numbered.partition(" ")
-    origins = {prober.destination: NETWORKS[host]}
+    origins = {prober.destination: NETWORKS[host]} if host in NETWORKS else {}
     for hop, letter in enumerate(hops, 1):
         if letter in NETWORKS:
             origins |= {f"10.{hop}.1.1": NETWORKS[letter], f"fd00:{hop:x}:1::1": NETWORKS[letter]}
@@ -138,6 +141,12 @@ def test_the_owner_of_the_break_is_named_or_nobody_is(name: str, family: int) ->
     found = contact(case, family)
     assert said(found) in (*case.owner, UNKNOWN), found
     assert said(found) == case.said, found
+
+
+def test_an_answer_that_may_be_somebody_elses_is_nobodys() -> None:
+    verdict = Verdict(kind=Kind.CLOSED, sentence="Perhaps.", certainty=Certainty.POSSIBLE, hop=3)
+    found = judge_contact(trace("192.0.2.1 192.0.2.2 closed"), verdict, {})
+    assert found.owner is Owner.UNKNOWN
 
 
 def test_most_owners_within_a_network_are_named() -> None:

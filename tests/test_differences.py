@@ -278,6 +278,6 @@ def test_a_refusal_with_other_words_is_told() -> None:
     (found,) = differences(old, new)
     assert (found.kind, found.hop) == (Change.BREAK, 4)
     assert found.sentence == (
-        "Port 443 was refused by hop 4 (10.4.1.1): Communication administratively prohibited; now it is "
-        "refused by hop 4 (10.4.1.1): Communication with destination host administratively prohibited."
+        "Port 443 was rejected by hop 4 (10.4.1.1): Communication administratively prohibited; now it is "
+        "rejected by hop 4 (10.4.1.1): Communication with destination host administratively prohibited."
     )

@@ -117,7 +117,21 @@ def test_who_refuses_is_marked() -> None:
     text = render_report(ticket(traced(trace(f"{A} {B} {C}!3/13", 135))))
     assert cells(text)[4][5] == "Communication administratively prohibited"
     assert '<br/>Communication administratively prohibited"]:::fault\n' in text
-    assert '--x|"refused"|' in text
+    assert '--x|"rejected"|' in text
+
+
+def test_a_closed_port_is_the_hosts_and_silent_hops_are_in_the_picture() -> None:
+    ports = tuple(trace(f"{A} * * {B} {end}", port) for port, end in ((443, "open"), (46137, "closed")))
+    text = render_report(
+        ticket(traced(trace(f"{A} * * {B} closed", 135, controls=ports)), networks={"AS64502": "HOSTER, GB"})
+    )
+    assert "Whom to call: whoever runs the host, in `AS64502` (`HOSTER, GB`). The host is reached" in text
+    assert '    n2["hops 2 to 3<br/>no answer"]:::silent\n' in text
+    one = render_report(ticket(traced(trace(f"{A} * {B} closed", 135, controls=ports))))
+    assert '    n2["hop 2<br/>no answer"]:::silent\n' in one
+    plain = traced(trace(f"{A} * * {B} closed", 135, controls=ports), texts=AddressTexts())
+    nobody = render_report(ticket(plain))
+    assert "Whom to call: whoever runs the host. The host" in nobody
 
 
 @pytest.mark.parametrize(

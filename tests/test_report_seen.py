@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,13 +84,23 @@ def test_an_open_port_of_an_address_needs_one_trace_and_no_call() -> None:
 def test_an_ordinary_user_gets_the_same_conclusion() -> None:
     with simulated(internet("drop")) as net:
         finished = program.run(
-            net.namespace, ["--report", "-t", "800", "-4", f"{NAME}:135"], user="nobody", timeout=60
+            net.namespace, ["--report", "-t", "800", f"{NAME}:135"], user="nobody", timeout=60
         )
     assert finished.status == 1
     assert finished.err.startswith("tracetcp: no raw sockets, probing without privileges")
     assert finished.err.count("\n") == 1
-    assert "Whom to call: `AS5089` (" in finished.out
-    assert "connecting sockets" in finished.out
+    assert finished.out.count("Whom to call: `AS5089` (") == 2
+    assert finished.out.count("connecting sockets") == 2
+
+
+def test_ctrl_c_ends_it_without_half_a_report() -> None:
+    with simulated(internet("drop")) as net:
+        command = program.command(net.namespace, ["--report", "-F", f"{NAME}:135"])
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, "", "Trace interrupted.\n")
 
 
 def test_a_family_that_cannot_be_traced_is_told() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracetcp.model.icmp_words import icmp_words
+from tracetcp.verdicts.blocked import PROHIBITIONS
 
 if TYPE_CHECKING:
     from tracetcp.model.saved_trace import SavedTrace
@@ -57,7 +58,8 @@ def state(trace: SavedTrace) -> str:
     hop, end = breaking_hop(trace), trace.end
     if end is not None:
         words = icmp_words(end.icmp_type, end.icmp_code)
-        return f"refused by {place(hop or end.ttl, end.sender)}: {words}"
+        said = "rejected by" if (end.icmp_type, end.icmp_code) in PROHIBITIONS else "unreachable from"
+        return f"{said} {place(hop or end.ttl, end.sender)}: {words}"
     if hop is None:
         return "answered by no hop"
     where = place(hop, router(trace, hop))

@@ -30,7 +30,7 @@ IN_SHORT = {
     Kind.PROXY: "answered by a proxy",
     Kind.FORGED: "answered by a forger",
     Kind.BLOCKED: "blocked",
-    Kind.REJECTED: "refused",
+    Kind.REJECTED: "rejected",
     Kind.UNREACHABLE: "unreachable",
     Kind.LOOP: "lost in a loop",
     Kind.PATH_GOES_ON: "farther away than was asked",

@@ -9,7 +9,7 @@ R2. A break lies at the last router that passed the port, on the link behind it,
     silent in between belongs to both. Who runs it is known only if all of these are one network's.
 R3. A host belongs to the network that announces its address. A port that is silent behind hop h, and so is
     everything else, may break anywhere from there to the host.
-R4. A router that says that it refuses or knows no way is itself the place; what has no way to the host may
+R4. A router that says that it rejects or knows no way is itself the place; what has no way to the host may
     also lie behind it. The first router is the attached network's.
 R5. A loop has two routers at least, on both sides of a boundary as a rule: it is a network's only if that one
     announces the host as well.
@@ -121,7 +121,7 @@ def _answered(verdict: Verdict, places: _Places) -> Contact:
 
 def _refused(verdict: Verdict, places: _Places) -> Contact:
     if verdict.sentence.startswith("The destination itself"):
-        return Contact(owner=Owner.HOST, reason="The host itself says that it refuses.", network=places.host)
+        return Contact(owner=Owner.HOST, reason="The host itself says that it rejects.", network=places.host)
     if verdict.hop == FIRST_HOP:  # R4
         return _attached()
     hop = verdict.hop
@@ -129,13 +129,13 @@ def _refused(verdict: Verdict, places: _Places) -> Contact:
     if network is not None:
         return Contact(
             owner=Owner.NETWORK,
-            reason=f"The router that refuses, and what is known behind it, have addresses of {network}.",
+            reason=f"The router that rejects, and what is known behind it, have addresses of {network}.",
             network=network,
             networks=(network,),
             last=hop,
         )
     return _unknown(
-        f"Hop {hop} refuses, but it may be the last router of one network or the first one of the next.",
+        f"Hop {hop} rejects, but it may be the last router of one network or the first one of the next.",
         places.sides(hop, places.next_known((hop or 0) + 1)),
         hop,
         places.next_known((hop or 0) + 1),
