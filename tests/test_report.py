@@ -34,13 +34,13 @@ ORIGINS = {A: "AS64501", B: "AS64501", C: "AS64502", TARGET: "AS64502"}
 NAMES = {A: "gw.example", C: "www.c.example"}
 
 
-def traced(evidence: Evidence = BLOCKED, *sizes: Verdict, **fields: Any) -> TicketTrace:
+def traced(evidence: Evidence = BLOCKED, *tested: Verdict, **fields: Any) -> TicketTrace:
     verdicts = judge(evidence)
     texts = fields.pop("texts", AddressTexts(NAMES, ORIGINS))
     values: dict[str, Any] = {
         "evidence": evidence,
         "verdicts": verdicts,
-        "sizes": sizes,
+        "tested": tested,
         "contact": judge_contact(evidence, verdicts[0], texts.origins),
         "texts": texts,
         "source": "62.253.122.9",

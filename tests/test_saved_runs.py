@@ -252,6 +252,16 @@ def test_what_goes_with_diff_and_what_does_not(
     assert err.count("\n") == 1
 
 
+def test_options_from_the_environment_are_those_of_traces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    path.write_bytes(OPEN)
+    monkeypatch.setenv("TRACETCP_OPTIONS", "-n -t 500")
+    assert main(["--diff", str(path), str(path)]) == 0
+    assert capsys.readouterr().out == "1 target compared: no difference.\n"
+
+
 def test_it_imports_neither_scapy_nor_dnspython_nor_sockets(tmp_path: Path) -> None:
     path = tmp_path / "run"
     path.write_bytes(OPEN)

@@ -295,8 +295,11 @@ COOKBOOK = {
     "Which ports of a host are open?": "documented-port-scan",
 }
 """The network of each section."""
-ON_KERNELS = ("The port answers, and still the connection hangs",)
-"""Sections whose runs need real kernels: ``test_kernel_mtu`` holds what they say."""
+ON_KERNELS = (
+    "The port answers, and still the connection hangs",
+    "The connection dies when nothing was said for a while",
+)
+"""Sections whose runs need real kernels: ``test_kernel_mtu`` and ``test_kernel_idle`` hold what they say."""
 ON_SAVED_RUNS = ("Before and after a change", "A ticket for the provider")
 """Sections that ``test_tickets_seen`` holds."""
 CONCLUSIONS = ("Verdict: ", "Evidence: ", "Note: ", "The paths ", "# PORTS", "HOP ")

@@ -89,9 +89,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from tracetcp.cli.parsing import Check, Diff, Message, parse
+    from tracetcp.cli.parsing import OPTIONS_VARIABLE, Check, Diff, Message, parse
 
-    understood = parse(argv)
+    preset = os.environ.get(OPTIONS_VARIABLE, "")
+    understood = parse(argv, preset)
     if sys.stdout is None:
         raise TracetcpError("standard output is closed: there is nowhere to write to")
     if isinstance(understood, Message):
@@ -100,7 +101,7 @@ def _run(argv: Sequence[str]) -> int:
     if isinstance(understood, Diff):
         return diff(understood)
     if isinstance(understood, Check):
-        return check(understood)
+        return check(understood, preset)
     return report(understood, argv) if understood.display.report else trace(understood)
 
 
@@ -142,6 +143,7 @@ def _options(display: Display) -> Options:
         evidence=display.json,
         explain=display.explain,
         sizes=display.mtu,
+        silences=display.idle,
         pcap=display.pcap,
         drops_privileges=True,
     )
@@ -179,13 +181,19 @@ def _collect_garbage() -> None:
     gc.enable()
 
 
-def check(asked: Check) -> int:
-    """Look whether this machine can trace, and say what was found; 3 if anything failed."""
+def check(asked: Check, preset: str = "") -> int:
+    """Look whether this machine can trace, and say what was found; 3 if anything failed.
+
+    ``preset`` are the options from the environment.
+    """
+    from tracetcp.cli.parsing import OPTIONS_VARIABLE
     from tracetcp.diagnosis import check as looks
     from tracetcp.session import resolve
 
     address = resolve(asked.host, asked.family, without_privileges=True) if asked.host else None
     status = 0
+    if preset.strip():
+        write(f"passed  options: {OPTIONS_VARIABLE} puts {preset!r} before every command line\n")
     for finding in looks(address):
         write(f"{'passed' if finding.is_passed else 'failed'}  {finding.subject}: {finding.sentence}\n")
         if not finding.is_passed:

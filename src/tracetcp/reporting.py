@@ -101,7 +101,7 @@ def _trace(session: Session) -> TicketTrace:
     return TicketTrace(
         evidence=evidence,
         verdicts=found.verdicts,
-        sizes=found.sizes,
+        tested=(*found.sizes, *found.silence),
         contact=judge_contact(evidence, found.verdicts[0], session.texts.origins),
         texts=session.texts,
         source=session.source,

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import TracetcpError
+from tracetcp.limits import require_silences
 from tracetcp.model import (
     NO_TEXTS,
     AddressSeen,
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from tracetcp.afterwards import Afterwards, ConnectionTest, Tell
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
     from tracetcp.engine.run_state import RunState
-    from tracetcp.mtu import SizeTest
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
 
@@ -49,12 +50,12 @@ class Options(NamedTuple):
     """What a run does besides tracing.
 
     ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
-    in a ``VerdictReached``; so does ``explain``, which also sends control probes, and ``sizes``, which tests
-    the packet sizes of a connection to the one port of the run (Linux alone). ``pcap`` is where the packets
-    are written: a path, or ``-`` for standard output. ``drops_privileges`` takes root and every capability
-    from this process for good once the sockets are open, and does so in a child process before the host's
-    name is looked up. Without ``names_in_verdicts`` sentences have addresses alone;
-    ``exact_origins`` asks for each address, and takes no neighbour's origin for it.
+    in a ``VerdictReached``; so does ``explain``, which also sends control probes. So do the tests of a
+    connection to the one port of the run (Linux alone): ``sizes``, of packets, and ``silences``, each of so
+    many seconds. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
+    ``drops_privileges`` takes root and every capability from this process for good once the sockets are
+    open, and does so in a child process before the host's name is looked up. Without ``names_in_verdicts``
+    sentences have addresses alone; ``exact_origins`` asks for each address, and takes no neighbour's for it.
     """
 
     names: bool = True
@@ -62,10 +63,16 @@ class Options(NamedTuple):
     evidence: bool = False
     explain: bool = False
     sizes: bool = False
+    silences: tuple[int, ...] = ()
     pcap: str | None = None
     drops_privileges: bool = False
     names_in_verdicts: bool = True
     exact_origins: bool = False
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The flags that ask for tests over connections."""
+        return (*(("--mtu",) if self.sizes else ()), *(("--idle",) if self.silences else ()))
 
 
 PLAIN = Options()
@@ -93,7 +100,7 @@ class Session:
         resources: ExitStack,
         *,
         names_verdicts: bool,
-        test: SizeTest | None = None,
+        afterwards: Afterwards | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
         self.prober_kind = prober.kind
@@ -104,7 +111,7 @@ class Session:
         self._engine = engine
         self._resources = resources
         self._names_verdicts = names_verdicts
-        self._test = test
+        self._afterwards = afterwards
 
     def __enter__(self) -> Self:
         return self
@@ -136,33 +143,34 @@ class Session:
         """Put the texts of ``address`` among ``texts``; waits for them as long as a row would."""
         self._lookups.wait_for(address)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, tell: Tell | None = None) -> Iterator[Batch]:
         """Trace; raises ``TracetcpError`` when the run cannot go on.
 
-        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``.
+        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``. ``tell`` is told every
+        second how long silent connections have been waited for.
         """
         from tracetcp.runner import run
 
         for events in run(self._engine, self._prober, tuple(self._lookups)):
             texts = self.texts
             self._take_note(events)
-            shown = events if self._test is None else self._test.take(events)
+            shown = events if self._afterwards is None else self._afterwards.take(events)
             yield Batch(self._with_names(shown, texts), texts)
-        if self._test is not None:
-            yield from self._finish(self._test)
+        if self._afterwards is not None:
+            yield from self._finish(self._afterwards, tell)
 
-    def _finish(self, test: SizeTest) -> Iterator[Batch]:
-        """Test the sizes, and yield the verdict held back for that; it comes after Ctrl-C as well."""
+    def _finish(self, afterwards: Afterwards, tell: Tell | None) -> Iterator[Batch]:
+        """Test the connection, and yield the verdict held back for that; it comes after Ctrl-C as well."""
         try:
-            test.run()
+            afterwards.run(tell)
         except (KeyboardInterrupt, TracetcpError):
-            yield self._released(test)
+            yield self._released(afterwards)
             raise
-        yield self._released(test)
+        yield self._released(afterwards)
 
-    def _released(self, test: SizeTest) -> Batch:
+    def _released(self, afterwards: Afterwards) -> Batch:
         texts = self.texts
-        return Batch(test.release(texts.names if self._names_verdicts else {}), texts)
+        return Batch(afterwards.release(texts.names if self._names_verdicts else {}), texts)
 
     def _take_note(self, events: list[Event]) -> None:
         self.is_silent = self.is_silent and not any(isinstance(event, AddressSeen) for event in events)
@@ -203,10 +211,11 @@ def open_sessions(
 
     All sockets are opened before the privileges are dropped, which happens once.
     """
-    if options.sizes:
-        from tracetcp.mtu import require_linux
+    if options.tested:
+        from tracetcp.afterwards import require_linux
 
-        require_linux()
+        require_silences(options.silences)
+        require_linux(options.tested[0])
     if options.drops_privileges:
         from tracetcp.early_imports import import_what_would_be_closed
 
@@ -272,10 +281,12 @@ def _open(
     resources.callback(lookups.close)
     state = _open_state()
     engine = _open_engine(config, options, prober, state)
-    is_judging = options.evidence or options.explain or options.sizes
+    is_judging = options.evidence or options.explain or bool(options.tested)
     names_verdicts = is_judging and options.names_in_verdicts
-    test = _open_test(config, prober, state) if options.sizes else None
-    return Session(prober, lookups, engine, resources.pop_all(), names_verdicts=names_verdicts, test=test)
+    tests = _open_tests(config, options, prober, state) if options.tested else None
+    return Session(
+        prober, lookups, engine, resources.pop_all(), names_verdicts=names_verdicts, afterwards=tests
+    )
 
 
 def resolve(host: str, family: int | None, *, without_privileges: bool = False) -> str:
@@ -330,10 +341,19 @@ def _open_state() -> RunState:
     return RunState(os.urandom(SECRET_BYTES))
 
 
-def _open_test(config: TraceConfig, prober: Prober, state: RunState) -> SizeTest:
-    from tracetcp.mtu import SizeTest
+def _open_tests(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Afterwards:
+    from tracetcp.afterwards import Afterwards
 
-    return SizeTest(config, prober.destination, state.routers)
+    tests: list[ConnectionTest] = []
+    if options.sizes:
+        from tracetcp.mtu import SizeTest
+
+        tests.append(SizeTest(config, prober.destination, state.routers))
+    if options.silences:
+        from tracetcp.idle import SilenceTest
+
+        tests.append(SilenceTest(config, prober.destination, state.routers, options.silences))
+    return Afterwards(tests)
 
 
 def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
@@ -343,7 +363,7 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
     def fresh(config: TraceConfig) -> Engine:
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
-    if not (options.explain or options.evidence or options.sizes):
+    if not (options.explain or options.evidence or options.tested):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 

@@ -2,9 +2,12 @@
 
 A model of TCP as far as probing over connections can see it: handshake, segments of the MSS that both sides
 and the path MTU allow, retransmissions after 0.2, 0.6, 1.4... seconds, pieces after 'fragmentation needed',
-acknowledgements, and an answer whose lost segments are sent again once later ones have come, or by timeout.
-Of the scenario it uses the first path's routers (``rtt``, ``silent``, ``limit``, and what ``Link`` has), the
-losses, and the destination (``rtt``, ``open``, ``silent``, ``mss``, and what ``Service`` has).
+acknowledgements, and an answer whose lost segments are sent again once later ones have come, or by timeout;
+routers that forget a silent connection, and what becomes of its words then; ends that the host or a router
+brings about by itself; and the TTL of what comes back.
+Routers that share a hop take turns by the number of the connection. Of the scenario it uses the first
+route's routers (``rtt``, ``silent``, ``limit``, and what ``Link`` has), the losses, and the destination
+(``rtt``, ``open``, ``silent``, ``mss``, and what ``Service`` has).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import TYPE_CHECKING
 from internet.behaviour import Bucket
 from internet.clock import VirtualClock
 from tracetcp.model import FailureKind, SendFailure
-from tracetcp.model.connection import ENDS, IP_AND_TCP, TIMESTAMPS, Close, Connect, Report, Speak, State
+from tracetcp.model.connection import ENDS, IP_AND_TCP, TIMESTAMPS, Close, Connect, Heed, Report, Speak, State
 from tracetcp.probers.session.contract import SessionProber
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ SYN_TRIES = (0.0, 1.0, 3.0)
 LAST_TRY = 5
 END_OF_REQUEST = b"\r\n\r\n"
 LINK_MTU = 1500
+SHORT = 1e-6
 
 
 class Flow:
@@ -42,7 +46,17 @@ class Flow:
         self.number = number
         self.announced = announced
         self.state = State.OPENING
-        self.passed_at = opened_at
+        self.passed_at: dict[int, float] = {}
+        """By hop: when a packet passed it last, if that was not at ``opened_at``."""
+        self.opened_at = self.host_heard_at = opened_at
+        self.routers: Sequence[Router] = ()
+        self.forgotten: set[int] = set()
+        """Hops that do not know it any more."""
+        self.min_reply_ttl = 0
+        self.is_known = True
+        """Whether the host holds it open."""
+        self.acknowledged = 0
+        self.segments = 0
         self.ttl = 0
         self.payload = 0
         self.path_mtu = 0
@@ -99,7 +113,8 @@ class VirtualSessions(SessionProber):
         self.narrows_at = inf
         self.closed: list[int] = []
         self._scenario = scenario
-        self._routers: list[Router] = [routers[0] for routers in scenario.routes[0].hops]
+        self._hops = scenario.routes[0].hops
+        self._routers: list[Router] = [routers[0] for routers in self._hops]
         self._host = scenario.destination
         self._port = port
         self._headers = IP_AND_TCP[family] + TIMESTAMPS
@@ -130,6 +145,8 @@ class VirtualSessions(SessionProber):
         match order:
             case Connect():
                 self._connect(order)
+            case Heed():
+                self._flows[order.connection].min_reply_ttl = order.min_reply_ttl
             case Speak():
                 self._speak(order)
             case Close():
@@ -166,10 +183,12 @@ class VirtualSessions(SessionProber):
     def _connect(self, order: Connect) -> None:
         most = min(self.path_mtu, LINK_MTU) - IP_AND_TCP[self.family]
         flow = Flow(order.connection, min(order.announced_mss or most, most), self._now)
+        flow.min_reply_ttl = order.min_reply_ttl
+        flow.routers = [hop[flow.number % len(hop)] for hop in self._hops]
         self._flows[order.connection] = flow
         self.opened += 1
         self.most_open = max(self.most_open, len(self._flows))
-        if self._port in self._host.silent:
+        if self._port in self._host.silent or not self._is_heeded(flow):
             return
         for after in SYN_TRIES:
             if not self._is_lost(out=True) and not self._is_lost(out=False):
@@ -179,8 +198,8 @@ class VirtualSessions(SessionProber):
 
     def _connected(self, flow: Flow, *, is_open: bool) -> None:
         flow.state = State.OPEN if is_open else State.REFUSED
-        flow.passed_at = self._now
         flow.payload = self._most(flow)
+        self._passed(flow)
         if is_open and self._host.service.greeting:
             self._answer(flow, self._host.service.greeting)
 
@@ -194,6 +213,8 @@ class VirtualSessions(SessionProber):
         self.spoken.append((self._now, order))
         flow = self._flows[order.connection]
         flow.ttl, flow.told, flow.payload = order.ttl, None, self._most(flow)
+        if not order.data:
+            return
         flow.unacknowledged = self._cut(flow, len(order.data))
         is_request = order.data.endswith(END_OF_REQUEST)
         for size in flow.unacknowledged:
@@ -225,10 +246,21 @@ class VirtualSessions(SessionProber):
             self._send(flow, piece, is_request=is_request)
 
     def _failed(self, flow: Flow) -> None:
-        flow.errors += 1
+        """An ICMP error; the system goes by the TTL in its quote, which is next to nothing."""
+        flow.errors += flow.min_reply_ttl <= 1
 
     def _acknowledged(self, flow: Flow) -> None:
-        flow.unacknowledged = flow.unacknowledged[1:]
+        if self._is_alive(flow) and self._is_heeded(flow):
+            flow.segments += 1
+            flow.acknowledged += sum(flow.unacknowledged[:1])
+            flow.unacknowledged = flow.unacknowledged[1:]
+
+    def _end(self, flow: Flow, state: State, from_hop: int | None = None) -> None:
+        """A FIN or RST comes, from a router or (None) the host."""
+        flow.is_known = flow.is_known and from_hop is not None
+        if self._is_alive(flow) and self._is_heeded(flow, from_hop):
+            flow.state = state
+            flow.unacknowledged = flow.unacknowledged if state is State.FINISHED else []
 
     def _report(self, flow: Flow) -> Report:
         return Report(
@@ -246,6 +278,8 @@ class VirtualSessions(SessionProber):
             received=flow.received,
             largest=max(flow.largest, min(536, flow.announced) - TIMESTAMPS),
             ahead=flow.ahead,
+            acknowledged=flow.acknowledged,
+            segments=flow.segments,
         )
 
     # The way -------------------------------------------------------------------------------------------
@@ -261,7 +295,52 @@ class VirtualSessions(SessionProber):
     def _is_alive(self, flow: Flow) -> bool:
         return flow.number in self._flows and flow.state not in ENDS
 
+    def _is_heeded(self, flow: Flow, from_hop: int | None = None) -> bool:
+        """Whether what a router or (None) the host sends has the TTL that is listened to."""
+        routers = len(self._routers) if from_hop is None else from_hop - 1
+        return self._host.stack.ttl - routers >= flow.min_reply_ttl
+
+    def _passed(self, flow: Flow) -> None:
+        """A packet went all the way; every timer of the connection starts again."""
+        flow.host_heard_at = self._now
+        for number, router in enumerate(flow.routers, 1):
+            flow.passed_at[number] = self._now
+            if router.link.forgotten == "close":
+                self._later(router.link.forgets, partial(self._close_at, flow, number))
+        service = self._host.service
+        for delay, state in ((service.closes, State.FINISHED), (service.aborts, State.RESET)):
+            self._later(delay, partial(self._close_at, flow, None, state, delay))
+        self._later(service.keepalive, partial(self._keep_alive, flow))
+
+    def _close_at(
+        self, flow: Flow, hop: int | None, state: State = State.RESET, delay: float | None = None
+    ) -> None:
+        """A timer has run out: if nothing has passed since, that is the end, as far as it comes back."""
+        since = flow.host_heard_at if hop is None else flow.passed_at[hop]
+        after = flow.routers[hop - 1].link.forgets if delay is None and hop else delay or 0.0
+        if self._now - since < after - SHORT or self._blocks(flow, hop or len(self._routers) + 1):
+            return
+        self._later(self._rtt / 2, lambda: self._end(flow, state, hop))
+
+    def _keep_alive(self, flow: Flow) -> None:
+        is_due = self._now - flow.host_heard_at > self._host.service.keepalive - SHORT
+        if is_due and self._is_alive(flow) and not self._blocks(flow, len(self._routers) + 1):
+            flow.segments += 1
+            self._passed(flow)
+
+    def _blocks(self, flow: Flow, hop: int) -> bool:
+        """Whether a router nearer than ``hop`` keeps back what comes from there."""
+        return any(self._has_forgotten(flow, number) for number in range(1, hop))
+
+    def _has_forgotten(self, flow: Flow, number: int) -> bool:
+        since = flow.passed_at.get(number, flow.opened_at)
+        if self._now - since > flow.routers[number - 1].link.forgets:
+            flow.forgotten.add(number)
+        return number in flow.forgotten
+
     def _later(self, delay: float, what: Callable[[], None]) -> None:
+        if delay == inf:
+            return
         heapq.heappush(self._events, (self._now + delay, next(self._order), what))
 
     def _is_lost(self, *, out: bool) -> bool:
@@ -272,19 +351,16 @@ class VirtualSessions(SessionProber):
         """Send one segment; what becomes of it is decided at once, and told when it is due."""
         if self._is_lost(out=True):
             return
-        size = payload + self._headers
-        for number, router in enumerate(self._routers, 1):
+        for number, router in enumerate(flow.routers, 1):
             if number == flow.ttl:
                 self._error(number, router, lambda: self._failed(flow))
                 return
-            if self._now - flow.passed_at > router.link.forgets:
+            if not self._forwards(flow, number, payload + self._headers, is_request=is_request):
                 return
-            mtu = min(router.link.mtu, 1000) if self.opened > self.narrows_at else router.link.mtu
-            if mtu and size > mtu:
-                if not router.link.is_quiet:
-                    self._error(number, router, partial(self._told, flow, mtu, is_request=is_request))
-                return
-        flow.passed_at = self._now
+        if flow.forgotten or not flow.is_known:  # by a NAT: the host knows nothing of the new address
+            self._later(self._rtt, lambda: self._end(flow, State.RESET))
+            return
+        self._passed(flow)
         delay = 0.0 if is_request else self._host.service.ack_delay
         if not self._is_lost(out=False):
             self._later(self._rtt + delay, lambda: self._acknowledged(flow))
@@ -292,11 +368,32 @@ class VirtualSessions(SessionProber):
             flow.has_ended = True
             self._later(self._rtt, lambda: self._answer(flow, self._host.service.answer))
 
+    def _forwards(self, flow: Flow, number: int, size: int, *, is_request: bool) -> bool:
+        """Whether a packet goes on from a router; if not, what it says of that is told."""
+        router = flow.routers[number - 1]
+        if self._has_forgotten(flow, number) and router.link.forgotten != "nat":
+            self._refuse(flow, number, router)
+            return False
+        mtu = min(router.link.mtu, 1000) if self.opened > self.narrows_at else router.link.mtu
+        is_too_large = mtu > 0 and size > mtu
+        if is_too_large and not router.link.is_quiet:
+            self._error(number, router, partial(self._told, flow, mtu, is_request=is_request))
+        return not is_too_large
+
+    def _refuse(self, flow: Flow, number: int, router: Router) -> None:
+        """What a router does with what belongs to a connection that it has forgotten."""
+        if router.link.forgotten == "rst" and not self._is_lost(out=False):
+            self._later(router.rtts[0], lambda: self._end(flow, State.RESET, number))
+        elif router.link.forgotten == "unreachable":
+            self._error(number, router, lambda: self._failed(flow))
+
     def _error(self, number: int, router: Router, what: Callable[[], None]) -> None:
         """An ICMP error of a router, if it sends one."""
         limit = router.limits.get(self.family)
         bucket = self._buckets.setdefault(number, Bucket(limit)) if limit else None
         if router.is_silent or self._is_lost(out=False) or (bucket and not bucket.allows(self._now)):
+            return
+        if any(each.link.is_unrelated for each in self._routers[: number - 1]):
             return
         self.errors_sent.append(self._now)
         self._later(router.rtts[0], what)
@@ -316,7 +413,7 @@ class VirtualSessions(SessionProber):
     def _come(self, flow: Flow, place: int) -> None:
         """A segment of the answer on its way back."""
         size = flow.answer[place] + self._headers
-        back = [router.link.mtu_back for router in self._routers]
+        back = [router.link.mtu_back for router in flow.routers]
         if self._is_lost(out=False) or any(mtu and size > mtu for mtu in back):
             return
         flow.came.add(place)

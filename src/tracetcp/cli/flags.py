@@ -14,8 +14,10 @@ from tracetcp.errors import UsageError
 from tracetcp.limits import (
     LAST_TTL,
     MAX_HOPS,
+    MOST_SILENCES,
     PINGS,
     PORTS,
+    SILENCES,
     SOURCE_PORTS,
     START_HOPS,
     TIMEOUTS,
@@ -41,6 +43,8 @@ examples:
   tracetcp -n -c -r 130 140 -h 3 -m 1 host   which ports does hop 3 let pass?
   tracetcp -s 1 1024 192.0.2.1               which ports of a host are open?
 
+environment: TRACETCP_OPTIONS holds options that go before those of the command line
+
 exit status: 0 a port was reached, 1 none was, 2 wrong usage, 3 could not run, 130 interrupted
 """
 SCAN_START_HOP = 128
@@ -59,6 +63,13 @@ class _MessageAsked(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
+
+
+class _Format(argparse.RawDescriptionHelpFormatter):
+    """Of a fixed width: to ask for that of the terminal, argparse would import ``shutil``, for 2 ms."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=78)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -89,6 +100,15 @@ def number(allowed: range, what: str) -> Callable[[str], int]:
     return convert
 
 
+def silences(text: str) -> tuple[int, ...]:
+    """An argparse type: seconds of silence, ascending, each once."""
+    convert = number(SILENCES, "silence")
+    found = tuple(sorted({convert(each) for each in text.split(",")}))
+    if len(found) > MOST_SILENCES:
+        raise argparse.ArgumentTypeError(f"{len(found)} silences are too many: give {MOST_SILENCES} at most")
+    return found
+
+
 def gateway(text: str) -> str:
     """An argparse type: an IPv4 or IPv6 address, returned unchanged."""
     from tracetcp.addresses import usual_text
@@ -105,7 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
         usage=USAGE,
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Format,
         add_help=False,
         allow_abbrev=False,
         argument_default=None,
@@ -187,6 +207,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--mtu",
         action="store_true",
         help="after the trace, find the packet size that the connection loses, and where",
+    )
+    connection.add_argument(
+        "--idle",
+        type=silences,
+        metavar="S[,S...]",
+        help="after the trace, leave connections silent for so many seconds, then find where they "
+        "are forgotten",
     )
     sending = parser.add_argument_group("sending")
     sending.add_argument(

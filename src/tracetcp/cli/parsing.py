@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tracetcp.config import TraceConfig
 
+OPTIONS_VARIABLE = "TRACETCP_OPTIONS"
+"""The environment variable with options that go before every command line."""
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
 REPORT_PRECISION = 1
 """Decimals of a millisecond in a report where none are asked for."""
@@ -54,8 +56,34 @@ class Diff(NamedTuple):
     json: bool = False
 
 
-def parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
-    """Parse a command line; raises ``UsageError`` if anything in it is wrong."""
+def parse(argv: Sequence[str], preset: str = "") -> Invocation | Message | Check | Diff:
+    """Parse a command line; raises ``UsageError`` if anything in it is wrong.
+
+    ``preset`` is a text of words, quoted as for a shell, that go before it: those of ``OPTIONS_VARIABLE``.
+    They are about traces, so ``--diff`` goes without them.
+    """
+    if not preset.strip() or "--diff" in argv:
+        return _parse(argv)
+    try:
+        return _parse([*_words(preset), *argv])
+    except MissingHost:
+        raise
+    except UsageError as error:
+        raise UsageError(f"{error} ({OPTIONS_VARIABLE} is {preset!r})") from error
+
+
+def _words(preset: str) -> list[str]:
+    import shlex
+
+    try:
+        return shlex.split(preset)
+    except ValueError as error:
+        raise UsageError(
+            f"a quote is not closed: quote as for a shell, or unset {OPTIONS_VARIABLE}"
+        ) from error
+
+
+def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     parser = build_parser()
     try:
         options, rest = parser.parse_known_args(list(argv))
@@ -70,8 +98,9 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     config = _config(options, _only_target([*options.target, *rest]))
     if options.report:
         _refuse_beside_report(options, config.ports)
-    if options.mtu:
-        _refuse_beside_mtu(options, config.ports)
+    for flag, is_given in (("--mtu", options.mtu), ("--idle", options.idle)):
+        if is_given:
+            _refuse_beside(flag, options, config.ports)
     return Invocation(config, _display(options))
 
 
@@ -96,20 +125,20 @@ def _diff(parser: argparse.ArgumentParser, options: argparse.Namespace, targets:
     return Diff(old, new, json=options.json)
 
 
-def _refuse_beside_mtu(options: argparse.Namespace, ports: Sequence[int]) -> None:
-    """What ``--mtu`` cannot go with: it opens connections of this machine's own to one port."""
+def _refuse_beside(flag: str, options: argparse.Namespace, ports: Sequence[int]) -> None:
+    """What ``flag`` cannot go with: it opens connections of this machine's own to one port."""
     if options.scan:
         raise UsageError(
-            "--mtu and -s exclude each other: --mtu needs the path to one open port, -s has none"
+            f"{flag} and -s exclude each other: {flag} needs the path to one open port, -s has none"
         )
     if len(ports) > 1:
         raise UsageError(
-            "--mtu tests the connection to one port: give one port, and neither -r nor --compare"
+            f"{flag} tests the connection to one port: give one port, and neither -r nor --compare"
         )
     if options.gateway:
-        raise UsageError("--mtu and -g exclude each other: connections go the routing table's way")
+        raise UsageError(f"{flag} and -g exclude each other: connections go the routing table's way")
     if ports[0] in PRINTER_PORTS:
-        raise UsageError(f"--mtu does not speak to port {ports[0]}: a printer prints whatever it hears")
+        raise UsageError(f"{flag} does not speak to port {ports[0]}: a printer prints whatever it hears")
 
 
 def _refuse_beside_report(options: argparse.Namespace, ports: Sequence[int]) -> None:
@@ -202,4 +231,5 @@ def _display(options: argparse.Namespace) -> Display:
         pcap=options.pcap,
         mtu=options.mtu,
         report=options.report,
+        idle=options.idle or (),
     )

@@ -31,8 +31,8 @@ def render_verdicts(verdicts: Sequence[Verdict], prefix: str = "") -> str:
     return "".join(f"{prefix}{line}\n" for line in lines)
 
 
-def render_sizes(verdicts: Sequence[Verdict], prefix: str = "") -> str:
-    """The lines for the verdicts on packet sizes, each with its evidence; ``prefix`` starts every line."""
+def render_tests(verdicts: Sequence[Verdict], prefix: str = "") -> str:
+    """The lines for the verdicts on a connection, each with its evidence; ``prefix`` starts every line."""
     lines = []
     for verdict in verdicts:
         lead = "Note" if verdict.kind is Kind.MSS_LIMITED else "Verdict"

@@ -18,3 +18,4 @@ class Display(NamedTuple):
     pcap: str | None = None
     mtu: bool = False
     report: bool = False
+    idle: tuple[int, ...] = ()

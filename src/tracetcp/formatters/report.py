@@ -37,9 +37,12 @@ IN_SHORT = {
     Kind.NO_ANSWER: "not answered",
     Kind.INCONCLUSIVE: "not answered",
 }
-SIZES_IN_SHORT = {
+TESTED_IN_SHORT = {
     Kind.MTU_HOLE: "loses large packets",
     Kind.MTU_HOLE_BACK: "loses large packets on the way back",
+    Kind.FORGOTTEN: "forgets silent connections",
+    Kind.RESET_AFTER_IDLE: "resets silent connections",
+    Kind.CLOSED_BY_HOST: "closes silent connections",
 }
 HEAD = ("Hop", "Address", "Name", "Network", "RTT (ms)", "Answer")
 SILENT = "no answer"
@@ -64,26 +67,26 @@ def render_report(ticket: Ticket) -> str:
 
 def _in_short(ticket: Ticket) -> str:
     words = [
-        f"{IN_SHORT[trace.verdicts[0].kind]}{_size_in_short(trace)}{_over(trace, ticket)}"
+        f"{IN_SHORT[trace.verdicts[0].kind]}{_tested_in_short(trace)}{_over(trace, ticket)}"
         for trace in ticket.traces
     ]
     return ", ".join(words)
 
 
-def _size_in_short(trace: TicketTrace) -> str:
-    found = [SIZES_IN_SHORT[verdict.kind] for verdict in trace.sizes if verdict.kind in SIZES_IN_SHORT]
+def _tested_in_short(trace: TicketTrace) -> str:
+    found = [TESTED_IN_SHORT[verdict.kind] for verdict in trace.tested if verdict.kind in TESTED_IN_SHORT]
     return f", but {found[0]}" if found else ""
 
 
 def _over(trace: TicketTrace, ticket: Ticket) -> str:
     if len(ticket.traces) == 1 and not ticket.untraced:
         return ""
-    return f"{',' if _size_in_short(trace) else ''} over IPv{trace.family}"
+    return f"{',' if _tested_in_short(trace) else ''} over IPv{trace.family}"
 
 
 def _conclusion(trace: TicketTrace, ticket: Ticket) -> str:
     family = f"IPv{trace.family}: " if len(ticket.traces) > 1 else ""
-    lines = [f"**{family}{_verdict(verdict)}**" for verdict in (trace.verdicts[0], *trace.sizes)]
+    lines = [f"**{family}{_verdict(verdict)}**" for verdict in (trace.verdicts[0], *trace.tested)]
     return "\n\n".join([*lines, _call(trace.contact, ticket.networks)]) + "\n"
 
 
@@ -118,7 +121,7 @@ def _details(trace: TicketTrace, ticket: Ticket) -> Iterator[str]:
     evidence = trace.evidence
     yield f"## Evidence over IPv{trace.family}: {code(evidence.destination)}\n"
     main, *notes = trace.verdicts
-    facts = [*main.evidence, *(fact for verdict in trace.sizes for fact in verdict.evidence)]
+    facts = [*main.evidence, *(fact for verdict in trace.tested for fact in verdict.evidence)]
     listed = [*map(prose, facts), *(f"Note: {_verdict(note)}" for note in notes)]
     if listed:
         yield "".join(f"- {each}\n" for each in listed)

@@ -20,15 +20,27 @@ TIMESTAMPS = 12
 class Connect(NamedTuple):
     """Open a connection, with ``FULL_TTL``.
 
-    ``announced_mss`` is the MSS that its SYN is to announce, None for what the route allows.
+    ``announced_mss`` is the MSS that its SYN is to announce, None for what the route allows. Segments that
+    arrive with a TTL below ``min_reply_ttl`` are not listened to, the SYN-ACK included.
     """
 
     connection: int
     announced_mss: int | None = None
+    min_reply_ttl: int = 0
+
+
+class Heed(NamedTuple):
+    """From now on listen only to segments of a connection that arrive with ``min_reply_ttl`` or more."""
+
+    connection: int
+    min_reply_ttl: int
 
 
 class Speak(NamedTuple):
-    """Send ``data`` over an open connection, in segments that leave with ``ttl``."""
+    """Send ``data`` over an open connection, in segments that leave with ``ttl``.
+
+    Without data, ``ttl`` is that of what is sent again.
+    """
 
     connection: int
     ttl: int
@@ -41,7 +53,7 @@ class Close(NamedTuple):
     connection: int
 
 
-Order: TypeAlias = Connect | Speak | Close
+Order: TypeAlias = Connect | Heed | Speak | Close
 
 
 class State(Enum):
@@ -70,7 +82,8 @@ class Report(NamedTuple):
     other side. ``path_mtu`` is what the system holds to be the path's.
     ``received`` counts the bytes that came without a gap before them, ``largest`` the payload of the largest
     segment that came, ``ahead`` the segments that came ahead of a gap. ``heard`` is the beginning of what
-    was received.
+    was received. ``acknowledged`` counts the bytes that ever arrived: unlike ``is_acknowledged`` it can be
+    trusted after the end. ``segments`` counts the segments that came, those without data included.
     """
 
     connection: int
@@ -88,6 +101,8 @@ class Report(NamedTuple):
     largest: int = 0
     ahead: int = 0
     heard: bytes = b""
+    acknowledged: int = 0
+    segments: int = 0
 
     @property
     def headers(self) -> int:
@@ -107,3 +122,6 @@ class Words(Protocol):
 
     def request(self) -> bytes:
         """A short message that draws a long answer."""
+
+    def opening(self) -> bytes:
+        """A short message after which the other side waits for the next one; empty where there is none."""

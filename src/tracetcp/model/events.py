@@ -73,13 +73,15 @@ class PortScanned(NamedTuple):
 class VerdictReached(NamedTuple):
     """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for.
 
-    ``sizes`` are the verdicts on packet sizes, where those were tested.
+    ``sizes`` and ``silence`` are the verdicts on packet sizes and on silent connections, where those were
+    tested.
     """
 
     port: int
     evidence: Evidence
     verdicts: tuple[Verdict, ...]
     sizes: tuple[Verdict, ...] = ()
+    silence: tuple[Verdict, ...] = ()
 
 
 Event: TypeAlias = (

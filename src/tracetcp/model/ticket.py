@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketTrace:
-    """The trace over one family. ``verdicts`` name no names; ``sizes`` are those on packet sizes.
+    """The trace over one family.
 
-    ``is_raw`` says that raw sockets were used. The instants have a time zone.
+    ``verdicts`` name no names; ``tested`` are those on packet sizes and on silent connections. ``is_raw`` says that raw sockets were used. The instants have a time zone.
     """
 
     evidence: Evidence
     verdicts: tuple[Verdict, ...]
-    sizes: tuple[Verdict, ...]
+    tested: tuple[Verdict, ...]
     contact: Contact
     texts: AddressTexts
     source: str

@@ -38,6 +38,11 @@ class Kind(Enum):
     MTU_WHOLE = "mtu-whole"
     MTU_UNKNOWN = "mtu-unknown"
     MSS_LIMITED = "mss-limited"
+    FORGOTTEN = "forgotten"
+    RESET_AFTER_IDLE = "reset-after-idle"
+    CLOSED_BY_HOST = "closed-by-host"
+    REMEMBERED = "remembered"
+    IDLE_UNKNOWN = "idle-unknown"
 
 
 class Certainty(Enum):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 5223, 6443, 8443, 9443})
 SSH_PORTS = frozenset({22, 2222})
 SMTP_PORTS = frozenset({25, 587, 2525})
+HTTP_PORTS = frozenset({80, 591, 8000, 8008, 8080, 8081, 8088, 8888})
 UNSENT = 64
 """Bytes by which a message is longer than the beginning of it that is sent."""
 LONGEST_RECORD = 1 << 14
@@ -42,6 +43,10 @@ class _Words(ABC):
         """See ``Words``."""
         return self._message(0)
 
+    def opening(self) -> bytes:
+        """See ``Words``."""
+        return b""
+
     @abstractmethod
     def _message(self, length: int) -> bytes:
         """A message of ``length`` bytes, or of as many as it takes at least."""
@@ -49,7 +54,7 @@ class _Words(ABC):
 
 def words_for(port: int, host: str) -> _Words:
     """What to say to ``port`` of ``host``; HTTP to a port of no known protocol."""
-    for ports, kind in ((TLS_PORTS, Tls), (SSH_PORTS, Ssh), (SMTP_PORTS, Smtp)):
+    for ports, kind in ((TLS_PORTS, Tls), (SSH_PORTS, Ssh), (SMTP_PORTS, Smtp), (HTTP_PORTS, Web)):
         if port in ports:
             return kind(host)
     return Http(host)
@@ -58,13 +63,25 @@ def words_for(port: int, host: str) -> _Words:
 class Http(_Words):
     """A GET of ``/`` (RFC 9112), padded in a header field."""
 
-    def _message(self, length: int) -> bytes:
+    @property
+    def _fields(self) -> str:
         host = f"[{self._host.partition('%')[0]}]" if ":" in self._host else self._host
-        head = f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {AGENT}\r\nConnection: close\r\n".encode()
+        return f"Host: {host}\r\nUser-Agent: {AGENT}\r\n"
+
+    def _message(self, length: int) -> bytes:
+        head = f"GET / HTTP/1.1\r\n{self._fields}Connection: close\r\n".encode()
         field, end = b"X-Padding: ", b"\r\n\r\n"
         if length <= len(head) + 2:
             return head + b"\r\n"
         return head + field + b"x" * max(1, length - len(head) - len(field) - len(end)) + end
+
+
+class Web(Http):
+    """The same to a port where HTTP is spoken: an answered HEAD makes it a connection in use."""
+
+    def opening(self) -> bytes:
+        """See ``Words``."""
+        return f"HEAD / HTTP/1.1\r\n{self._fields}\r\n".encode()
 
 
 class Tls(_Words):

@@ -37,12 +37,13 @@ from tracetcp.model.connection import (
     TIMESTAMPS,
     Close,
     Connect,
+    Heed,
     Report,
     Speak,
     State,
 )
 from tracetcp.probers.failures import CONNECT_REASONS, failure
-from tracetcp.probers.routes import find_route, set_ttl
+from tracetcp.probers.routes import find_route, set_min_reply_ttl, set_ttl
 from tracetcp.probers.session.contract import SessionProber
 from tracetcp.probers.session.link import link_mtu
 from tracetcp.probers.session.tcp_info import CLOSE, CLOSE_WAIT, ESTABLISHED, TcpInfo, read_tcp_info
@@ -67,7 +68,7 @@ ENDED = {
     errno.EPIPE: State.RESET,
     errno.ETIMEDOUT: State.FAILED,
 }
-"""Errors that end a connection; others are about a packet of it."""
+"""Errors that end a connection, if it is closed by then; a packet of it alone may be refused by ICMP."""
 MTU_PROBING = Path("/proc/sys/net/ipv4/tcp_mtu_probing")
 ALWAYS = b"2"
 FIRST_LOOK = 0.0005
@@ -76,6 +77,10 @@ LOOK_AGAIN = 1.3
 """The next look comes when this many times as much has gone by: as late as an answer is long in coming."""
 LONGEST_PAUSE = 0.1
 """Seconds between two looks at most."""
+WATCHED = 10.0
+"""Seconds for which it is looked at without being woken: longer than anybody waits for what wakes nobody."""
+SYN = 1
+"""The kernel counts the acknowledgement of our SYN as a byte."""
 
 
 class KernelSessions(SessionProber):
@@ -101,6 +106,8 @@ class KernelSessions(SessionProber):
             match order:
                 case Connect():
                     self._connect(order)
+                case Heed():
+                    self._connections[order.connection].heed(order.min_reply_ttl)
                 case Speak():
                     self._connections[order.connection].speak(order, now)
                 case Close():
@@ -112,7 +119,7 @@ class KernelSessions(SessionProber):
     def _connect(self, order: Connect) -> None:
         opened = socket.socket(self._route.socket_family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            self._prepare(opened, order.announced_mss)
+            self._prepare(opened, order)
             host, _, *scope = self._route.destination_address
             with suppress(BlockingIOError):
                 opened.connect((host, self._port, *scope))
@@ -122,11 +129,13 @@ class KernelSessions(SessionProber):
         self._connections[order.connection] = _Connection(order.connection, opened)
         self._epoll.register(opened, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
 
-    def _prepare(self, opened: socket.socket, announced_mss: int | None) -> None:
+    def _prepare(self, opened: socket.socket, order: Connect) -> None:
         set_ttl(opened, FULL_TTL)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if announced_mss is not None:
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, announced_mss)
+        if order.announced_mss is not None:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, order.announced_mss)
+        if order.min_reply_ttl:
+            set_min_reply_ttl(opened, order.min_reply_ttl)
         self._route.bind_device(opened)
         opened.bind(self._route.source_at(0))
 
@@ -173,10 +182,15 @@ class _Connection:
         self.looks_at = inf
         """When to look at it next though nothing has woken its descriptor."""
 
+    def heed(self, min_reply_ttl: int) -> None:
+        """Listen only to what comes with that TTL or more."""
+        set_min_reply_ttl(self._socket, min_reply_ttl)
+
     def speak(self, order: Speak, now: float) -> None:
         """Send; what does not fit into the send buffer at once is not sent at all: it never comes to that."""
         set_ttl(self._socket, order.ttl)
-        self._socket.send(order.data)
+        if order.data:
+            self._socket.send(order.data)
         self._spoken_at, self.looks_at = now, now + FIRST_LOOK
         self._told = None
 
@@ -198,7 +212,7 @@ class _Connection:
         return report
 
     def _look_again(self, now: float) -> None:
-        if self._state in ENDS:
+        if self._state in ENDS or now > self._spoken_at + WATCHED:
             self.looks_at = inf
         elif now >= self.looks_at:
             pause = (now - self._spoken_at) * (LOOK_AGAIN - 1)
@@ -211,10 +225,8 @@ class _Connection:
                 self._heard = (self._heard + data)[:REMEMBERED]
 
     def _learn(self, number: int, info: TcpInfo) -> None:
-        if number in ENDED:
-            self._state = ENDED[number]
-        elif number and info.state == CLOSE:
-            self._state = State.FAILED
+        if number and info.state == CLOSE:
+            self._state = ENDED.get(number, State.FAILED)
         elif number:
             self._errors += 1
         elif info.state == CLOSE:
@@ -243,6 +255,8 @@ class _Connection:
             largest=info.rcv_mss,
             ahead=info.out_of_order,
             heard=self._heard,
+            acknowledged=max(0, info.acknowledged - SYN),
+            segments=info.segments,
         )
 
     def reset(self) -> None:
