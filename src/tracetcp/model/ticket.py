@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class TicketTrace:
     """The trace over one family.
 
-    ``verdicts`` name no names; ``tested`` are those on packet sizes and on silent connections. ``is_raw`` says
+    ``verdicts`` name no names; ``tested`` are those on packet sizes and silent connections. ``is_raw`` says
     that raw sockets were used. The instants have a time zone.
     """
 
