@@ -195,6 +195,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="explain the paths of two ports and show them side by side",
     )
     output.add_argument("--json", action="store_true", help="one JSON object a trace, one line an object")
+    output.add_argument(
+        "--report",
+        action="store_true",
+        help="explain the trace in one Markdown text for a ticket, and say whom to call",
+    )
     output.add_argument("--pcap", metavar="FILE", help="keep our probes and the replies that counted")
     output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
     connection = parser.add_argument_group("connection")
@@ -243,6 +248,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sending.add_argument(
         "-R", "--raw", action="store_true", help="insist on raw sockets: an error rather than the fallback"
+    )
+    files = parser.add_argument_group("saved runs")
+    files.add_argument(
+        "--diff",
+        nargs=2,
+        metavar=("OLD", "NEW"),
+        help="say what changed between two files of --json; exit status 0 same, 1 different, 2 unreadable",
     )
     about = parser.add_argument_group("about")
     about.add_argument("-?", "--help", dest="help", nargs=0, action=_Help, help="show this help")

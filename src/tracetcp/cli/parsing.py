@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 OPTIONS_VARIABLE = "TRACETCP_OPTIONS"
 """The environment variable with options that go before every command line."""
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
+REPORT_PRECISION = 1
+"""Decimals of a millisecond in a report where none are asked for."""
 PRINTER_PORTS = range(9100, 9108)
 """Where printers listen (AppSocket): they print what is said to them."""
 SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeout": 4000}
@@ -46,12 +48,21 @@ class Check(NamedTuple):
     family: int | None = None
 
 
-def parse(argv: Sequence[str], preset: str = "") -> Invocation | Message | Check:
+class Diff(NamedTuple):
+    """A command line that asks what differs between two files of traces."""
+
+    old: str
+    new: str
+    json: bool = False
+
+
+def parse(argv: Sequence[str], preset: str = "") -> Invocation | Message | Check | Diff:
     """Parse a command line; raises ``UsageError`` if anything in it is wrong.
 
     ``preset`` is a text of words, quoted as for a shell, that go before it: those of ``OPTIONS_VARIABLE``.
+    They are about traces, so ``--diff`` goes without them.
     """
-    if not preset.strip():
+    if not preset.strip() or "--diff" in argv:
         return _parse(argv)
     try:
         return _parse([*_words(preset), *argv])
@@ -72,17 +83,21 @@ def _words(preset: str) -> list[str]:
         ) from error
 
 
-def _parse(argv: Sequence[str]) -> Invocation | Message | Check:
+def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     parser = build_parser()
     try:
         options, rest = parser.parse_known_args(list(argv))
     except _MessageAsked as asked:
         return Message(asked.text)
     _refuse_unknown(parser, [word for word in rest if word.startswith("-") and word != "-"])
+    if options.diff:
+        return _diff(parser, options, [*options.target, *rest])
     if options.check:
         targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
     config = _config(options, _only_target([*options.target, *rest]))
+    if options.report:
+        _refuse_beside_report(options, config.ports)
     if options.versus is not None and options.say is None:
         raise UsageError("--versus goes with --say: give both, as in --say tls:NAME --versus NAME")
     tests = (("--mtu", options.mtu), ("--say", options.say is not None), ("--idle", options.idle))
@@ -95,6 +110,27 @@ def _parse(argv: Sequence[str]) -> Invocation | Message | Check:
 
         say = parse_say(options.say, options.versus, config.host)
     return Invocation(config, _display(options, say))
+
+
+def _diff(parser: argparse.ArgumentParser, options: argparse.Namespace, targets: list[str]) -> Diff:
+    """Nothing but ``--json`` goes with ``--diff``: it traces nothing."""
+    if targets:
+        raise UsageError(
+            f"--diff and a target exclude each other: --diff reads two files and traces nothing, "
+            f"so leave {targets[0]!r} out"
+        )
+    for action in parser._actions:  # noqa: SLF001
+        value = getattr(options, action.dest, None)
+        is_given = action.option_strings and value is not None and value is not False
+        if is_given and action.dest not in ("diff", "json"):
+            flag = action.option_strings[0]
+            raise UsageError(
+                f"--diff and {flag} exclude each other: --diff reads two files and traces nothing"
+            )
+    old, new = options.diff
+    if old == new == "-":
+        raise UsageError("--diff names standard input twice: one of OLD and NEW must be a file")
+    return Diff(old, new, json=options.json)
 
 
 def _refuse_beside(flag: str, options: argparse.Namespace, ports: Sequence[int]) -> None:
@@ -111,6 +147,17 @@ def _refuse_beside(flag: str, options: argparse.Namespace, ports: Sequence[int])
         raise UsageError(f"{flag} and -g exclude each other: connections go the routing table's way")
     if ports[0] in PRINTER_PORTS:
         raise UsageError(f"{flag} does not speak to port {ports[0]}: a printer prints whatever it hears")
+
+
+def _refuse_beside_report(options: argparse.Namespace, ports: Sequence[int]) -> None:
+    """What ``--report`` cannot go with: it is one text about one port."""
+    others = {"--json": options.json, "-c": options.condensed, "-s": options.scan, "-r": options.port_range}
+    others |= {"--compare": options.compare, "--pcap": options.pcap}
+    for flag, is_given in others.items():
+        if is_given:
+            raise UsageError(f"--report and {flag} exclude each other: --report is one text about one port")
+    if len(ports) > 1:
+        raise UsageError(f"--report is about one port, and the target names {len(ports)}: give one of them")
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
@@ -182,7 +229,9 @@ def _display(options: argparse.Namespace, say: Say | None) -> Display:
     return Display(
         condensed=options.condensed or is_scan,
         numeric=options.numeric or is_scan,
-        precision=options.precision or 0,
+        precision=(REPORT_PRECISION if options.report else 0)
+        if options.precision is None
+        else options.precision,
         explain=options.explain or options.compare is not None,
         compare=options.compare is not None,
         json=options.json,
@@ -190,5 +239,6 @@ def _display(options: argparse.Namespace, say: Say | None) -> Display:
         pcap=options.pcap,
         mtu=options.mtu,
         say=say,
+        report=options.report,
         idle=options.idle or (),
     )

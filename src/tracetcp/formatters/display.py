@@ -21,4 +21,5 @@ class Display(NamedTuple):
     pcap: str | None = None
     mtu: bool = False
     say: Say | None = None
+    report: bool = False
     idle: tuple[int, ...] = ()

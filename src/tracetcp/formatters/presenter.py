@@ -79,10 +79,12 @@ class TextPresenter:
 class JsonPresenter:
     """One JSON object for each trace. The prober's clock plus ``clock_to_utc`` is in seconds since 1970."""
 
-    def __init__(self, config: TraceConfig, display: Display, clock_to_utc: float) -> None:
+    def __init__(
+        self, config: TraceConfig, display: Display, clock_to_utc: float, source: str | None = None
+    ) -> None:
         from tracetcp.formatters.json import JsonFormatter
 
-        self._formatter = JsonFormatter(config.host, config)
+        self._formatter = JsonFormatter(config.host, config, source)
         self._shows_verdicts = display.explain
         self._clock_to_utc = clock_to_utc
 
