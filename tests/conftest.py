@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 # An example that takes long on a busy machine is no failure.
+os.environ.pop("TRACETCP_OPTIONS", None)  # the tests' command lines are whole
 settings.register_profile("tracetcp", deadline=None)
 settings.load_profile("tracetcp")
 

@@ -51,7 +51,7 @@ function _shtab_tracetcp_using
 end
 
 set -g _shtab_tracetcp_commands
-set -g _shtab_tracetcp_opts_with_value --compare --gateway --interface --max-hops --pcap --picture --pings --port-range --precision --scan --source-port --start-hop --timeout -g -h -i -m -p -r -s -t
+set -g _shtab_tracetcp_opts_with_value --compare --diff --gateway --idle --interface --max-hops --pcap --picture --pings --port-range --precision --say --scan --source-port --start-hop --timeout --versus -g -h -i -m -p -r -s -t
 
 complete -c tracetcp -e
 complete -c tracetcp -f
@@ -68,10 +68,14 @@ complete -c tracetcp -n _shtab_tracetcp_using -l precision -x -d 'decimals of a 
 complete -c tracetcp -n _shtab_tracetcp_using -s e -l explain -d 'say what each trace means, and why'
 complete -c tracetcp -n _shtab_tracetcp_using -l compare -x -d 'explain the paths of two ports and show them side by side'
 complete -c tracetcp -n _shtab_tracetcp_using -l json -d 'one JSON object a trace, one line an object'
+complete -c tracetcp -n _shtab_tracetcp_using -l report -d 'explain the trace in one Markdown text for a ticket, and say whom to call'
 complete -c tracetcp -n _shtab_tracetcp_using -l pcap -xka "(__fish_complete_path (commandline -ct))" -d 'keep our probes and the replies that counted'
 complete -c tracetcp -n _shtab_tracetcp_using -l picture -x -d 'draw the path, the branches or the compared ports into FILE (.svg, .dot or .mmd)'
 complete -c tracetcp -n _shtab_tracetcp_using -s A -l asn -d 'origin AS of each hop, looked up in DNS'
 complete -c tracetcp -n _shtab_tracetcp_using -l mtu -d 'after the trace, find the packet size that the connection loses, and where'
+complete -c tracetcp -n _shtab_tracetcp_using -l say -x -d 'after the trace, say this to the host and find who stops or answers it: tls, tls:NAME, http, http:NAME, or @FILE (one segment)'
+complete -c tracetcp -n _shtab_tracetcp_using -l versus -x -d 'the harmless name that --say compares with (default example.com)'
+complete -c tracetcp -n _shtab_tracetcp_using -l idle -x -d 'after the trace, leave connections silent for so many seconds, then find where they are forgotten'
 complete -c tracetcp -n _shtab_tracetcp_using -l branches -d 'after the trace, find every path that load sharing makes; --branches=99 for 99 % certainty'
 complete -c tracetcp -n _shtab_tracetcp_using -s F -l no-anti-flood -d 'no pacing and no slow retries at limited routers'
 complete -c tracetcp -n _shtab_tracetcp_using -s 4 -d 'IPv4 only'
@@ -80,6 +84,7 @@ complete -c tracetcp -n _shtab_tracetcp_using -s i -l interface -xka "(__fish_pr
 complete -c tracetcp -n _shtab_tracetcp_using -s g -l gateway -x -d 'send through this gateway on the local link'
 complete -c tracetcp -n _shtab_tracetcp_using -l source-port -x -d 'send from port N on, as another run did (1024..64512)'
 complete -c tracetcp -n _shtab_tracetcp_using -s R -l raw -d 'insist on raw sockets: an error rather than the fallback'
+complete -c tracetcp -n _shtab_tracetcp_using -l diff -xka "(__fish_complete_path (commandline -ct))" -d 'say what changed between two files of --json; exit status 0 same, 1 different, 2 unreadable'
 complete -c tracetcp -n _shtab_tracetcp_using -s '?' -l help -d 'show this help'
 complete -c tracetcp -n _shtab_tracetcp_using -l check -d 'look whether this machine can trace (to the host, if given)'
 complete -c tracetcp -n _shtab_tracetcp_using -s v -l version -d 'show the version'

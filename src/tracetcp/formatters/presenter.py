@@ -55,13 +55,14 @@ class TextPresenter:
         """See ``Presenter``."""
         if not isinstance(event, VerdictReached):
             return self._render(event, texts)
-        from tracetcp.formatters.conclusions import render_sizes, render_verdicts
+        from tracetcp.formatters.conclusions import render_tests, render_verdicts
 
-        further = render_sizes(event.sizes, self._prefix) + self._branches(event, texts)
+        tests = render_tests((*event.sizes, *event.silence, *event.words), self._prefix)
+        tests += self._branches(event, texts)
         if not self._display.explain:
-            return further
+            return tests
         self._judged.append((event.evidence, event.verdicts[0]))
-        return render_verdicts(event.verdicts, self._prefix) + further
+        return render_verdicts(event.verdicts, self._prefix) + tests
 
     def _branches(self, event: VerdictReached, texts: AddressTexts) -> str:
         if event.branches is None:
@@ -89,10 +90,12 @@ class TextPresenter:
 class JsonPresenter:
     """One JSON object for each trace. The prober's clock plus ``clock_to_utc`` is in seconds since 1970."""
 
-    def __init__(self, config: TraceConfig, display: Display, clock_to_utc: float) -> None:
+    def __init__(
+        self, config: TraceConfig, display: Display, clock_to_utc: float, source: str | None = None
+    ) -> None:
         from tracetcp.formatters.json import JsonFormatter
 
-        self._formatter = JsonFormatter(config.host, config)
+        self._formatter = JsonFormatter(config.host, config, source)
         self._shows_verdicts = display.explain
         self._clock_to_utc = clock_to_utc
 
@@ -102,7 +105,8 @@ class JsonPresenter:
             return ""
         instants = [record.sent_at for record in event.evidence.records]
         instants += [reply.received_at for record in event.evidence.records for reply in record.replies]
-        verdicts = (*(event.verdicts if self._shows_verdicts else ()), *event.sizes)
+        on_trace = event.verdicts if self._shows_verdicts else ()
+        verdicts = (*on_trace, *event.sizes, *event.silence, *event.words)
         if event.branches is not None:
             from tracetcp.verdicts.branches import judge_branches
 
