@@ -163,6 +163,8 @@ def test_a_range_wins_over_a_port_in_the_target(line: str) -> None:
         ("-4 -6 host", "-4 and -6"),
         ("-i", "-i/--interface"),
         ("-g", "-g/--gateway"),
+        ("--branches --report host", "--report and --branches exclude each other"),
+        ("--picture a.svg --report host", "--report and --picture exclude each other"),
         ("--branches=89 host", "--branches: percentage '89' is out of range: use 90 to 99"),
         ("--branches=all host", "--branches: percentage 'all' is not a number: use 90 to 99"),
         ("--branches= host", "--branches: percentage '' is not a number"),

@@ -156,6 +156,7 @@ def _refuse_beside_report(options: argparse.Namespace, ports: Sequence[int]) -> 
     """What ``--report`` cannot go with: it is one text about one port."""
     others = {"--json": options.json, "-c": options.condensed, "-s": options.scan, "-r": options.port_range}
     others |= {"--compare": options.compare, "--pcap": options.pcap}
+    others |= {"--branches": options.branches, "--picture": options.picture}
     for flag, is_given in others.items():
         if is_given:
             raise UsageError(f"--report and {flag} exclude each other: --report is one text about one port")
