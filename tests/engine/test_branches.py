@@ -10,11 +10,12 @@ import pytest
 from branching import HOST, arrived, search, true_links
 from internet import Scenario, load, network, trace
 from internet.scenario import SCENARIOS
+from notation import quote
 from tracetcp.config import TraceConfig
 from tracetcp.engine.branches.search import MOST_SECONDS, BranchSearch
 from tracetcp.engine.branches.stopping import missed, stopping_point
 from tracetcp.engine.run_state import RunState
-from tracetcp.model import SendFailure
+from tracetcp.model import Reply, ReplyKind, SendFailure
 from tracetcp.model.branches import NodeKind
 from tracetcp.model.verdict import Certainty, Kind
 
@@ -438,3 +439,15 @@ def test_two_hops_that_share_by_packet_have_no_links_between_them() -> None:
     found = search(network("1 2:2 3:2 4 | rtt 5", by_packet=[2, 3]))
     assert len([verdict for verdict in found.verdicts if verdict.kind is Kind.PER_PACKET]) == 2
     assert not any(near.startswith("10.2.") for near, far in found.links if far.startswith("10.3."))
+
+
+def test_a_flood_of_loose_quotes_counts_for_nothing() -> None:
+    alone = BranchSearch(80, TraceConfig(host="target"), RunState(b"repeatable runs."), 10)
+    (probe,) = alone.next_probes(0.0, 1)
+    alone.sent(probe, 0.0)
+    loose = quote(("source port",))
+    for _ in range(9):
+        alone.receive(Reply(probe.token, ReplyKind.TIME_EXCEEDED, "10.9.9.9", 0.1, 64, 11, 0, loose))
+        alone.advance(0.1)
+    assert len(alone._loose) == 4
+    assert alone.samples.last_router() == 0
