@@ -298,8 +298,9 @@ COOKBOOK = {
 ON_KERNELS = (
     "The port answers, and still the connection hangs",
     "The connection dies when nothing was said for a while",
+    "The port is open, and one name does not work",
 )
-"""Sections whose runs need real kernels: ``test_kernel_mtu`` and ``test_kernel_idle`` hold what they say."""
+"""Sections whose runs need real kernels: ``test_kernel_mtu``, ``_idle`` and ``_say`` hold what they say."""
 ON_SAVED_RUNS = ("Before and after a change", "A ticket for the provider")
 """Sections that ``test_tickets_seen`` holds."""
 CONCLUSIONS = ("Verdict: ", "Evidence: ", "Note: ", "The paths ", "# PORTS", "HOP ")
