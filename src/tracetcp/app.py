@@ -143,6 +143,7 @@ def _options(display: Display) -> Options:
         evidence=display.json,
         explain=display.explain,
         sizes=display.mtu,
+        say=display.say,
         silences=display.idle,
         pcap=display.pcap,
         drops_privileges=True,

@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tracetcp.afterwards import Afterwards, ConnectionTest, Tell
-    from tracetcp.config import TraceConfig
+    from tracetcp.config import Say, TraceConfig
     from tracetcp.engine import Engine
     from tracetcp.engine.run_state import RunState
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
+    from tracetcp.probers.session.ears import Ears
+    from tracetcp.say import Saying
 
 SECRET_BYTES = 16
 LOST_LATE = "; on a way without a gateway neither do replies later than {} s"
@@ -51,11 +53,13 @@ class Options(NamedTuple):
 
     ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
     in a ``VerdictReached``; so does ``explain``, which also sends control probes. So do the tests of a
-    connection to the one port of the run (Linux alone): ``sizes``, of packets, and ``silences``, each of so
-    many seconds. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
+    connection to the one port of the run (Linux alone): ``sizes``, of packets, ``silences``, each of so many
+    seconds, and ``say``, which says words to find who stops or answers them and sends control probes as
+    well. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
     ``drops_privileges`` takes root and every capability from this process for good once the sockets are
-    open, and does so in a child process before the host's name is looked up. Without ``names_in_verdicts``
-    sentences have addresses alone; ``exact_origins`` asks for each address, and takes no neighbour's for it.
+    open, and does so in a child process before the host's name is looked up, or a file to be said is read.
+    Without ``names_in_verdicts`` sentences have addresses alone; ``exact_origins`` asks for each address, and
+    takes no neighbour's for it.
     """
 
     names: bool = True
@@ -64,6 +68,7 @@ class Options(NamedTuple):
     explain: bool = False
     sizes: bool = False
     silences: tuple[int, ...] = ()
+    say: Say | None = None
     pcap: str | None = None
     drops_privileges: bool = False
     names_in_verdicts: bool = True
@@ -72,7 +77,8 @@ class Options(NamedTuple):
     @property
     def tested(self) -> tuple[str, ...]:
         """The flags that ask for tests over connections."""
-        return (*(("--mtu",) if self.sizes else ()), *(("--idle",) if self.silences else ()))
+        asked = (("--mtu", self.sizes), ("--idle", self.silences), ("--say", self.say is not None))
+        return tuple(flag for flag, is_asked in asked if is_asked)
 
 
 PLAIN = Options()
@@ -220,34 +226,42 @@ def open_sessions(
         from tracetcp.early_imports import import_what_would_be_closed
 
         import_what_would_be_closed(look_ups=options.names or options.origins)
+    saying = _prepare(configs[0].host, options)
     with ExitStack() as everything:
         opened = [_open_sockets(config, options, everything) for config in configs]
         if all(isinstance(each, TracetcpError) for each in opened):
             return [each for each in opened if isinstance(each, TracetcpError)]
-        _warn_of_kinds([each for each in opened if not isinstance(each, TracetcpError)], configs[0], warn)
+        probers = [each.prober for each in opened if not isinstance(each, TracetcpError)]
+        _warn_of_kinds(probers, configs[0], warn)
         if options.drops_privileges:
             from tracetcp.privileges import become_caller
 
             become_caller()
         for each in opened:
             if options.pcap is not None and not isinstance(each, TracetcpError):
-                _keep_packets(options.pcap, *each, warn)
+                _keep_packets(options.pcap, each.prober, each.resources, warn)
         if options.drops_privileges:
             from tracetcp.privileges import give_up_capabilities
 
             give_up_capabilities()
         sessions = [
-            each if isinstance(each, TracetcpError) else _open(config, options, *each, warn)
+            each if isinstance(each, TracetcpError) else _open(config, options, saying, each, warn)
             for config, each in zip(configs, opened, strict=True)
         ]
         everything.pop_all()
         return sessions
 
 
-def _open_sockets(
-    config: TraceConfig, options: Options, everything: ExitStack
-) -> tuple[Prober, ExitStack] | TracetcpError:
-    """The prober for ``config`` and what closes it, which ``everything`` also does."""
+class _Sockets(NamedTuple):
+    """What takes privileges to open, and what closes it."""
+
+    prober: Prober
+    ears: Ears | None
+    resources: ExitStack
+
+
+def _open_sockets(config: TraceConfig, options: Options, everything: ExitStack) -> _Sockets | TracetcpError:
+    """What the run ``config`` sends and listens with; ``everything`` closes it too."""
     try:
         destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
         resources = everything.enter_context(ExitStack())
@@ -255,14 +269,12 @@ def _open_sockets(
     except TracetcpError as error:
         return error
     resources.callback(prober.close)
-    return prober, resources
+    return _Sockets(prober, _open_ears(config, options, prober, resources), resources)
 
 
-def _warn_of_kinds(
-    opened: Sequence[tuple[Prober, ExitStack]], config: TraceConfig, warn: Callable[[str], None]
-) -> None:
+def _warn_of_kinds(probers: Sequence[Prober], config: TraceConfig, warn: Callable[[str], None]) -> None:
     """Say once what a prober without privileges cannot see."""
-    waits = [prober.longest_wait for prober, _ in opened if prober.kind == "connect"]
+    waits = [prober.longest_wait for prober in probers if prober.kind == "connect"]
     if waits:
         longest = min(waits)
         is_cut = longest < config.timeout
@@ -272,18 +284,19 @@ def _warn_of_kinds(
 def _open(
     config: TraceConfig,
     options: Options,
-    prober: Prober,
-    resources: ExitStack,
+    saying: Saying | None,
+    sockets: _Sockets,
     warn: Callable[[str], None],
 ) -> Session:
     """The rest of a run, which takes no privilege."""
+    prober, ears, resources = sockets
     lookups = _open_lookups(options, warn)
     resources.callback(lookups.close)
     state = _open_state()
     engine = _open_engine(config, options, prober, state)
     is_judging = options.evidence or options.explain or bool(options.tested)
     names_verdicts = is_judging and options.names_in_verdicts
-    tests = _open_tests(config, options, prober, state) if options.tested else None
+    tests = _open_tests(config, options, saying, prober, state, ears) if options.tested else None
     return Session(
         prober, lookups, engine, resources.pop_all(), names_verdicts=names_verdicts, afterwards=tests
     )
@@ -341,18 +354,52 @@ def _open_state() -> RunState:
     return RunState(os.urandom(SECRET_BYTES))
 
 
-def _open_tests(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Afterwards:
+def _prepare(host: str, options: Options) -> Saying | None:
+    """What is to be said, if anything; a file of it is read with the caller's rights."""
+    if options.say is None:
+        return None
+    from tracetcp.say import prepare
+
+    return prepare(options.say, host, without_privileges=options.drops_privileges)
+
+
+def _open_ears(config: TraceConfig, options: Options, prober: Prober, resources: ExitStack) -> Ears | None:
+    """Raw sockets for the test of words, where the prober has some."""
+    if options.say is None or prober.kind != "raw":
+        return None
+    from tracetcp.say import open_ears
+
+    ears = open_ears(config, prober.destination)
+    if ears is not None:
+        resources.callback(ears.close)
+    return ears
+
+
+def _open_tests(
+    config: TraceConfig,
+    options: Options,
+    saying: Saying | None,
+    prober: Prober,
+    state: RunState,
+    ears: Ears | None,
+) -> Afterwards:
+    """The tests, that of words last: what these bring about may last."""
     from tracetcp.afterwards import Afterwards
 
     tests: list[ConnectionTest] = []
     if options.sizes:
         from tracetcp.mtu import SizeTest
 
-        tests.append(SizeTest(config, prober.destination, state.routers))
+        words = saying.words if saying else None
+        tests.append(SizeTest(config, prober.destination, state.routers, words))
     if options.silences:
         from tracetcp.idle import SilenceTest
 
         tests.append(SilenceTest(config, prober.destination, state.routers, options.silences))
+    if saying is not None:
+        from tracetcp.say import WordTest
+
+        tests.append(WordTest(config, prober.destination, state.routers, saying, ears))
     return Afterwards(tests)
 
 
@@ -363,7 +410,8 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
     def fresh(config: TraceConfig) -> Engine:
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
-    if not (options.explain or options.evidence or options.tested):
+    may_probe = options.explain or options.say is not None
+    if not (may_probe or options.evidence or options.tested):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 
@@ -372,7 +420,7 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         prober.destination,
         fresh,
         state,
-        may_probe=options.explain,
+        may_probe=may_probe,
         shares_flows=prober.shares_flows,
     )
 

@@ -209,6 +209,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="after the trace, find the packet size that the connection loses, and where",
     )
     connection.add_argument(
+        "--say",
+        metavar="WORDS",
+        help="after the trace, say this to the host and find who stops or answers it:"
+        " tls, tls:NAME, http, http:NAME, or @FILE (one segment)",
+    )
+    connection.add_argument(
+        "--versus", metavar="NAME", help="the harmless name that --say compares with (default example.com)"
+    )
+    connection.add_argument(
         "--idle",
         type=silences,
         metavar="S[,S...]",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from tracetcp.config import TraceConfig
+    from tracetcp.config import Say, TraceConfig
 
 OPTIONS_VARIABLE = "TRACETCP_OPTIONS"
 """The environment variable with options that go before every command line."""
@@ -98,10 +98,18 @@ def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     config = _config(options, _only_target([*options.target, *rest]))
     if options.report:
         _refuse_beside_report(options, config.ports)
-    for flag, is_given in (("--mtu", options.mtu), ("--idle", options.idle)):
+    if options.versus is not None and options.say is None:
+        raise UsageError("--versus goes with --say: give both, as in --say tls:NAME --versus NAME")
+    tests = (("--mtu", options.mtu), ("--say", options.say is not None), ("--idle", options.idle))
+    for flag, is_given in tests:
         if is_given:
             _refuse_beside(flag, options, config.ports)
-    return Invocation(config, _display(options))
+    say = None
+    if options.say is not None:
+        from tracetcp.cli.say import parse_say
+
+        say = parse_say(options.say, options.versus, config.host)
+    return Invocation(config, _display(options, say))
 
 
 def _diff(parser: argparse.ArgumentParser, options: argparse.Namespace, targets: list[str]) -> Diff:
@@ -214,7 +222,7 @@ def _family(options: argparse.Namespace) -> int | None:
     return 4 if options.ipv4 else 6 if options.ipv6 else None
 
 
-def _display(options: argparse.Namespace) -> Display:
+def _display(options: argparse.Namespace, say: Say | None) -> Display:
     if options.json and options.condensed:
         raise UsageError("--json and -c exclude each other: give one of them")
     is_scan = options.scan is not None
@@ -230,6 +238,7 @@ def _display(options: argparse.Namespace) -> Display:
         asn=options.asn,
         pcap=options.pcap,
         mtu=options.mtu,
+        say=say,
         report=options.report,
         idle=options.idle or (),
     )

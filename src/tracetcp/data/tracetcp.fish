@@ -51,7 +51,7 @@ function _shtab_tracetcp_using
 end
 
 set -g _shtab_tracetcp_commands
-set -g _shtab_tracetcp_opts_with_value --compare --diff --gateway --idle --interface --max-hops --pcap --pings --port-range --precision --scan --source-port --start-hop --timeout -g -h -i -m -p -r -s -t
+set -g _shtab_tracetcp_opts_with_value --compare --diff --gateway --idle --interface --max-hops --pcap --pings --port-range --precision --say --scan --source-port --start-hop --timeout --versus -g -h -i -m -p -r -s -t
 
 complete -c tracetcp -e
 complete -c tracetcp -f
@@ -72,6 +72,8 @@ complete -c tracetcp -n _shtab_tracetcp_using -l report -d 'explain the trace in
 complete -c tracetcp -n _shtab_tracetcp_using -l pcap -xka "(__fish_complete_path (commandline -ct))" -d 'keep our probes and the replies that counted'
 complete -c tracetcp -n _shtab_tracetcp_using -s A -l asn -d 'origin AS of each hop, looked up in DNS'
 complete -c tracetcp -n _shtab_tracetcp_using -l mtu -d 'after the trace, find the packet size that the connection loses, and where'
+complete -c tracetcp -n _shtab_tracetcp_using -l say -x -d 'after the trace, say this to the host and find who stops or answers it: tls, tls:NAME, http, http:NAME, or @FILE (one segment)'
+complete -c tracetcp -n _shtab_tracetcp_using -l versus -x -d 'the harmless name that --say compares with (default example.com)'
 complete -c tracetcp -n _shtab_tracetcp_using -l idle -x -d 'after the trace, leave connections silent for so many seconds, then find where they are forgotten'
 complete -c tracetcp -n _shtab_tracetcp_using -s F -l no-anti-flood -d 'no pacing and no slow retries at limited routers'
 complete -c tracetcp -n _shtab_tracetcp_using -s 4 -d 'IPv4 only'

@@ -30,6 +30,8 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '-A'; Help = 'origin AS of each hop, looked up in DNS' }
         [pscustomobject]@{ Flag = '--asn'; Help = 'origin AS of each hop, looked up in DNS' }
         [pscustomobject]@{ Flag = '--mtu'; Help = 'after the trace, find the packet size that the connection loses, and where' }
+        [pscustomobject]@{ Flag = '--say'; Help = 'after the trace, say this to the host and find who stops or answers it: tls, tls:NAME, http, http:NAME, or @FILE (one segment)' }
+        [pscustomobject]@{ Flag = '--versus'; Help = 'the harmless name that --say compares with (default example.com)' }
         [pscustomobject]@{ Flag = '--idle'; Help = 'after the trace, leave connections silent for so many seconds, then find where they are forgotten' }
         [pscustomobject]@{ Flag = '-F'; Help = 'no pacing and no slow retries at limited routers' }
         [pscustomobject]@{ Flag = '--no-anti-flood'; Help = 'no pacing and no slow retries at limited routers' }
