@@ -1,4 +1,4 @@
-"""``--diff`` of runs over real kernels, as root and as nobody: what changed there, and nothing else."""
+"""Real kernels, as root and as nobody: ``--diff`` tells what changed there and nothing else; ``--report``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from lab import rules
 from lab.chain import SERVER, SERVER_6, near
+from test_kernel_mtu import QUIET, limit_there, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,3 +105,23 @@ def test_a_changed_tos_byte_is_named_where_quotes_show_it(lab: Chain, tmp_path: 
     window.save("before")
     lab.nft("r3", rules.forwarded("ip dscp set cs3", "ip6 dscp set cs3"))
     assert window.change() == [("rewriting", 4)]
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_report_tells_what_a_test_of_the_connection_found(lab: Chain, user: str | None) -> None:
+    serve(lab)
+    limit_there(lab, 1400)
+    lab.nft("r2", QUIET)
+    finished = lab.run("--report --mtu www.lab.example:8888", user=user, timeout=90)
+    assert finished.status == 0
+    out = finished.out
+    assert out.startswith(
+        "# Port 8888 of `www.lab.example`: "
+        "open, but loses large packets, over IPv4, open, but loses large packets, over IPv6\n"
+    )
+    for number, address in (4, near(2)), (6, near(2, 6)):
+        assert (
+            f"**IPv{number}: Packets of more than 1400 bytes are lost after hop 2 (`{address}`), "
+            "and no router says so. (certain)**\n"
+        ) in out
+    assert "| `core-3.lab.example` |" in out
