@@ -215,7 +215,7 @@ def assert_plain(text: str) -> None:
 
 
 @given(names=st.lists(HOSTILE, min_size=3, max_size=3), origin=HOSTILE, network=HOSTILE, host=HOSTILE)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @example(names=["www.evil.example", "a|b", "`x`"], origin="AS1|", network="**x** @me", host="a`b|c")
 def test_nothing_from_the_network_or_the_command_line_is_markup(
     names: list[str], origin: str, network: str, host: str
