@@ -21,6 +21,9 @@ PINGS = range(1, 101)
 TIMEOUTS = range(1, 100_000)
 """The longest wait for a reply, in milliseconds."""
 PORTS = range(65_536)
+TOS = range(256)
+"""The TOS byte of IPv4, the traffic class of IPv6: DSCP in the upper six bits, ECN in the lower two."""
+MARKS = range(1, 2**32)
 SILENCES = range(1, 86_401)
 """The silence of a connection, in seconds."""
 MOST_SILENCES = 4

@@ -62,9 +62,10 @@ class Ipv6Codec(PacketCodec[_Template]):
         source_port_base: int,
         templates: Mapping[ProbeKind, bytes],
         first: int,
+        tos: int,
         flow_labels: Sequence[int],
     ) -> None:
-        super().__init__(source, destination, source_port_base, templates, first)
+        super().__init__(source, destination, source_port_base, templates, first, tos)
         self._flow_labels = flow_labels
 
     def _template(self, source: int, packet: bytes, *, echoes_token: bool) -> _Template:

@@ -87,7 +87,7 @@ class KernelSessions(SessionProber):
     """A ``SessionProber`` of ordinary sockets, to one port. Raises what ``find_route`` raises."""
 
     def __init__(self, config: TraceConfig, destination: str, port: int) -> None:
-        self._route = find_route(destination, config.interface)
+        self._route = find_route(destination, config.interface, tos=config.tos)
         self._port = port
         self.destination, self.family = self._route.destination, self._route.family
         self.link_mtu = min(link_mtu(self._route) or self._route.mtu, LONGEST_PACKET)
