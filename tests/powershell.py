@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Collection
 
 SCRIPT = """\
 # Completion of {name} for PowerShell; in $PROFILE:  . PATH/TO/{name}.ps1
@@ -46,7 +47,7 @@ Register-ArgumentCompleter -Native -CommandName {name} -ScriptBlock {{
 """
 
 
-def powershell_completion(parser: argparse.ArgumentParser, *, files: str, interfaces: str) -> str:
+def powershell_completion(parser: argparse.ArgumentParser, *, files: Collection[str], interfaces: str) -> str:
     """The completion of the parser's command.
 
     ``files`` and ``interfaces`` are the destinations of the flags that take a file, and an interface.
@@ -57,12 +58,12 @@ def powershell_completion(parser: argparse.ArgumentParser, *, files: str, interf
         for action in options
         for flag in action.option_strings
     ]
-    taking = {
-        wanted: ", ".join(_quoted(f) for a in options if a.dest == wanted for f in a.option_strings)
-        for wanted in (files, interfaces)
-    }
+
+    def taking(*wanted: str) -> str:
+        return ", ".join(_quoted(f) for a in options if a.dest in wanted for f in a.option_strings)
+
     return SCRIPT.format(
-        name=parser.prog, flags="\n".join(lines), files=taking[files], interfaces=taking[interfaces]
+        name=parser.prog, flags="\n".join(lines), files=taking(*files), interfaces=taking(interfaces)
     )
 
 

@@ -33,6 +33,7 @@ COMPLETED = {
         "zsh": "_net_interfaces",
         "fish": "(__fish_print_interfaces)",
     },
+    "diff": shtab.FILE,
     "pcap": shtab.FILE,
 }
 
@@ -44,7 +45,7 @@ def shipped() -> dict[str, str]:
         "tracetcp.bash": bash_completion(),
         "_tracetcp": zsh_completion(),
         "tracetcp.fish": fish_completion(),
-        "tracetcp.ps1": powershell_completion(build_parser(), files="pcap", interfaces="interface"),
+        "tracetcp.ps1": powershell_completion(build_parser(), files=("diff", "pcap"), interfaces="interface"),
     }
 
 
@@ -92,6 +93,7 @@ def bash_completion() -> str:
 def zsh_completion() -> str:
     """Completion for zsh; adds the quotes and the second arguments that the generator leaves out."""
     text = _completion("zsh").replace("{-?,--help}", "{'-?',--help}")
+    text = re.sub(r":\('(\w+)', '(\w+)'\):_files", r":\1:_files:\2:_files", text)
     return re.sub(r":\('(\w+)', '(\w+)'\):", r":\1: :\2: ", text)
 
 

@@ -24,6 +24,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "model": ("limits",),
     "engine": ("config", "model"),
     "verdicts": ("model",),
+    "differences": ("limits", "model", "verdicts"),
     "explain": ("config", "engine", "limits", "model", "verdicts"),
     "wire": ("addresses", "model"),
     "probers": ("addresses", "config", "descriptors", "errors", "model", "wire"),
@@ -39,6 +40,20 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "afterwards": ("errors", "explain", "model"),
     "mtu": ("afterwards", "config", "dialogue", "engine", "model", "probers", "runner", "verdicts", "wire"),
     "idle": ("afterwards", "config", "dialogue", "engine", "model", "probers", "runner", "verdicts", "wire"),
+    "say": (
+        "afterwards",
+        "config",
+        "dialogue",
+        "engine",
+        "errors",
+        "limits",
+        "model",
+        "privileges",
+        "probers",
+        "runner",
+        "verdicts",
+        "wire",
+    ),
     "session": (
         "afterwards",
         "config",
@@ -55,7 +70,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "privileges",
         "probers",
         "runner",
+        "say",
     ),
+    "saved_runs": ("differences", "errors", "model"),
+    "reporting": ("config", "errors", "model", "names", "session", "verdicts"),
     "screen": ("errors", "formatters", "model", "session"),
     "signals": (),
     "shortages": (),
@@ -65,6 +83,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "diagnosis",
         "errors",
         "formatters",
+        "reporting",
+        "saved_runs",
         "screen",
         "session",
         "shortages",
@@ -75,12 +95,12 @@ LAYERS: dict[str, tuple[str, ...]] = {
 """What each layer may import besides itself: a layer, or a single module of one. Lower layers come first, and
 nothing imports upwards. docs/design.md shows this table; a test compares them.
 """
-PURE = ("errors", "limits", "config", "model", "engine", "verdicts", "explain", "formatters")
+PURE = ("errors", "limits", "config", "model", "engine", "verdicts", "differences", "explain", "formatters")
 FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subprocess", "os", "sys"}
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""
 WRITERS = ("app", "screen")
-TOP = ("app", "screen", "session", "shortages", "signals", "__main__")
+TOP = ("app", "reporting", "screen", "session", "shortages", "signals", "__main__")
 """They wire everything, so the design page does not list what they may import."""
 
 

@@ -7,7 +7,7 @@ import pytest
 from tracetcp import __version__
 from tracetcp.cli.flags import build_parser
 from tracetcp.cli.parsing import Invocation, Message, parse
-from tracetcp.config import TraceConfig
+from tracetcp.config import Say, TraceConfig
 from tracetcp.errors import MissingHost, UsageError
 from tracetcp.formatters.display import Display
 
@@ -81,6 +81,12 @@ def test_a_flag_sets_its_value_before_or_after_the_host(line: str, name: str, va
         ("-A", Display(asn=True)),
         ("--asn", Display(asn=True)),
         ("--mtu", Display(mtu=True)),
+        ("--say tls", Display(say=Say("tls"))),
+        ("--say tls:a-1.example", Display(say=Say("tls", "a-1.example"))),
+        ("--say http:xn--d1a.example.", Display(say=Say("http", "xn--d1a.example."))),
+        ("--say http --versus b.example", Display(say=Say("http", "", "b.example"))),
+        ("--say tls:Example.COM", Display(say=Say("tls", "Example.COM", "example.org"))),
+        ("--say @words.bin --mtu", Display(mtu=True, say=Say("file", "words.bin"))),
         ("--idle 350,60,350", Display(idle=(60, 350))),
     ],
 )
@@ -159,6 +165,24 @@ def test_a_range_wins_over_a_port_in_the_target(line: str) -> None:
         ("--mark 1 -g 10.0.0.1 host", "--mark and -g exclude each other"),
         ("--mark 1 --mtu host", "--mark and --mtu exclude each other"),
         ("--mark 1 --idle 60 host", "--mark and --idle exclude each other"),
+        ("--mark 1 --say tls host", "--mark and --say exclude each other"),
+        ("--say tls -s 1 2 host", "--say and -s exclude each other"),
+        ("--say tls host:80,443", "--say tests the connection to one port: give one port"),
+        ("--say tls --compare 1 2 host", "--say tests the connection to one port: give one port"),
+        ("--say tls -g 10.0.0.1 host", "--say and -g exclude each other"),
+        ("--say tls host:9107", "--say does not speak to port 9107"),
+        ("--versus b.example host", "--versus goes with --say: give both"),
+        ("--say @ host", "--say '@' names no file: write @FILE"),
+        ("--say @file --versus b.example host", "--versus and --say @FILE exclude each other"),
+        ("--say smtp host", "--say 'smtp' is nothing that can be said: use tls, tls:NAME, http"),
+        ("--say tls: host", "--say '' is no host name: use letters"),
+        ("--say tls:-a.example host", "--say '-a.example' is no host name"),
+        ("--say tls:a..example host", "--say 'a..example' is no host name"),
+        ("--say tls:192.0.2.1 host", "--say '192.0.2.1' is no host name"),
+        ("--say http:\u00fc.example host", "--say '\u00fc.example' is no host name"),
+        (f"--say http:{'a.' * 130}example host", "...' is no host name: use letters"),
+        ("--say tls --versus b_! host", "--versus 'b_!' is no host name"),
+        ("--say tls:b.example --versus B.example. host", "--say and --versus both name B.example."),
         ("--idle 0 host", "--idle: silence '0' is out of range: use 1 to 86400"),
         ("--idle 60,86401 host", "--idle: silence '86401' is out of range: use 1 to 86400"),
         ("--idle long host", "--idle: silence 'long' is not a number: use 1 to 86400"),

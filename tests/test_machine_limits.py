@@ -135,7 +135,7 @@ def test_a_system_without_limits_has_all_the_room(monkeypatch: pytest.MonkeyPatc
 def test_what_runs_out_is_told_with_a_remedy(
     error: Exception, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise error
 
     monkeypatch.delenv(app.DEBUG_VARIABLE, raising=False)

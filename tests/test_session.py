@@ -99,7 +99,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> UseNetwork:
     ) -> ClosableProber:
         prober = ClosableProber(network(notation), interrupt_at=interrupt_at)
 
-        def opened(*, names: bool, origins: bool, warn: object) -> Lookups:
+        def opened(*, names: bool, origins: bool, exact_origins: bool, warn: object) -> Lookups:
             return Lookups(
                 LookupOnTheClock(prober, found_names) if names else None,
                 LookupOnTheClock(prober, found_origins) if origins else None,

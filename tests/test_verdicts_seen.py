@@ -300,6 +300,8 @@ ON_KERNELS = (
     "The connection dies when nothing was said for a while",
 )
 """Sections whose runs need real kernels: ``test_kernel_mtu`` and ``test_kernel_idle`` hold what they say."""
+ON_SAVED_RUNS = ("Before and after a change", "A ticket for the provider")
+"""Sections that ``test_tickets_seen`` holds."""
 CONCLUSIONS = ("Verdict: ", "Evidence: ", "Note: ", "The paths ", "# PORTS", "HOP ")
 TABLE_ROW = re.compile(r"(# )?[\d,-]+  +((?! ms|timed out).)*")
 
@@ -312,7 +314,7 @@ def sections() -> dict[str, str]:
 
 
 def test_every_section_of_the_cookbook_has_its_network() -> None:
-    assert list(sections()) == [*COOKBOOK, *ON_KERNELS]
+    assert list(sections()) == [*COOKBOOK, *ON_KERNELS, *ON_SAVED_RUNS]
 
 
 @pytest.mark.alone

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import UsageError
 from tracetcp.limits import (
@@ -22,6 +22,18 @@ from tracetcp.limits import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+class Say(NamedTuple):
+    """What to say over connections to a host (``--say``).
+
+    ``protocol`` is ``tls``, ``http`` or ``file``; ``name`` is asked for, empty for that of the host; or it is
+    the path of the file. ``versus`` is the harmless name that ``name`` is compared with.
+    """
+
+    protocol: str
+    name: str = ""
+    versus: str = "example.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

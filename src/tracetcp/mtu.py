@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
     from tracetcp.engine.trace.routers import Routers
     from tracetcp.model import VerdictReached
+    from tracetcp.model.connection import Words
     from tracetcp.model.evidence import Evidence
     from tracetcp.model.sizes import SizesFound
     from tracetcp.probers.session.contract import SessionProber
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 class SizeTest(ConnectionTest):
     """One test for ``config``, of the connection to its port; paced with ``routers``.
 
-    ``destination`` is the address on the wire.
+    ``destination`` is the address on the wire; ``words`` are what is said, None for those of the port.
     """
 
-    def __init__(self, config: TraceConfig, destination: str, routers: Routers) -> None:
+    def __init__(
+        self, config: TraceConfig, destination: str, routers: Routers, words: Words | None = None
+    ) -> None:
         self._config = config
+        self._words = words
         self._destination = destination
         self._routers = routers
         self._found: SizesFound | None = None
@@ -35,7 +39,7 @@ class SizeTest(ConnectionTest):
         """See ``ConnectionTest``."""
         if is_open(evidence):
             with closing(_open_prober(self._config, self._destination)) as prober:
-                self._found = _search(evidence, self._config, prober, self._routers)
+                self._found = _search(evidence, self._config, prober, self._routers, self._words)
         self._has_run = True
 
     def add_to(self, held: VerdictReached) -> VerdictReached:
@@ -58,6 +62,7 @@ def _search(
     config: TraceConfig,
     prober: SessionProber,
     routers: Routers,
+    words: Words | None,
     wait: Wait | None = None,
 ) -> SizesFound:
     from tracetcp.dialogue import converse
@@ -66,6 +71,7 @@ def _search(
     from tracetcp.wire.words import words_for
 
     search = SizeSearch(prober.family, prober.link_mtu, tuple(evidence.routers), evidence.distance or 0)
-    engine = WaveEngine(search.plan(), words_for(evidence.port, config.host), routers, config.timeout)
+    said = words or words_for(evidence.port, config.host)
+    engine = WaveEngine(search.plan(), said, routers, config.timeout)
     converse(engine, prober, wait)
     return engine.found._replace(is_own_limit=prober.begins_small)

@@ -190,7 +190,6 @@ def test_an_exact_quote_outranks_a_loose_one_whichever_came_first(delay: float) 
     assert attacked(forge).lines() == ROWS
 
 
-@pytest.mark.no_cover
 def test_a_flood_of_loose_quotes_costs_bounded_memory() -> None:
     chance = Random(1)
 

@@ -25,8 +25,6 @@ from tracetcp.runner import run
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.no_cover
-
 IN_100_MS, IN_1_S = 3, 20
 BLOCKED = range(1000, 1020)
 LOOP = "loop"

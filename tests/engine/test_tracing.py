@@ -473,7 +473,6 @@ def networks(draw: st.DrawFn) -> Scenario:
     )
 
 
-@pytest.mark.no_cover
 @settings(max_examples=120, deadline=None)
 @given(
     networks(),

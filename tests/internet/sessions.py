@@ -21,8 +21,20 @@ from typing import TYPE_CHECKING
 
 from internet.behaviour import Bucket
 from internet.clock import VirtualClock
+from internet.devices import SAID
 from tracetcp.model import FailureKind, SendFailure
-from tracetcp.model.connection import ENDS, IP_AND_TCP, TIMESTAMPS, Close, Connect, Heed, Report, Speak, State
+from tracetcp.model.connection import (
+    ENDS,
+    IP_AND_TCP,
+    TIMESTAMPS,
+    Close,
+    Connect,
+    Heed,
+    Report,
+    Seen,
+    Speak,
+    State,
+)
 from tracetcp.probers.session.contract import SessionProber
 
 if TYPE_CHECKING:
@@ -35,6 +47,8 @@ RTO = 0.2
 SYN_TRIES = (0.0, 1.0, 3.0)
 LAST_TRY = 5
 END_OF_REQUEST = b"\r\n\r\n"
+ALERT = bytes.fromhex("15030300020270")
+HOST_TTL = 64
 LINK_MTU = 1500
 SHORT = 1e-6
 
@@ -60,7 +74,12 @@ class Flow:
         self.ttl = 0
         self.payload = 0
         self.path_mtu = 0
-        self.unacknowledged: list[int] = []
+        self.min_reply_ttl = 0
+        self.unacknowledged: list[bytes] = []
+        self.taken = b""
+        """What the host has received."""
+        self.text = b""
+        """How what it answered begins."""
         self.retransmissions = 0
         self.errors = 0
         self.answer: list[int] = []
@@ -69,6 +88,7 @@ class Flow:
         self.largest = 0
         self.has_ended = False
         self.told: Report | None = None
+        self.seen = Seen()
 
     @property
     def received(self) -> int:
@@ -101,7 +121,9 @@ class VirtualSessions(SessionProber):
         gives_up_after: float = inf,
         failing: Callable[[Order], FailureKind | None] = lambda _: None,
         seed: int = 0,
+        has_ears: bool = False,
     ) -> None:
+        self._has_ears = has_ears
         self.destination = scenario.destination.addresses[family]
         self.family = family
         self.link_mtu = LINK_MTU
@@ -111,6 +133,8 @@ class VirtualSessions(SessionProber):
         self.errors_sent: list[float] = []
         self.opened = self.most_open = 0
         self.narrows_at = inf
+        self.said_by_device: Callable[[bytes], bytes] | None = None
+        """What devices that answer say to a segment, None for the usual."""
         self.closed: list[int] = []
         self._scenario = scenario
         self._hops = scenario.routes[0].hops
@@ -122,6 +146,8 @@ class VirtualSessions(SessionProber):
         self._failing = failing
         self._chance = Random(f"{scenario.seed} {seed}")
         self._flows: dict[int, Flow] = {}
+        self._remembered: dict[int, float] = {}
+        """By hop: until when its device drops everything."""
         self._buckets: dict[int, Bucket] = {}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -188,7 +214,8 @@ class VirtualSessions(SessionProber):
         self._flows[order.connection] = flow
         self.opened += 1
         self.most_open = max(self.most_open, len(self._flows))
-        if self._port in self._host.silent or not self._is_heeded(flow):
+        is_remembered = any(until > self._now for until in self._remembered.values())
+        if self._port in self._host.silent or is_remembered or not self._is_heeded(flow):
             return
         for after in SYN_TRIES:
             if not self._is_lost(out=True) and not self._is_lost(out=False):
@@ -199,8 +226,10 @@ class VirtualSessions(SessionProber):
     def _connected(self, flow: Flow, *, is_open: bool) -> None:
         flow.state = State.OPEN if is_open else State.REFUSED
         flow.payload = self._most(flow)
+        flow.seen = Seen(host_ttl=self._host.stack.ttl - len(self._routers))
         self._passed(flow)
         if is_open and self._host.service.greeting:
+            flow.text = b"220 ".ljust(self._host.service.greeting, b"g")
             self._answer(flow, self._host.service.greeting)
 
     def _most(self, flow: Flow) -> int:
@@ -215,50 +244,60 @@ class VirtualSessions(SessionProber):
         flow.ttl, flow.told, flow.payload = order.ttl, None, self._most(flow)
         if not order.data:
             return
-        flow.unacknowledged = self._cut(flow, len(order.data))
-        is_request = order.data.endswith(END_OF_REQUEST)
-        for size in flow.unacknowledged:
-            self._send(flow, size, is_request=is_request)
-        self._later(self._rto, lambda: self._again(flow, 1, is_request=is_request))
+        new = self._cut(flow, order.data)
+        is_idle = not flow.unacknowledged
+        flow.unacknowledged += new
+        for data in new:
+            self._send(flow, data)
+        if is_idle:
+            self._later(self._rto, lambda: self._again(flow, 1))
 
-    def _cut(self, flow: Flow, length: int) -> list[int]:
-        return [min(flow.payload, length - start) for start in range(0, length, flow.payload)]
+    def _cut(self, flow: Flow, data: bytes) -> list[bytes]:
+        return [data[start : start + flow.payload] for start in range(0, len(data), flow.payload)]
 
-    def _again(self, flow: Flow, tries: int, *, is_request: bool) -> None:
+    def _again(self, flow: Flow, tries: int) -> None:
         """Retransmit the first segment that is not acknowledged."""
         if not flow.unacknowledged or not self._is_alive(flow):
             return
         flow.retransmissions += 1
         flow.payload = self._most(flow)
-        flow.unacknowledged = self._cut(flow, sum(flow.unacknowledged))
-        self._send(flow, flow.unacknowledged[0], is_request=is_request)
+        flow.unacknowledged = [piece for data in flow.unacknowledged for piece in self._cut(flow, data)]
+        self._send(flow, flow.unacknowledged[0])
         if tries < LAST_TRY:
-            self._later(self._rto * 2**tries, lambda: self._again(flow, tries + 1, is_request=is_request))
+            self._later(self._rto * 2**tries, lambda: self._again(flow, tries + 1))
 
-    def _told(self, flow: Flow, size: int, *, is_request: bool) -> None:
+    def _told(self, flow: Flow, size: int) -> None:
         """Fragmentation needed: the system learns it for all, and sends pieces at once."""
         if not self._is_alive(flow):
             return
         self.path_mtu = min(self.path_mtu, size)
         flow.payload = self._most(flow)
-        flow.unacknowledged = self._cut(flow, sum(flow.unacknowledged))
+        flow.unacknowledged = self._cut(flow, b"".join(flow.unacknowledged))
         for piece in flow.unacknowledged:
-            self._send(flow, piece, is_request=is_request)
+            self._send(flow, piece)
 
     def _failed(self, flow: Flow) -> None:
-        """An ICMP error; the system goes by the TTL in its quote, which is next to nothing."""
-        flow.errors += flow.min_reply_ttl <= 1
+        """An ICMP error; the system goes by the TTL in its quote, which is next to nothing.
 
-    def _acknowledged(self, flow: Flow) -> None:
-        if self._is_alive(flow) and self._is_heeded(flow):
+        Raw sockets hear of it in any case.
+        """
+        flow.seen = flow.seen._replace(is_expired=True)
+        if self._is_alive(flow):
+            flow.errors += flow.min_reply_ttl <= 1
+
+    def _acknowledged(self, flow: Flow, data: bytes) -> None:
+        if self._is_alive(flow) and self._is_heeded(flow) and data in flow.unacknowledged:
             flow.segments += 1
-            flow.acknowledged += sum(flow.unacknowledged[:1])
-            flow.unacknowledged = flow.unacknowledged[1:]
+            flow.acknowledged += len(data)
+            flow.unacknowledged.remove(data)
 
     def _end(self, flow: Flow, state: State, from_hop: int | None = None) -> None:
         """A FIN or RST comes, from a router or (None) the host."""
         flow.is_known = flow.is_known and from_hop is not None
         if self._is_alive(flow) and self._is_heeded(flow, from_hop):
+            routers = len(self._routers) if from_hop is None else from_hop - 1
+            end_ttl = self._host.stack.ttl - routers if state is State.RESET else None
+            flow.seen = flow.seen._replace(end_ttl=end_ttl)
             flow.state = state
             flow.unacknowledged = flow.unacknowledged if state is State.FINISHED else []
 
@@ -280,6 +319,8 @@ class VirtualSessions(SessionProber):
             ahead=flow.ahead,
             acknowledged=flow.acknowledged,
             segments=flow.segments,
+            heard=flow.text.ljust(flow.received, b"y")[: flow.received],
+            seen=flow.seen if self._has_ears else None,
         )
 
     # The way -------------------------------------------------------------------------------------------
@@ -298,7 +339,11 @@ class VirtualSessions(SessionProber):
     def _is_heeded(self, flow: Flow, from_hop: int | None = None) -> bool:
         """Whether what a router or (None) the host sends has the TTL that is listened to."""
         routers = len(self._routers) if from_hop is None else from_hop - 1
-        return self._host.stack.ttl - routers >= flow.min_reply_ttl
+        return self._is_heard(flow, self._host.stack.ttl - routers)
+
+    def _is_heard(self, flow: Flow, ttl: int) -> bool:
+        """Whether a packet that would arrive with ``ttl`` does, and is listened to."""
+        return ttl >= max(1, flow.min_reply_ttl)
 
     def _passed(self, flow: Flow) -> None:
         """A packet went all the way; every timer of the connection starts again."""
@@ -347,28 +392,93 @@ class VirtualSessions(SessionProber):
         chance = self._scenario.loss_out if out else self._scenario.loss_back
         return chance > 0 and self._chance.random() < chance
 
-    def _send(self, flow: Flow, payload: int, *, is_request: bool) -> None:
+    def _send(self, flow: Flow, data: bytes) -> None:
         """Send one segment; what becomes of it is decided at once, and told when it is due."""
         if self._is_lost(out=True):
             return
         for number, router in enumerate(flow.routers, 1):
-            if number == flow.ttl:
+            is_ending, device = number == flow.ttl, router.link.device
+            if device is not None and (device.sees_expiring or not is_ending):
+                if self._now < self._remembered.get(number, 0.0):
+                    return
+                if device.is_about(data, self._now) and self._act(flow, number, router, data):
+                    return
+            if is_ending:
                 self._error(number, router, lambda: self._failed(flow))
                 return
-            if not self._forwards(flow, number, payload + self._headers, is_request=is_request):
+            if not self._forwards(flow, number, len(data) + self._headers):
                 return
         if flow.forgotten or not flow.is_known:  # by a NAT: the host knows nothing of the new address
             self._later(self._rtt, lambda: self._end(flow, State.RESET))
             return
         self._passed(flow)
-        delay = 0.0 if is_request else self._host.service.ack_delay
-        if not self._is_lost(out=False):
-            self._later(self._rtt + delay, lambda: self._acknowledged(flow))
-        if is_request and not flow.has_ended:
-            flow.has_ended = True
-            self._later(self._rtt, lambda: self._answer(flow, self._host.service.answer))
+        self._arrive(flow, data)
 
-    def _forwards(self, flow: Flow, number: int, size: int, *, is_request: bool) -> bool:
+    def _act(self, flow: Flow, number: int, router: Router, data: bytes) -> bool:
+        """What a device does about a segment; whether that ends there."""
+        device = router.link.device
+        assert device is not None, "one saw it"
+        if device.remembers:
+            self._remembered[number] = self._now + device.remembers
+        sent_ttl = flow.ttl - (number - 1) if device.copies else HOST_TTL
+        is_heard = self._is_heard(flow, sent_ttl - (number - 1)) and not self._is_lost(out=False)
+        delay = router.rtts[0] + device.delay
+        if device.does == "reject":
+            self._error(number, router, lambda: self._refused(flow, router))
+        elif device.does == "rst" and is_heard:
+            self._later(delay, lambda: self._reset(flow, sent_ttl - (number - 1)))
+        elif device.does in SAID and is_heard:
+            said = self.said_by_device(data) if self.said_by_device else SAID[device.does]
+            self._later(delay, lambda: self._inject(flow, data, said))
+        return not device.listens
+
+    def _refused(self, flow: Flow, router: Router) -> None:
+        self._failed(flow)
+        refusal = (3, 13) if self.family == 4 else (1, 1)
+        flow.seen = flow.seen._replace(is_expired=False, refusal=(*refusal, router.addresses[self.family]))
+
+    def _reset(self, flow: Flow, ttl: int) -> None:
+        flow.seen = flow.seen._replace(end_ttl=flow.seen.end_ttl or ttl)
+        if self._is_alive(flow):
+            flow.state, flow.unacknowledged = State.RESET, []
+
+    def _inject(self, flow: Flow, data: bytes, said: bytes) -> None:
+        """An answer from nearer than the host; whatever the host answers comes too late."""
+        if self._is_alive(flow) and not flow.answer:
+            flow.unacknowledged = [each for each in flow.unacknowledged if each != data]
+            flow.has_ended, flow.text = True, said
+            self._answer(flow, len(said))
+
+    def _arrive(self, flow: Flow, data: bytes) -> None:
+        """A segment is with the host."""
+        flow.taken += b"" if data in flow.taken else data
+        service = self._host.service
+        is_refused = bool(service.refuses) and service.refuses in flow.taken
+        is_request = _is_request(flow.taken) or is_refused
+        if not self._is_lost(out=False):
+            delay = 0.0 if is_request else service.ack_delay
+            self._later(self._rtt + delay, lambda: self._acknowledged(flow, data))
+        if not is_request or flow.has_ended:
+            return
+        flow.has_ended = True
+        if not is_refused:
+            flow.text += service.says
+            self._later(self._rtt, lambda: self._answer(flow, service.answer))
+        elif service.refusal == "reset":
+            self._later(self._rtt, lambda: self._end(flow, State.RESET))
+        else:
+            self._later(self._rtt, lambda: self._dismiss(flow, is_mute=service.refusal == "close"))
+
+    def _dismiss(self, flow: Flow, *, is_mute: bool) -> None:
+        """The host ends the connection, with an alert or without a word."""
+        if not self._is_alive(flow):
+            return
+        if not is_mute:
+            flow.text = ALERT
+            self._answer(flow, len(ALERT))
+        self._end(flow, State.FINISHED)
+
+    def _forwards(self, flow: Flow, number: int, size: int) -> bool:
         """Whether a packet goes on from a router; if not, what it says of that is told."""
         router = flow.routers[number - 1]
         if self._has_forgotten(flow, number) and router.link.forgotten != "nat":
@@ -377,7 +487,7 @@ class VirtualSessions(SessionProber):
         mtu = min(router.link.mtu, 1000) if self.opened > self.narrows_at else router.link.mtu
         is_too_large = mtu > 0 and size > mtu
         if is_too_large and not router.link.is_quiet:
-            self._error(number, router, partial(self._told, flow, mtu, is_request=is_request))
+            self._error(number, router, partial(self._told, flow, mtu))
         return not is_too_large
 
     def _refuse(self, flow: Flow, number: int, router: Router) -> None:
@@ -442,3 +552,10 @@ class VirtualSessions(SessionProber):
         is_whole = len(flow.came) == len(flow.answer)
         if self._host.service.ends and flow.has_ended and is_whole and flow.state is State.OPEN:
             flow.state = State.FINISHED
+
+
+def _is_request(data: bytes) -> bool:
+    """Whether ``data`` asks for an answer: a HTTP request, or a whole hello."""
+    if data[:1] == b"\x16":
+        return len(data) >= 5 + int.from_bytes(data[3:5], "big")
+    return data.endswith(END_OF_REQUEST)

@@ -67,6 +67,13 @@ class _MessageAsked(Exception):
         self.text = text
 
 
+class _Format(argparse.RawDescriptionHelpFormatter):
+    """Of a fixed width: to ask for that of the terminal, argparse would import ``shutil``, for 2 ms."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=78)
+
+
 class _Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that raises ``UsageError`` instead of printing and exiting."""
 
@@ -131,7 +138,7 @@ def build_parser() -> argparse.ArgumentParser:
         usage=USAGE,
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Format,
         add_help=False,
         allow_abbrev=False,
         argument_default=None,
@@ -201,6 +208,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="explain the paths of two ports and show them side by side",
     )
     output.add_argument("--json", action="store_true", help="one JSON object a trace, one line an object")
+    output.add_argument(
+        "--report",
+        action="store_true",
+        help="explain the trace in one Markdown text for a ticket, and say whom to call",
+    )
     output.add_argument("--pcap", metavar="FILE", help="keep our probes and the replies that counted")
     output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
     connection = parser.add_argument_group("connection")
@@ -208,6 +220,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--mtu",
         action="store_true",
         help="after the trace, find the packet size that the connection loses, and where",
+    )
+    connection.add_argument(
+        "--say",
+        metavar="WORDS",
+        help="after the trace, say this to the host and find who stops or answers it:"
+        " tls, tls:NAME, http, http:NAME, or @FILE (one segment)",
+    )
+    connection.add_argument(
+        "--versus", metavar="NAME", help="the harmless name that --say compares with (default example.com)"
     )
     connection.add_argument(
         "--idle",
@@ -252,6 +273,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sending.add_argument(
         "-R", "--raw", action="store_true", help="insist on raw sockets: an error rather than the fallback"
+    )
+    files = parser.add_argument_group("saved runs")
+    files.add_argument(
+        "--diff",
+        nargs=2,
+        metavar=("OLD", "NEW"),
+        help="say what changed between two files of --json; exit status 0 same, 1 different, 2 unreadable",
     )
     about = parser.add_argument_group("about")
     about.add_argument("-?", "--help", dest="help", nargs=0, action=_Help, help="show this help")

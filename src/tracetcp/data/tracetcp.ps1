@@ -25,10 +25,13 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '--explain'; Help = 'say what each trace means, and why' }
         [pscustomobject]@{ Flag = '--compare'; Help = 'explain the paths of two ports and show them side by side' }
         [pscustomobject]@{ Flag = '--json'; Help = 'one JSON object a trace, one line an object' }
+        [pscustomobject]@{ Flag = '--report'; Help = 'explain the trace in one Markdown text for a ticket, and say whom to call' }
         [pscustomobject]@{ Flag = '--pcap'; Help = 'keep our probes and the replies that counted' }
         [pscustomobject]@{ Flag = '-A'; Help = 'origin AS of each hop, looked up in DNS' }
         [pscustomobject]@{ Flag = '--asn'; Help = 'origin AS of each hop, looked up in DNS' }
         [pscustomobject]@{ Flag = '--mtu'; Help = 'after the trace, find the packet size that the connection loses, and where' }
+        [pscustomobject]@{ Flag = '--say'; Help = 'after the trace, say this to the host and find who stops or answers it: tls, tls:NAME, http, http:NAME, or @FILE (one segment)' }
+        [pscustomobject]@{ Flag = '--versus'; Help = 'the harmless name that --say compares with (default example.com)' }
         [pscustomobject]@{ Flag = '--idle'; Help = 'after the trace, leave connections silent for so many seconds, then find where they are forgotten' }
         [pscustomobject]@{ Flag = '-F'; Help = 'no pacing and no slow retries at limited routers' }
         [pscustomobject]@{ Flag = '--no-anti-flood'; Help = 'no pacing and no slow retries at limited routers' }
@@ -43,6 +46,7 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '--mark'; Help = 'firewall mark of the probes inside this machine, for its routing rules (root)' }
         [pscustomobject]@{ Flag = '-R'; Help = 'insist on raw sockets: an error rather than the fallback' }
         [pscustomobject]@{ Flag = '--raw'; Help = 'insist on raw sockets: an error rather than the fallback' }
+        [pscustomobject]@{ Flag = '--diff'; Help = 'say what changed between two files of --json; exit status 0 same, 1 different, 2 unreadable' }
         [pscustomobject]@{ Flag = '-?'; Help = 'show this help' }
         [pscustomobject]@{ Flag = '--help'; Help = 'show this help' }
         [pscustomobject]@{ Flag = '--check'; Help = 'look whether this machine can trace (to the host, if given)' }
@@ -55,7 +59,7 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
             ForEach-Object { $_.Extent.Text })
     $last = if ($before.Count -gt 1) { $before[-1] } else { '' }
 
-    if (@('--pcap') -ccontains $last) {
+    if (@('--pcap', '--diff') -ccontains $last) {
         return
     }
     if (@('-i', '--interface') -ccontains $last) {

@@ -72,6 +72,19 @@ class State(Enum):
 ENDS = (State.FINISHED, State.RESET, State.REFUSED, State.FAILED)
 
 
+class Seen(NamedTuple):
+    """What raw sockets saw of a connection beside the kernel.
+
+    ``host_ttl`` and ``end_ttl`` are the TTLs with which the SYN-ACK and the first RST arrived. ``is_expired``
+    says that a router's Time Exceeded came; ``refusal`` is another ICMP error: type, code and sender.
+    """
+
+    host_ttl: int | None = None
+    end_ttl: int | None = None
+    is_expired: bool = False
+    refusal: tuple[int, int, str] | None = None
+
+
 class Report(NamedTuple):
     """What is known of a connection at one instant; a prober tells it whenever it has changed.
 
@@ -83,7 +96,8 @@ class Report(NamedTuple):
     ``received`` counts the bytes that came without a gap before them, ``largest`` the payload of the largest
     segment that came, ``ahead`` the segments that came ahead of a gap. ``heard`` is the beginning of what
     was received. ``acknowledged`` counts the bytes that ever arrived: unlike ``is_acknowledged`` it can be
-    trusted after the end. ``segments`` counts the segments that came, those without data included.
+    trusted after the end. ``segments`` counts the segments that came, those without data included. ``seen``
+    is None without raw sockets.
     """
 
     connection: int
@@ -103,6 +117,7 @@ class Report(NamedTuple):
     heard: bytes = b""
     acknowledged: int = 0
     segments: int = 0
+    seen: Seen | None = None
 
     @property
     def headers(self) -> int:

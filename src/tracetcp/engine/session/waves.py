@@ -36,6 +36,15 @@ R11. Words that expired leave again before long. A connection that is spoken ove
     if not ``TWICE`` in the time that there is, their silence tells nothing.
 R12. A *wordless* trial is decided once its handshake is over, or ``opens_within`` has gone by; if it is put
     off, once that time has come.
+R13. A trial that ``says`` words of its own is about who answers them. The end of the connection decides at
+    once, but for a RST where raw sockets may hear of more; of other signs one that does not listen is decided
+    by the first, and one that ``listens`` when ``LEAST_PATIENCE`` has passed without another: who answers
+    beside the path answers beside a router. Mere acknowledgement is waited on for ``ANSWER_WAIT`` where an
+    answer is wanted. What comes is an answer only as far as the words arrived: a host may speak first.
+R14. Of words in several segments, with ``leads`` all but the last leave with ``FULL_TTL``, and the last one
+    once those were acknowledged: what expires is that one.
+R15. A trial that ``hesitates`` lets the other side speak first for ``LEAST_PATIENCE``; one that is said
+    ``after_greeting``, or to a port of that custom, for ``GREETING_WAIT``.
 """
 
 from __future__ import annotations
@@ -73,6 +82,8 @@ PATIENCE_TIMES = 2.5
 """Patience in times of what an answer takes."""
 FIRST_RESENDING = 0.2
 """Seconds and an RTT after which Linux sends again at the earliest (TCP_RTO_MIN)."""
+ANSWER_WAIT = 1.5
+"""Seconds for an application to answer what its system has acknowledged."""
 THOROUGH_ANSWER = 0.65
 """Seconds: an answer has been sent at 0, 0.2 and 0.6 s by then, where the path is short."""
 LONG_ANSWER = 1 << 14
@@ -111,7 +122,8 @@ class Trial(NamedTuple):
 
     ``size`` 0 stands for the largest that the system sends. ``over`` is the number of a kept connection;
     ``speaks_at`` is an instant. With ``min_reply_ttl`` nothing that arrives with a smaller TTL is listened
-    to: by a connection that is kept only once it is open.
+    to, nor are ICMP errors: by a connection that is kept only once it is open. ``says`` are words of its own,
+    in segments (R13, R14); their silence is believed after they were sent ``sends`` times.
     """
 
     ttl: int = FULL_TTL
@@ -127,18 +139,27 @@ class Trial(NamedTuple):
     speaks_at: float = -inf
     opens_within: float = inf
     min_reply_ttl: int = 0
+    says: tuple[bytes, ...] = ()
+    listens: bool = False
+    leads: bool = False
+    sends: int = 1
+    hesitates: bool = False
+    after_greeting: bool = False
 
 
 class Result(NamedTuple):
     """A trial, its fate, and the last report on its connection (None if there was none).
 
-    ``size`` is the packet that was sent, ``sent`` how often.
+    ``size`` is the packet that was sent, ``sent`` how often. ``greeting`` is the number of bytes that came
+    before anything was said, ``answer`` the beginning of what came of words of its own.
     """
 
     trial: Trial
     fate: Fate
     size: int
     report: Report | None
+    greeting: int = 0
+    answer: bytes = b""
     sent: int = 1
 
 
@@ -159,10 +180,14 @@ class _Running:
         self.trial = trial
         self.connection = connection
         self.opened_at = inf
+        self.lead_at: float | None = None
         self.spoken_at: float | None = None
         self.changed_at = inf
+        self.settled_at = inf
         self.size = 0
         self.errors = 0
+        self.greeting = 0
+        self.answer = b""
         self.resent = 0
         """How often words had been sent again when these were spoken."""
         self.has_spoken_before = False
@@ -173,6 +198,15 @@ class _Running:
     def is_settled(self) -> bool:
         """Whether its handshake is over."""
         return self.fate is not None or (self.report is not None and self.report.state is not State.OPENING)
+
+    @property
+    def leads_still(self) -> bool:
+        """Whether what goes ahead of its last segment is on its way."""
+        report = self.report
+        if not self.trial.leads or report is None:
+            return False
+        is_newer = self.lead_at is not None and report.at > self.lead_at
+        return not (is_newer and report.is_acknowledged)
 
     @property
     def is_open(self) -> bool:
@@ -198,7 +232,7 @@ class _Running:
         """What came of it."""
         assert self.fate is not None, "a wave ends when every trial is decided"
         sent = self.sent(self.report) if self.report is not None else 0
-        return Result(self.trial, self.fate, self.size, self.report, sent)
+        return Result(self.trial, self.fate, self.size, self.report, self.greeting, self.answer, sent)
 
 
 class WaveEngine(Generic[Found]):
@@ -245,6 +279,8 @@ class WaveEngine(Generic[Found]):
             return
         if isinstance(order, Connect):
             running.opened_at = at
+        elif isinstance(order, Speak) and running.lead_at is None and running.trial.leads:
+            running.lead_at = at
         elif isinstance(order, Speak):
             running.spoken_at = running.changed_at = at
             if order.ttl < FULL_TTL:
@@ -276,8 +312,9 @@ class WaveEngine(Generic[Found]):
         if running.spoken_at is None:
             self._wait_to_speak(running, report)
             return
+        is_first = _is_first(running, before, report)
         fate = _answer(running, report)
-        if fate is not None or (report.received and not before.received):
+        if fate is not None or is_first:
             self._delays.setdefault(_kind(running.trial), []).append(report.at - running.spoken_at)
         if fate is not None:
             if fate is Fate.EXPIRED and running.trial.is_control and report.retransmissions:
@@ -286,6 +323,8 @@ class WaveEngine(Generic[Found]):
 
     def _wait_to_speak(self, running: _Running, report: Report) -> None:
         """Take a report on one that has not been spoken over into account."""
+        if report.state is State.OPEN:
+            running.settled_at = min(running.settled_at, report.at)
         if report.state in ENDS:
             self._decide(running, Fate.UNSENT)
         elif running.trial.is_wordless and running.trial.over is None and self._is_ready(running):
@@ -385,10 +424,17 @@ class WaveEngine(Generic[Found]):
         if not unspoken or self._speaks_at(unspoken[0]) > now:
             return
         running = unspoken[0]
-        report = running.report
+        trial, report = running.trial, running.report
         assert report is not None, "its handshake is over"
         running.errors, running.resent = report.errors, report.retransmissions
-        yield Speak(running.connection, running.trial.ttl, self._words_of(running, report))
+        running.greeting = report.received
+        if trial.leads and running.lead_at is None:
+            for segment in trial.says[:-1]:  # R14
+                yield Speak(running.connection, FULL_TTL, segment)
+            return
+        segments = trial.says[-1:] if trial.leads else trial.says
+        for segment in segments or (self._words_of(running, report),):
+            yield Speak(running.connection, trial.ttl, segment)
 
     def _words_of(self, running: _Running, report: Report) -> bytes:
         if running.has_spoken_before:
@@ -402,14 +448,21 @@ class WaveEngine(Generic[Found]):
 
     def _speaks_at(self, running: _Running) -> float:
         report = running.report
-        is_awaiting = self._words.waits_for_greeting and running.trial.over is None
-        if is_awaiting and report is not None and not report.received:
+        if self._awaits_greeting(running) and report is not None and not report.received:
             return inf
+        if running.leads_still:
+            return -inf if running.lead_at is None else inf  # R14
+        if running.trial.hesitates:
+            return running.settled_at + LEAST_PATIENCE  # R15
         ttl = running.trial.ttl
         at_hop = sum(each.trial.ttl == ttl for each in self._asked)
         if ttl == FULL_TTL or (running.trial.is_control and at_hop > 1):  # R3
             return running.trial.speaks_at  # R10
         return self._routers.next_send_at(ttl, at_hop)  # R4
+
+    def _awaits_greeting(self, running: _Running) -> bool:
+        trial = running.trial
+        return trial.over is None and (self._words.waits_for_greeting or trial.after_greeting)  # R15
 
     # Silence -------------------------------------------------------------------------------------------
 
@@ -421,8 +474,12 @@ class WaveEngine(Generic[Found]):
                 return running.opened_at + min(HANDSHAKE_WAIT, self._timeout, running.trial.opens_within)
             if running.trial.over is not None:
                 return running.trial.speaks_at if running.trial.is_wordless else inf  # R10, R12
-            return inf if not self._words.waits_for_greeting else running.opened_at + GREETING_WAIT
+            if running.lead_at is not None:
+                return running.lead_at + ANSWER_WAIT
+            return running.opened_at + GREETING_WAIT if self._awaits_greeting(running) else inf
         last = running.spoken_at + min(LONGEST_SILENCE, self._timeout)
+        if running.trial.says:
+            return min(last, self._sign_due(running))
         return min(last, self._answer_due(running) if running.trial.wants_answer else self._due_at(running))
 
     def _due_at(self, running: _Running) -> float:
@@ -432,6 +489,18 @@ class WaveEngine(Generic[Found]):
         if is_waited_for and (report is None or running.sent(report) < ENOUGH_SENT):  # R6, R7
             return inf
         return inf if self._awaits_control(running) else running.changed_at + self._patience(running)
+
+    def _sign_due(self, running: _Running) -> float:
+        """When the signs of words of its own are taken for complete (R13), or for missing."""
+        trial, report = running.trial, running.report
+        if report is not None and any(signs := _signs(running, report)):
+            has_more = signs.answered or signs.errors or report.state in ENDS or not trial.wants_answer
+            wait = LEAST_PATIENCE if has_more else ANSWER_WAIT  # R13
+            return running.changed_at + wait
+        enough = max(trial.sends, 1 if self._delays else ENOUGH_SENT)
+        if self._awaits_control(running) or report is None or 1 + report.retransmissions < enough:
+            return inf
+        return running.changed_at + self._patience(running)
 
     def _answer_due(self, running: _Running) -> float:
         """When an answer is taken for complete, or for lost."""
@@ -473,6 +542,21 @@ def _kind(trial: Trial) -> str:
     return "acknowledgement" if trial.ttl == FULL_TTL else "error"
 
 
+class _Signs(NamedTuple):
+    """What has come of words so far; false where nothing has."""
+
+    answered: int
+    errors: int
+    is_acknowledged: bool
+
+
+def _signs(running: _Running, report: Report) -> _Signs:
+    assert running.spoken_at is not None, "it was said"
+    is_acknowledged = report.is_acknowledged and report.at > running.spoken_at
+    answered = report.received - running.greeting if is_acknowledged else 0  # R13
+    return _Signs(answered, report.errors - running.errors, is_acknowledged)
+
+
 def _progress(report: Report) -> tuple[int, ...]:
     """What shows that something still happens on a connection."""
     return report.received, report.ahead, report.retransmissions
@@ -482,6 +566,8 @@ def _answer(running: _Running, report: Report) -> Fate | None:
     """What ``report`` decides at once about a trial that was spoken, None if nothing."""
     spoken_at = running.spoken_at
     assert spoken_at is not None, "what was said is answered"
+    if running.trial.says:
+        return _answer_to_words(running, report)
     if running.trial.wants_answer:
         return Fate.ARRIVED if report.state in ENDS or _is_long_enough(running.trial, report) else None
     if report.path_mtu < running.size:  # R5
@@ -492,6 +578,31 @@ def _answer(running: _Running, report: Report) -> Fate | None:
     if report.packet < running.size:  # R5
         return Fate.SILENT
     return Fate.ARRIVED if report.is_acknowledged or report.state in ENDS else None
+
+
+def _is_first(running: _Running, before: Report, report: Report) -> bool:
+    """Whether ``report`` tells of the first sign since the one ``before``; notes what of words of its own."""
+    if not running.trial.says:
+        return bool(report.received and not before.received)
+    known, signs = _signs(running, before), _signs(running, report)
+    running.answer = report.heard[running.greeting :] if signs.answered else b""
+    running.changed_at = running.changed_at if signs == known else report.at
+    return any(signs) and not any(known)
+
+
+def _answer_to_words(running: _Running, report: Report) -> Fate | None:
+    """R13."""
+    trial, signs = running.trial, _signs(running, report)
+    if report.state in ENDS:
+        has_ears = report.seen is not None and report.state is State.RESET
+        return None if trial.listens and has_ears else Fate.ARRIVED  # R13
+    if trial.listens or not any(signs):  # R13
+        return None
+    if signs.answered:
+        return None if trial.wants_answer else Fate.ARRIVED
+    if signs.errors:
+        return Fate.EXPIRED
+    return None if trial.wants_answer else Fate.ARRIVED
 
 
 def _is_long_enough(trial: Trial, report: Report) -> bool:
@@ -506,5 +617,10 @@ def _fate_of_silence(running: _Running) -> Fate:
         return Fate.OPEN if running.trial.is_wordless and running.is_open else Fate.UNSENT  # R12
     if running.has_spoken_before and running.report is not None and running.sent(running.report) < TWICE:
         return Fate.UNSENT  # R11
+    if running.trial.says and running.report is not None:
+        signs = _signs(running, running.report)
+        if signs.is_acknowledged:
+            return Fate.ARRIVED
+        return Fate.EXPIRED if signs.errors else Fate.SILENT
     has_answer = running.trial.wants_answer and running.report is not None and running.report.received
     return Fate.ARRIVED if has_answer else Fate.SILENT

@@ -49,6 +49,7 @@ ECN_BITS = 3
 LARGEST_CAPACITY = 4096
 """The most probes that a scan has in flight; each costs a descriptor and about 3 kB of kernel memory."""
 IP_BIND_ADDRESS_NO_PORT = 24
+IPV6_AUTOFLOWLABEL = 70
 REMEMBERED_FLOWS = 4 * LARGEST_CAPACITY
 """Flows whose source port is kept: a trace uses a thousand for each port, a scan uses none twice."""
 TCP_SYNCNT = 7
@@ -176,6 +177,8 @@ class ConnectProber(Prober):
             opened.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             if self._first_port is not None:  # which flows to other ports share
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if route.family == 6:  # a label drawn by chance would lead the same ports another way
+                    opened.setsockopt(socket.IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0)
             opened.bind(route.source_at(source_port))
         except OSError:
             opened.close()

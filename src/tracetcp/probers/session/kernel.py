@@ -12,7 +12,8 @@ of such a segment, and how it must be asked (measured on Linux 6.18, sources cit
    of the pieces is never read without the path MTU that explains it.
 3. The path MTU discovery is that of every connection (IP_PMTUDISC_WANT: with DF). IP_PMTUDISC_PROBE would
    clear DF on TCP (ip_dont_fragment in include/net/ip.h), and routers would cut what we want to see lost.
-4. A connection ends so: TTL back to ``FULL_TTL``, SO_LINGER of no time, close. The RST then arrives. A plain
+4. An end is told by SO_ERROR ahead of a soft error that came before it; a second question gives that one.
+5. A connection ends so: TTL back to ``FULL_TTL``, SO_LINGER of no time, close. The RST then arrives. A plain
    close would send what was lost again, in full and to the end. Where bytes were lost the RST lies ahead of
    what the server expects; it sends a challenge ACK (RFC 5961 section 3), which the kernel answers with the
    exact RST.
@@ -39,6 +40,7 @@ from tracetcp.model.connection import (
     Connect,
     Heed,
     Report,
+    Seen,
     Speak,
     State,
 )
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
     from tracetcp.model import SendFailure
     from tracetcp.model.connection import Order
+    from tracetcp.probers.session.ears import Ears, Overheard
 
 RESET = struct.pack("@ii", 1, 0)
 """SO_LINGER for no time at all: close() sends RST."""
@@ -84,9 +87,12 @@ SYN = 1
 
 
 class KernelSessions(SessionProber):
-    """A ``SessionProber`` of ordinary sockets, to one port. Raises what ``find_route`` raises."""
+    """A ``SessionProber`` of ordinary sockets, to one port, with ``ears`` where there are raw sockets.
 
-    def __init__(self, config: TraceConfig, destination: str, port: int) -> None:
+    Raises what ``find_route`` raises. The ears are the caller's to close.
+    """
+
+    def __init__(self, config: TraceConfig, destination: str, port: int, ears: Ears | None = None) -> None:
         self._route = find_route(destination, config.interface, tos=config.tos)
         self._port = port
         self.destination, self.family = self._route.destination, self._route.family
@@ -94,6 +100,9 @@ class KernelSessions(SessionProber):
         self.begins_small = _mtu_probing() == ALWAYS
         self._connections: dict[int, _Connection] = {}
         self._epoll = select.epoll()
+        self._ears = ears
+        if ears is not None:
+            ears.listen()
 
     def clock(self) -> float:
         """See ``SessionProber``."""
@@ -126,7 +135,8 @@ class KernelSessions(SessionProber):
         except OSError:
             opened.close()
             raise
-        self._connections[order.connection] = _Connection(order.connection, opened)
+        has_ears = self._ears is not None
+        self._connections[order.connection] = _Connection(order.connection, opened, has_ears=has_ears)
         self._epoll.register(opened, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
 
     def _prepare(self, opened: socket.socket, order: Connect) -> None:
@@ -141,16 +151,28 @@ class KernelSessions(SessionProber):
 
     def descriptors(self) -> Sequence[int]:
         """See ``SessionProber``."""
-        return () if self._epoll.closed else (self._epoll.fileno(),)
+        if self._epoll.closed:
+            return ()
+        return (self._epoll.fileno(), *(self._ears.descriptors() if self._ears is not None else ()))
 
     def drain(self) -> Sequence[Report]:
         """See ``SessionProber``."""
         if self._epoll.closed:
             return []
         self._epoll.poll(0)
+        self._overhear()
         now = time.monotonic()
         reports = [connection.look(now) for connection in self._connections.values()]
         return [report for report in reports if report is not None]
+
+    def _overhear(self) -> None:
+        """Hand what the ears have heard to the connections that it is about."""
+        if self._ears is None:
+            return
+        known = {connection.local_port: connection for connection in self._connections.values()}
+        for overheard in self._ears.overheard():
+            if overheard.local_port in known:
+                known[overheard.local_port].overhear(overheard)
 
     def wake_at(self) -> float:
         """See ``SessionProber``: when the first connection is to be looked at."""
@@ -171,7 +193,9 @@ class KernelSessions(SessionProber):
 class _Connection:
     """One socket, what it has told so far, and when it is looked at next."""
 
-    def __init__(self, number: int, connected: socket.socket) -> None:
+    def __init__(self, number: int, connected: socket.socket, *, has_ears: bool = False) -> None:
+        self.local_port: int = connected.getsockname()[1]
+        self._seen = Seen() if has_ears else None
         self._number = number
         self._socket = connected
         self._state = State.OPENING
@@ -194,13 +218,33 @@ class _Connection:
         self._spoken_at, self.looks_at = now, now + FIRST_LOOK
         self._told = None
 
+    def overhear(self, overheard: Overheard) -> None:
+        """Note what raw sockets saw of it."""
+        seen = self._seen or Seen()
+        if overheard.icmp_type is None:
+            if overheard.is_rst:
+                self._seen = seen._replace(end_ttl=seen.end_ttl or overheard.ttl)
+            else:
+                self._seen = seen._replace(host_ttl=seen.host_ttl or overheard.ttl)
+        elif overheard.is_expired:
+            self._seen = seen._replace(is_expired=True)
+        else:
+            refusal = (overheard.icmp_type, overheard.icmp_code or 0, overheard.sender)
+            self._seen = seen._replace(refusal=refusal)
+
     def look(self, now: float) -> Report | None:
         """What has changed since the last look, None if nothing has."""
         if self._state in ENDS:
-            return None
+            told = self._told
+            if told is None or told.seen == self._seen:
+                return None
+            self._told = told._replace(at=now, seen=self._seen)
+            return self._told
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         info = read_tcp_info(self._socket)
         self._learn(number, info)
+        if number and self._state in ENDS and self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._errors += 1
         if self._state is not State.OPENING:
             self._listen()
         self._look_again(now)
@@ -257,13 +301,14 @@ class _Connection:
             heard=self._heard,
             acknowledged=max(0, info.acknowledged - SYN),
             segments=info.segments,
+            seen=self._seen,
         )
 
     def reset(self) -> None:
         """End it; see the header."""
         with suppress(OSError):
-            set_ttl(self._socket, FULL_TTL)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            set_ttl(self._socket, FULL_TTL)
         self._socket.close()
 
 
