@@ -70,7 +70,7 @@ def as_nobody() -> Iterator[None]:
 
 
 @contextmanager
-def raw_prober(namespace: Namespace, destination: str, **options: str) -> Iterator[RawProber]:
+def raw_prober(namespace: Namespace, destination: str, **options: object) -> Iterator[RawProber]:
     """A raw prober to ``destination`` in ``namespace``."""
     config = TraceConfig(host=destination, raw_only=True, **options)  # type: ignore[arg-type]
     with inside(namespace):
@@ -95,9 +95,10 @@ def connect_prober(namespace: Namespace, destination: str, **options: object) ->
 
 
 @contextmanager
-def capture_prober(namespace: Namespace, destination: str) -> Iterator[ScapyProber]:
+def capture_prober(namespace: Namespace, destination: str, **options: object) -> Iterator[ScapyProber]:
     """The prober of other systems to ``destination`` in ``namespace``, on scapy's sockets for Linux."""
-    with inside(namespace), closing(ScapyProber(TraceConfig(host=destination), destination)) as opened:
+    config = TraceConfig(host=destination, **options)  # type: ignore[arg-type]
+    with inside(namespace), closing(ScapyProber(config, destination)) as opened:
         yield opened
 
 

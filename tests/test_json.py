@@ -79,6 +79,7 @@ def test_a_whole_trace() -> None:
             "ttl": 1,
             "attempt": 1,
             "flow": 0,
+            "source_port": None,
             "control": False,
             "kind": "time-exceeded",
             "sender": A,
@@ -119,6 +120,7 @@ def test_the_configuration_is_told() -> None:
         "interface": "eth0",
         "gateway": None,
         "raw_only": False,
+        "source_port": None,
     }
 
 

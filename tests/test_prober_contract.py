@@ -6,6 +6,7 @@ Tests that concern only one prober are in that prober's own file.
 from __future__ import annotations
 
 import errno
+import socket
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from internet import VirtualProber, network
-from lab import SERVER, rules
-from prober_lab import REPLY_WAIT, capture_prober, connect_prober, probe, raw_prober, readable
+from lab import SERVER, SERVER_6, rules
+from prober_lab import REPLY_WAIT, capture_prober, connect_prober, inside, probe, raw_prober, readable
+from tracetcp.config import TraceConfig
 from tracetcp.errors import ProberError
 from tracetcp.model import FailureKind, ReplyKind, SendFailure
 from tracetcp.probers import failures
+from tracetcp.probers.connect.prober import ConnectProber
 from tracetcp.runner import PROBES_PER_DRAIN, SelectorWait
 
 if TYPE_CHECKING:
@@ -43,6 +46,8 @@ KERNEL: dict[str, Callable[..., AbstractContextManager[Prober]]] = {
     "capture": capture_prober,
 }
 IN_FLIGHT = 200
+CHOSEN = 23_000
+"""A first source port, outside the range from which the kernel assigns them."""
 
 
 class Subject:
@@ -135,6 +140,7 @@ def test_every_reply_comes_out_once_with_its_token_and_instant(subject: Opener) 
     ]
 
 
+@pytest.mark.alone
 @EVERY
 def test_draining_waits_for_nothing(subject: Opener) -> None:
     with subject() as on:
@@ -364,3 +370,77 @@ def test_an_address_that_is_gone_is_told_from_ports_that_are_used_up() -> None:
     assert failures.failure(number, failures.CONNECT_REASONS).kind is FailureKind.PROBE_LOST
     for reasons in (failures.OPEN_REASONS, failures.RAW_REASONS):
         assert failures.failure(number, reasons).kind is FailureKind.NO_ROUTE
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("kind", KERNEL)
+def test_a_flow_leaves_from_the_source_port_that_it_is_told_to_have(kind: str, lab: Chain) -> None:
+    asked = [probe(64, 80, 0), probe(64, 81, 5), probe(64, 81, 1023), probe(64, 443, 0)]
+    with (
+        lab.capture("server", only="tcp") as capture,
+        KERNEL[kind](lab.client, SERVER, source_port=CHOSEN) as opened,
+        closing(SelectorWait(opened.clock)) as wait,
+    ):
+        on = Subject(opened, wait)
+        on.send(*asked)
+        told = [opened.source_port(each) for each in asked]
+        assert len(on.replies(len(asked))) == len(asked)
+    assert told == [CHOSEN + each.flow for each in asked]
+    syns = capture.fields("tcp.flags == 2", "tcp.srcport", "tcp.dstport")
+    assert sorted(syns) == sorted((str(CHOSEN + each.flow), str(each.port)) for each in asked)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("kind", KERNEL)
+def test_over_ipv6_the_same_source_ports_have_the_same_labels_in_every_run(kind: str, lab: Chain) -> None:
+    """Routers choose the path by the label as well (RFC 6437), so a label by chance would be another way."""
+    labels = []
+    for _ in range(2):
+        with (
+            lab.capture("server", only="ip6 and tcp") as capture,
+            KERNEL[kind](lab.client, SERVER_6, source_port=CHOSEN) as opened,
+            closing(SelectorWait(opened.clock)) as wait,
+        ):
+            on = Subject(opened, wait)
+            on.send(probe(64, 80, 0), probe(64, 80, 1))
+            on.replies(2)
+        fields = capture.fields("tcp.flags == 2", "tcp.srcport", "ipv6.flow")
+        labels.append(sorted(fields))
+    assert len(labels[0]) == 2
+    assert labels[0] == labels[1]
+
+
+@KERNELS
+def test_a_prober_tells_which_port_a_probe_left_from(subject: Opener, lab: Chain) -> None:
+    with lab.capture("server", only="tcp port 81") as capture, subject() as on:
+        asked = [probe(64, 81), probe(64, 81)]
+        on.send(*asked)
+        told = [on.prober.source_port(each) for each in asked]
+        on.replies(2)
+    assert [(str(port),) for port in told] == capture.fields("tcp.flags == 2", "tcp.srcport")
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("kind", KERNEL)
+def test_a_source_port_that_is_taken_is_a_sentence(kind: str, lab: Chain) -> None:
+    with inside(lab.client), socket.socket() as other:
+        other.bind(("", CHOSEN))
+        other.listen()
+        with (
+            pytest.raises(ProberError, match=f"^source port {CHOSEN} is taken.*another --source-port"),
+            KERNEL[kind](lab.client, SERVER, source_port=CHOSEN),
+        ):
+            pass
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("kind", ["raw", "connect"])
+def test_of_two_runs_on_the_same_ports_the_second_is_refused(kind: str, lab: Chain) -> None:
+    with (
+        KERNEL[kind](lab.client, SERVER, source_port=CHOSEN),
+        pytest.raises(ProberError, match=r"^source port.* taken"),
+        closing(ConnectProber(TraceConfig(host=SERVER, source_port=CHOSEN + 1000), SERVER)),
+    ):
+        pass
+    with KERNEL[kind](lab.client, SERVER, source_port=CHOSEN):
+        pass

@@ -21,7 +21,7 @@ from prober_lab import REPLY_WAIT, STAMPS_BEGIN, ask, inside, kinds, probe, read
 from prober_lab import raw_prober as prober
 from tracetcp.errors import FamilyMismatch, NoRoute, ProberError, UsageError
 from tracetcp.model import FLOWS, FailureKind, ReplyKind, SendFailure
-from tracetcp.probers.raw import source_ports as ports
+from tracetcp.probers import source_ports as ports
 from tracetcp.probers.raw.batches import MOST_PACKETS
 from tracetcp.probers.routes import find_route
 from tracetcp.runner import first_replies

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import UsageError
-from tracetcp.limits import LAST_PATH_TTL, LAST_TTL, MAX_HOPS, PINGS, PORTS, START_HOPS, TIMEOUTS, require
+from tracetcp.limits import (
+    LAST_PATH_TTL,
+    LAST_TTL,
+    MAX_HOPS,
+    PINGS,
+    PORTS,
+    SOURCE_PORTS,
+    START_HOPS,
+    TIMEOUTS,
+    require,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+class Say(NamedTuple):
+    """What to say over connections to a host (``--say``).
+
+    ``protocol`` is ``tls``, ``http`` or ``file``; ``name`` is asked for, empty for that of the host; or it is
+    the path of the file. ``versus`` is the harmless name that ``name`` is compared with.
+    """
+
+    protocol: str
+    name: str = ""
+    versus: str = "example.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +39,8 @@ class TraceConfig:
     """One run: a host, its ports, and how to probe.
 
     ``timeout`` is in seconds. ``family`` is 4, 6 or None for the first address that the resolver returns.
-    ``ports`` may be a ``range``, so that a scan of every port costs no memory here.
+    ``ports`` may be a ``range``, so that a scan of every port costs no memory here. ``source_port`` is the
+    first of the 1024 ports that the probes may leave from, None for any that are free.
     Raises ``UsageError`` for a value outside its range.
     """
 
@@ -32,6 +55,7 @@ class TraceConfig:
     interface: str | None = None
     gateway: str | None = None
     raw_only: bool = False
+    source_port: int | None = None
 
     def __post_init__(self) -> None:
         if not self.host:
@@ -44,6 +68,8 @@ class TraceConfig:
         require(self.max_hops, MAX_HOPS, "number of hops")
         require(self.pings, PINGS, "number of pings")
         require(round(self.timeout * 1000), TIMEOUTS, "timeout")
+        if self.source_port is not None:
+            require(self.source_port, SOURCE_PORTS, "source port")
         if self.family not in (None, 4, 6):
             raise UsageError(f"address family {self.family} does not exist: use 4 or 6")
 

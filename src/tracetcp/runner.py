@@ -218,7 +218,7 @@ class _Running:
 
     def _tell_sent(self, probe: Probe, sent_at: float) -> None:
         self._has_sent = True
-        self._engine.sent(probe, sent_at)
+        self._engine.sent(probe.leaving_from(self._prober.source_port(probe)), sent_at)
 
     def wakes_at(self) -> float:
         """The instant at which there is something to do even if no descriptor becomes readable."""

@@ -376,7 +376,8 @@ def test_the_evidence_of_a_trace_holds_every_probe_with_its_replies() -> None:
     report = trace(network("1 10 | rtt 30", hop_2=hop), config())
     records = report.finished[0].records
     assert len(records) == len(report.prober.sent)
-    assert [record.probe for record in records] == [probe for _, probe in report.prober.sent]
+    sent = [probe.leaving_from(report.prober.source_port(probe)) for _, probe in report.prober.sent]
+    assert [record.probe for record in records] == sent
     second = next(record for record in records if record.probe.ttl == 2).replies[0]
     assert second.labels[0].label == 100
     assert second.quote is not None

@@ -107,6 +107,10 @@ class VirtualProber(Prober):
         self._simulation.send(self.wait.now, self._syn(probe))
         return self.wait.now
 
+    def source_port(self, probe: Probe) -> int:
+        """See ``Prober.source_port``."""
+        return SOURCE_PORTS_FROM + probe.flow
+
     def descriptors(self) -> Sequence[int]:
         """See ``Prober.descriptors``; there are none, because nothing outside wakes a virtual clock."""
         return ()

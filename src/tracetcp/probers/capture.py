@@ -66,8 +66,15 @@ class ScapyProber(Prober):
         self._looked_at = time.monotonic()
         # Windows can wait only for sockets, and for at least one: this pair never becomes readable.
         self._silent: tuple[socket.socket, ...] = socket.socketpair() if sys.platform == "win32" else ()
+        self._first_port = config.source_port or SystemRandom().choice(SOURCE_PORTS)
+        if config.source_port is not None:
+            _require_free(config.source_port, self.source)
         self._codec = open_codec(
-            self.source, destination, SystemRandom().choice(SOURCE_PORTS), mtu=ETHERNET_MTU
+            self.source,
+            destination,
+            self._first_port,
+            mtu=ETHERNET_MTU,
+            has_fixed_labels=config.source_port is not None,
         )
 
     def clock(self) -> float:
@@ -87,6 +94,10 @@ class ScapyProber(Prober):
             number = error.errno or 0
             return passing_failure(number, os.strerror(number) if number else str(error))
         return sent_at
+
+    def source_port(self, probe: Probe) -> int:
+        """See ``Prober``."""
+        return self._first_port + probe.flow
 
     def descriptors(self) -> Sequence[int]:
         """See ``Prober``."""
@@ -133,6 +144,18 @@ class ScapyProber(Prober):
         if self._zone and ipaddress.ip_address(sender).is_link_local:
             sender = f"{sender}%{self._zone}"
         return self._codec.decode(data[6], data[40 : 40 + length], sender, data[7], received_at)
+
+
+def _require_free(port: int, source: str) -> None:
+    """Raises ``ProberError`` if a program uses ``port``: its answers to our replies would spoil the trace."""
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as asker:
+        try:
+            asker.bind(("", port))
+        except OSError as error:
+            raise ProberError(
+                f"source port {port} is taken ({os.strerror(error.errno or 0)}): choose another --source-port"
+            ) from error
 
 
 class _Way(NamedTuple):

@@ -38,7 +38,8 @@ class Prober(ABC):
     6. *After* ``close`` there are no descriptors and no replies.
     7. *One flow, one source port.* Probes of equal port and flow leave from one source port, so that routers
        which share load send them the same way. Where ``shares_flows`` is False only one of a flow can be in
-       flight: a further one takes its place, and its reply is lost.
+       flight: a further one takes its place, and its reply is lost. ``source_port`` tells it. Where the
+       configuration names the first, flow f leaves from the f-th port behind it, whatever the port asked.
     8. *TTLs of answers.* A TCP answer has its ``reply_ttl``, or is heard only if it arrived with its probe's
        ``min_reply_ttl`` or more: who is not told the TTL can ask for it.
 
@@ -70,6 +71,10 @@ class Prober(ABC):
         """
         for probe in probes:
             yield probe, self.send(probe)
+
+    def source_port(self, probe: Probe) -> int:  # noqa: ARG002 - subclasses use it
+        """The port that ``probe`` left from, to be asked as soon as it has; 0 where that is not known."""
+        return 0
 
     @abstractmethod
     def descriptors(self) -> Sequence[int]:

@@ -69,7 +69,7 @@ class Ipv4Codec(PacketCodec[_Template]):
 
         The checksums are computed as in ``checksum_of`` but inline: the calls would slow down a scan.
         """
-        token, port, ttl, _, flow, kind, _ = probe
+        token, port, ttl, _, flow, kind, _, _ = probe
         template = self._templates[kind]
         source = template.source + flow
         ip_id = self._probes.add(token, source, port, ttl)

@@ -7,8 +7,9 @@ differences from raw sockets:
 1. The kernel chooses the sequence numbers: a reply gets the token of the probe whose socket it came to.
 2. Two sockets cannot share a 5-tuple: a probe on a flow that is in use closes the socket before it. The
    kernel picks the source port of a flow at its first connect(), different from that of every connection;
-   later probes of the flow bind that port. Closing a socket that was not answered sends nothing and frees the
-   port at once, and so does the RST of one that was (SO_LINGER).
+   later probes of the flow bind that port. Where the user chose the first port, a flow has the same one for
+   every destination port, and sockets that never connect hold the block. Closing a socket that was not
+   answered sends nothing and frees the port at once, and so does the RST of one that was (SO_LINGER).
 3. Each socket sends one SYN (see ``single_syn``) and is open for the whole timeout. Where a retransmission
    cannot be prevented, the socket is closed before it, after 0.9 s; a later answer is lost.
 4. A local firewall that drops our SYN cannot be distinguished from silence: connect() does not report it.
@@ -29,12 +30,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.descriptors import room_for
 from tracetcp.errors import ProberError
-from tracetcp.model import Reply, ReplyKind
+from tracetcp.model import FLOWS, Reply, ReplyKind
 from tracetcp.probers.connect.errqueue import QueuedError, queue_errors, take_error
 from tracetcp.probers.connect.single_syn import ONE_SYN_SECONDS, find_silencer, is_still_here
 from tracetcp.probers.failures import CONNECT_REASONS, OPEN_REASONS, failure
 from tracetcp.probers.prober import Prober
-from tracetcp.probers.routes import find_route, set_ttl
+from tracetcp.probers.routes import find_route, set_min_reply_ttl, set_ttl
+from tracetcp.probers.source_ports import hold_block
 from tracetcp.probers.stamps import SO_TIMESTAMPNS, received_at
 
 if TYPE_CHECKING:
@@ -46,8 +48,7 @@ if TYPE_CHECKING:
 LARGEST_CAPACITY = 4096
 """The most probes that a scan has in flight; each costs a descriptor and about 3 kB of kernel memory."""
 IP_BIND_ADDRESS_NO_PORT = 24
-LEAST_TTL = {4: (socket.IPPROTO_IP, 21), 6: (socket.IPPROTO_IPV6, 73)}
-"""IP_MINTTL and IPV6_MINHOPCOUNT, by family."""
+IPV6_AUTOFLOWLABEL = 70
 REMEMBERED_FLOWS = 4 * LARGEST_CAPACITY
 """Flows whose source port is kept: a trace uses a thousand for each port, a scan uses none twice."""
 TCP_SYNCNT = 7
@@ -90,6 +91,10 @@ class ConnectProber(Prober):
         self._route = find_route(destination, config.interface)
         self.destination, self.source = self._route.destination, self._route.source
         self._silencer = find_silencer(self._route)
+        self._first_port = config.source_port
+        self._holders: list[socket.socket] = []
+        if config.source_port is not None:
+            self._holders = hold_block(self._route, config.source_port, FLOWS, is_shared=True)
         self._timeout = config.timeout
         self.longest_wait = inf if self._silencer else ONE_SYN_SECONDS
         self._lifetime = min(config.timeout, self.longest_wait)
@@ -116,7 +121,7 @@ class ConnectProber(Prober):
         if len(self._pending) >= self.capacity:
             self._drop(next(iter(self._pending)))
         try:
-            connecting = self._open(probe, self._source_ports.get(flow, 0))
+            connecting = self._open(probe, self._port_of(flow))
         except OSError as error:
             return failure(error.errno or 0, OPEN_REASONS)
         host, _, *scope = self._route.destination_address
@@ -133,10 +138,20 @@ class ConnectProber(Prober):
         self._epoll.register(connecting, select.EPOLLIN | select.EPOLLOUT)
         return sent_at
 
+    def source_port(self, probe: Probe) -> int:
+        """See ``Prober``."""
+        return self._port_of((probe.port, probe.flow))
+
+    def _port_of(self, flow: tuple[int, int]) -> int:
+        """The source port of ``flow``, 0 while the kernel has picked none."""
+        if self._first_port is not None:
+            return self._first_port + flow[1]
+        return self._source_ports.get(flow, 0)
+
     def _remember(self, flow: tuple[int, int], connecting: socket.socket) -> None:
         """Keep the source port of ``flow``, on which ``connecting`` waits."""
         self._in_use[flow] = connecting.fileno()
-        if flow not in self._source_ports:
+        if self._first_port is None and flow not in self._source_ports:
             self._source_ports[flow] = connecting.getsockname()[1]
             if len(self._source_ports) > REMEMBERED_FLOWS:
                 del self._source_ports[next(iter(self._source_ports))]
@@ -148,11 +163,15 @@ class ConnectProber(Prober):
         try:
             set_ttl(opened, probe.ttl)
             if probe.min_reply_ttl:
-                opened.setsockopt(*LEAST_TTL[route.family], probe.min_reply_ttl)
+                set_min_reply_ttl(opened, probe.min_reply_ttl)
             queue_errors(opened)
             opened.setsockopt(socket.IPPROTO_TCP, TCP_SYNCNT, SYN_RETRANSMISSIONS)
             route.bind_device(opened)
             opened.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            if self._first_port is not None:  # which flows to other ports share
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if route.family == 6:  # a label drawn by chance would lead the same ports another way
+                    opened.setsockopt(socket.IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0)
             opened.bind(route.source_at(source_port))
         except OSError:
             opened.close()
@@ -182,6 +201,8 @@ class ConnectProber(Prober):
         """See ``Prober``. Connections are reset, pending ones dropped."""
         for number in list(self._pending):
             self._drop(number)
+        for holder in self._holders:
+            holder.close()
         self._stamping.close()
         self._epoll.close()
 

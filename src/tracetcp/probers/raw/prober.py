@@ -24,8 +24,8 @@ from tracetcp.probers.raw import filters
 from tracetcp.probers.raw.batches import MOST_PACKETS, BatchSender
 from tracetcp.probers.raw.gateway import GatewayLink
 from tracetcp.probers.raw.receiver import Receiver, prepare, sender_of
-from tracetcp.probers.raw.source_ports import take_block
 from tracetcp.probers.routes import Route, find_route, scoped
+from tracetcp.probers.source_ports import take_block
 from tracetcp.probers.stamps import WallClock
 from tracetcp.wire.codec import open_codec
 from tracetcp.wire.protocols import ICMP, ICMPV6, TCP
@@ -72,7 +72,8 @@ class RawProber(Prober):
             for protocol in (icmp, TCP)
         }
         route = self._find_way(opening, config, destination)
-        first_port, holders = take_block(route, FLOWS)
+        first_port, holders = take_block(route, FLOWS, config.source_port)
+        self._first_port = first_port
         for holder in holders:
             opening.enter_context(holder)
         ports = range(first_port, first_port + FLOWS)
@@ -82,7 +83,13 @@ class RawProber(Prober):
             prepare(receiver, route)
         self._receivers = [Receiver(receiver, protocol) for protocol, receiver in receivers.items()]
         self._descriptors = tuple(receiver.number for receiver in self._receivers)
-        self.codec = open_codec(route.source, route.destination, first_port, mtu=route.mtu)
+        self.codec = open_codec(
+            route.source,
+            route.destination,
+            first_port,
+            mtu=route.mtu,
+            has_fixed_labels=config.source_port is not None,
+        )
         self._sender = self._link or self._open_sender(opening, route)
 
     def _find_way(self, opening: ExitStack, config: TraceConfig, destination: str) -> Route:
@@ -135,6 +142,10 @@ class RawProber(Prober):
         if self._tap is not None:
             self._tap(sent_at + self._wall.apart, packet)
         return sent_at
+
+    def source_port(self, probe: Probe) -> int:
+        """See ``Prober``."""
+        return self._first_port + probe.flow
 
     def send_all(self, probes: Sequence[Probe]) -> Iterator[tuple[Probe, float | SendFailure]]:
         """See ``Prober``. Only scans send as many at once as are worth a batch in the background."""

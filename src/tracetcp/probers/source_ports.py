@@ -1,4 +1,4 @@
-"""Picks the source ports of a trace: a block that no local program uses or will be assigned.
+"""The source ports of a run: a block that no local program uses; nor, if we choose it, is assigned.
 
 Reads the kernel's port range and socket tables under /proc; binds TCP sockets, which sends nothing.
 """
@@ -34,13 +34,15 @@ held, one at least.
 BLOCK_TRIES = 50
 
 
-def take_block(route: Route, count: int) -> tuple[int, list[socket.socket]]:
-    """The first port of a free block of ``count``, at random, and the sockets that hold it.
+def take_block(route: Route, count: int, first: int | None = None) -> tuple[int, list[socket.socket]]:
+    """The first port of a free block of ``count``, and the sockets that hold it: at ``first``, or at random.
 
     Where there is room, the block lies outside the range from which the kernel assigns ports to programs.
     A socket that is bound but does not listen gets no packets: the kernel answers a SYN-ACK to its port with
-    the RST that closes the half-open connection. Raises ``ProberError`` if no block is free.
+    the RST that closes the half-open connection. Raises ``ProberError`` if no block is free, or not that one.
     """
+    if first is not None:
+        return first, hold_block(route, first, count)
     used = _ports_in_use(SOCKET_TABLES[route.family])
     starts = _starts(_ephemeral_range(), count)
     for _ in range(BLOCK_TRIES):
@@ -48,6 +50,24 @@ def take_block(route: Route, count: int) -> tuple[int, list[socket.socket]]:
         if used.isdisjoint(range(first, first + count)) and (held := _hold(route, first, count)):
             return first, held
     raise ProberError(f"no {count} free source ports in a row: close some connections and try again")
+
+
+def hold_block(route: Route, first: int, count: int, *, is_shared: bool = False) -> list[socket.socket]:
+    """The sockets that hold the block of ``count`` ports from ``first`` on.
+
+    ``is_shared`` leaves the ports to sockets that are set to share them (SO_REUSEADDR), as those that connect
+    are. Raises ``ProberError`` if the block is taken.
+    """
+    taken = sorted(_ports_in_use(SOCKET_TABLES[route.family]).intersection(range(first, first + count)))
+    held = [] if taken else _hold(route, first, count, is_shared=is_shared)
+    if held:
+        return held
+    which = f"source port {taken[0]} is" if taken else f"source ports from {first} on are"
+    ephemeral = _ephemeral_range()
+    raise ProberError(
+        f"{which} taken, and the run needs {first} to {first + count - 1}: choose another --source-port, "
+        f"best outside {ephemeral[0]} to {ephemeral[-1]}, where programs are given theirs"
+    )
 
 
 def _starts(ephemeral: range, count: int) -> list[int]:
@@ -58,15 +78,19 @@ def _starts(ephemeral: range, count: int) -> list[int]:
     return [*below, *above] or list(range(LOWEST_PORT, last + 1))
 
 
-def _hold(route: Route, first: int, count: int) -> list[socket.socket]:
+def _hold(route: Route, first: int, count: int, *, is_shared: bool = False) -> list[socket.socket]:
     """Sockets bound to ports of the block from ``first`` on; none if one of these ports is taken."""
     held: list[socket.socket] = []
     ports = (*range(first, first + HELD_PORTS), *range(first + 2 * HELD_PORTS - 1, first + count, HELD_PORTS))
-    for port in ports[: max(1, room_for(len(ports)))]:
+    share = 2 if is_shared else 1  # half of what may be open is for the sockets that connect
+    room = room_for(share * len(ports)) // share
+    for port in ports[: max(1, room)]:
         holder = socket.socket(route.socket_family, socket.SOCK_STREAM)
         held.append(holder)
         try:
             holder.bind(route.source_at(port))
+            if is_shared:  # not before: another run that holds the port would share it too
+                holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         except OSError as error:
             for taken in held:
                 taken.close()
