@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hunting.faults import FAULTS, Fault, apply
 from hunting.paths import PORTS, Draft
@@ -70,7 +70,7 @@ def kept(path: Path) -> Case:
     """The case of a file that ``tests/hunt --show`` printed: a scenario with a table ``hunt``."""
     table = tomllib.loads(path.read_text())
     hunt = table.pop("hunt")
-    fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in hunt["fault"].items()}
+    fields: Values = {key: tuple(v) if isinstance(v, list) else v for key, v in hunt["fault"].items()}
     fault = Fault(**fields)
     scenario, family = Scenario.of(table, path.stem), hunt["family"]
     config = read_command(scenario.command, scenario.destination.addresses[family]).config
