@@ -56,7 +56,7 @@ class TextPresenter:
             return self._render(event, texts)
         from tracetcp.formatters.conclusions import render_tests, render_verdicts
 
-        tests = render_tests((*event.sizes, *event.silence, *event.words), self._prefix)
+        tests = render_tests(event.tested, self._prefix)
         if not self._display.explain:
             return tests
         self._judged.append((event.evidence, event.verdicts[0]))
@@ -95,7 +95,7 @@ class JsonPresenter:
         instants = [record.sent_at for record in event.evidence.records]
         instants += [reply.received_at for record in event.evidence.records for reply in record.replies]
         on_trace = event.verdicts if self._shows_verdicts else ()
-        verdicts = (*on_trace, *event.sizes, *event.silence, *event.words)
+        verdicts = (*on_trace, *event.tested)
         started_at, ended_at = self._utc(min(instants)), self._utc(max(instants))
         return self._formatter.render(event.evidence, texts, started_at, ended_at, verdicts)
 

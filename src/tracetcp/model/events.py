@@ -81,8 +81,13 @@ class VerdictReached(NamedTuple):
     evidence: Evidence
     verdicts: tuple[Verdict, ...]
     sizes: tuple[Verdict, ...] = ()
-    words: tuple[Verdict, ...] = ()
     silence: tuple[Verdict, ...] = ()
+    words: tuple[Verdict, ...] = ()
+
+    @property
+    def tested(self) -> tuple[Verdict, ...]:
+        """Those of every test over connections, in the order of the tests."""
+        return (*self.sizes, *self.silence, *self.words)
 
 
 Event: TypeAlias = (
