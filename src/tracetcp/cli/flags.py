@@ -27,7 +27,7 @@ from tracetcp.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 DESCRIPTION = "Show where TCP packets to a port really go: SYNs with rising TTLs, answered hop by hop."
@@ -52,6 +52,9 @@ exit status: 0 a port was reached, 1 none was, 2 wrong usage, 3 could not run, 1
 SCAN_START_HOP = 128
 """The start hop of ``-s``: beyond any path."""
 PRECISIONS = range(4)
+PERCENTS = range(90, 100)
+USUAL_PERCENT = 95
+BRANCHES = "--branches"
 
 
 class _Help(argparse.Action):
@@ -111,6 +114,26 @@ def mark(text: str) -> int:
     if value not in MARKS:
         raise argparse.ArgumentTypeError(f"mark {text!r} is out of range: {bounds}")
     return value
+
+
+def split_percent(argv: Sequence[str]) -> tuple[list[str], int]:
+    """``argv`` with plain ``--branches`` for ``--branches=PERCENT``, and that percentage.
+
+    argparse would take the host for an optional value. Raises ``UsageError`` for one out of range.
+    """
+    words: list[str] = []
+    percent = USUAL_PERCENT
+    for place, word in enumerate(argv):
+        if word == "--":
+            return [*words, *argv[place:]], percent
+        if word.startswith(f"{BRANCHES}="):
+            try:
+                percent = number(PERCENTS, "percentage")(word.partition("=")[2])
+            except argparse.ArgumentTypeError as error:
+                raise UsageError(f"{BRANCHES}: {error}") from None
+            word = BRANCHES  # noqa: PLW2901 - it is the flag without its value
+        words.append(word)
+    return words, percent
 
 
 def silences(text: str) -> tuple[int, ...]:
@@ -214,6 +237,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="explain the trace in one Markdown text for a ticket, and say whom to call",
     )
     output.add_argument("--pcap", metavar="FILE", help="keep our probes and the replies that counted")
+    output.add_argument(
+        "--picture",
+        metavar="FILE",
+        help="draw the path, the branches or the compared ports into FILE (.svg, .dot or .mmd)",
+    )
     output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
     connection = parser.add_argument_group("connection")
     connection.add_argument(
@@ -236,6 +264,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="S[,S...]",
         help="after the trace, leave connections silent for so many seconds, then find where they "
         "are forgotten",
+    )
+    paths = parser.add_argument_group("load sharing")
+    paths.add_argument(
+        BRANCHES,
+        action="store_true",
+        help="after the trace, find every path that load sharing makes; --branches=99 for 99 %% certainty",
     )
     sending = parser.add_argument_group("sending")
     sending.add_argument(

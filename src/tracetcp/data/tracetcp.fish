@@ -51,7 +51,7 @@ function _shtab_tracetcp_using
 end
 
 set -g _shtab_tracetcp_commands
-set -g _shtab_tracetcp_opts_with_value --compare --diff --gateway --idle --interface --mark --max-hops --pcap --pings --port-range --precision --say --scan --source-port --start-hop --timeout --tos --versus -g -h -i -m -p -r -s -t
+set -g _shtab_tracetcp_opts_with_value --compare --diff --gateway --idle --interface --mark --max-hops --pcap --picture --pings --port-range --precision --say --scan --source-port --start-hop --timeout --tos --versus -g -h -i -m -p -r -s -t
 
 complete -c tracetcp -e
 complete -c tracetcp -f
@@ -70,11 +70,13 @@ complete -c tracetcp -n _shtab_tracetcp_using -l compare -x -d 'explain the path
 complete -c tracetcp -n _shtab_tracetcp_using -l json -d 'one JSON object a trace, one line an object'
 complete -c tracetcp -n _shtab_tracetcp_using -l report -d 'explain the trace in one Markdown text for a ticket, and say whom to call'
 complete -c tracetcp -n _shtab_tracetcp_using -l pcap -xka "(__fish_complete_path (commandline -ct))" -d 'keep our probes and the replies that counted'
+complete -c tracetcp -n _shtab_tracetcp_using -l picture -x -d 'draw the path, the branches or the compared ports into FILE (.svg, .dot or .mmd)'
 complete -c tracetcp -n _shtab_tracetcp_using -s A -l asn -d 'origin AS of each hop, looked up in DNS'
 complete -c tracetcp -n _shtab_tracetcp_using -l mtu -d 'after the trace, find the packet size that the connection loses, and where'
 complete -c tracetcp -n _shtab_tracetcp_using -l say -x -d 'after the trace, say this to the host and find who stops or answers it: tls, tls:NAME, http, http:NAME, or @FILE (one segment)'
 complete -c tracetcp -n _shtab_tracetcp_using -l versus -x -d 'the harmless name that --say compares with (default example.com)'
 complete -c tracetcp -n _shtab_tracetcp_using -l idle -x -d 'after the trace, leave connections silent for so many seconds, then find where they are forgotten'
+complete -c tracetcp -n _shtab_tracetcp_using -l branches -d 'after the trace, find every path that load sharing makes; --branches=99 for 99 % certainty'
 complete -c tracetcp -n _shtab_tracetcp_using -s F -l no-anti-flood -d 'no pacing and no slow retries at limited routers'
 complete -c tracetcp -n _shtab_tracetcp_using -s 4 -d 'IPv4 only'
 complete -c tracetcp -n _shtab_tracetcp_using -s 6 -d 'IPv6 only'
