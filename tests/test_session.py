@@ -313,8 +313,9 @@ def test_errors_are_the_projects_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tracetcp.names.resolving.resolve", fail)
     with pytest.raises(tracetcp.TracetcpError, match="no such name"):
         next(trace(TraceConfig(host="www.example.com")))
-    with pytest.raises(tracetcp.UsageError):
-        TraceConfig(host=TARGET, pings=0)
+    for wrong in ({"pings": 0}, {"tos": 256}, {"mark": 0}):
+        with pytest.raises(tracetcp.UsageError):
+            TraceConfig(host=TARGET, **wrong)  # type: ignore[arg-type]
 
 
 # Over loopback, for real

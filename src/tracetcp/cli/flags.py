@@ -13,6 +13,7 @@ from tracetcp import __version__
 from tracetcp.errors import UsageError
 from tracetcp.limits import (
     LAST_TTL,
+    MARKS,
     MAX_HOPS,
     MOST_SILENCES,
     PINGS,
@@ -21,6 +22,7 @@ from tracetcp.limits import (
     SOURCE_PORTS,
     START_HOPS,
     TIMEOUTS,
+    TOS,
     whole_number,
 )
 
@@ -101,6 +103,17 @@ def number(allowed: range, what: str) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def mark(text: str) -> int:
+    """An argparse type: a firewall mark, decimal or, as ``ip rule`` shows it, hexadecimal."""
+    bounds = f"use {MARKS[0]} to {MARKS[-1]}, or 0x1 to {MARKS[-1]:#x}"
+    if not re.fullmatch(r"0[xX][0-9a-fA-F]{1,9}|[0-9]{1,11}", text):
+        raise argparse.ArgumentTypeError(f"mark {text!r} is not a number: {bounds}")
+    value = int(text, 16 if text[1:2] in ("x", "X") else 10)
+    if value not in MARKS:
+        raise argparse.ArgumentTypeError(f"mark {text!r} is out of range: {bounds}")
+    return value
 
 
 def split_percent(argv: Sequence[str]) -> tuple[list[str], int]:
@@ -279,6 +292,18 @@ def build_parser() -> argparse.ArgumentParser:
         type=number(SOURCE_PORTS, "source port"),
         metavar="N",
         help=f"send from port N on, as another run did ({SOURCE_PORTS[0]}..{SOURCE_PORTS[-1]})",
+    )
+    sending.add_argument(
+        "--tos",
+        type=number(TOS, "TOS byte"),
+        metavar="N",
+        help=f"TOS byte, IPv6 traffic class, of what is sent: DSCP times 4 ({TOS[0]}..{TOS[-1]}, default 0)",
+    )
+    sending.add_argument(
+        "--mark",
+        type=mark,
+        metavar="N",
+        help="firewall mark of the probes inside this machine, for its routing rules (root)",
     )
     sending.add_argument(
         "-R", "--raw", action="store_true", help="insist on raw sockets: an error rather than the fallback"

@@ -97,6 +97,8 @@ def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     if options.check:
         targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
+    if options.mark is not None:
+        _refuse_beside_mark(options)
     config = _config(options, _only_target([*options.target, *rest]))
     if options.report:
         _refuse_beside_report(options, config.ports)
@@ -150,6 +152,17 @@ def _refuse_beside(flag: str, options: argparse.Namespace, ports: Sequence[int])
         raise UsageError(f"{flag} and -g exclude each other: connections go the routing table's way")
     if ports[0] in PRINTER_PORTS:
         raise UsageError(f"{flag} does not speak to port {ports[0]}: a printer prints whatever it hears")
+
+
+def _refuse_beside_mark(options: argparse.Namespace) -> None:
+    """What a mark cannot go with: nothing asks the routing table, or root's rights are gone by then."""
+    if options.gateway:
+        raise UsageError("--mark and -g exclude each other: a mark is for the routing table, -g replaces it")
+    for flag, is_given in (("--mtu", options.mtu), ("--say", options.say), ("--idle", options.idle)):
+        if is_given:
+            raise UsageError(
+                f"--mark and {flag} exclude each other: connections are opened when root's rights are gone"
+            )
 
 
 def _refuse_beside_report(options: argparse.Namespace, ports: Sequence[int]) -> None:
@@ -253,6 +266,8 @@ def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
         gateway=options.gateway,
         raw_only=options.raw,
         source_port=options.source_port,
+        tos=options.tos or 0,
+        mark=options.mark,
     )
 
 

@@ -51,7 +51,7 @@ function _shtab_tracetcp_using
 end
 
 set -g _shtab_tracetcp_commands
-set -g _shtab_tracetcp_opts_with_value --compare --diff --gateway --idle --interface --max-hops --pcap --picture --pings --port-range --precision --say --scan --source-port --start-hop --timeout --versus -g -h -i -m -p -r -s -t
+set -g _shtab_tracetcp_opts_with_value --compare --diff --gateway --idle --interface --mark --max-hops --pcap --picture --pings --port-range --precision --say --scan --source-port --start-hop --timeout --tos --versus -g -h -i -m -p -r -s -t
 
 complete -c tracetcp -e
 complete -c tracetcp -f
@@ -83,6 +83,8 @@ complete -c tracetcp -n _shtab_tracetcp_using -s 6 -d 'IPv6 only'
 complete -c tracetcp -n _shtab_tracetcp_using -s i -l interface -xka "(__fish_print_interfaces)" -d 'send from this interface or local address'
 complete -c tracetcp -n _shtab_tracetcp_using -s g -l gateway -x -d 'send through this gateway on the local link'
 complete -c tracetcp -n _shtab_tracetcp_using -l source-port -x -d 'send from port N on, as another run did (1024..64512)'
+complete -c tracetcp -n _shtab_tracetcp_using -l tos -x -d 'TOS byte, IPv6 traffic class, of what is sent: DSCP times 4 (0..255, default 0)'
+complete -c tracetcp -n _shtab_tracetcp_using -l mark -x -d 'firewall mark of the probes inside this machine, for its routing rules (root)'
 complete -c tracetcp -n _shtab_tracetcp_using -s R -l raw -d 'insist on raw sockets: an error rather than the fallback'
 complete -c tracetcp -n _shtab_tracetcp_using -l diff -xka "(__fish_complete_path (commandline -ct))" -d 'say what changed between two files of --json; exit status 0 same, 1 different, 2 unreadable'
 complete -c tracetcp -n _shtab_tracetcp_using -s '?' -l help -d 'show this help'

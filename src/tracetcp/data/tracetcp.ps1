@@ -44,6 +44,8 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '-g'; Help = 'send through this gateway on the local link' }
         [pscustomobject]@{ Flag = '--gateway'; Help = 'send through this gateway on the local link' }
         [pscustomobject]@{ Flag = '--source-port'; Help = 'send from port N on, as another run did (1024..64512)' }
+        [pscustomobject]@{ Flag = '--tos'; Help = 'TOS byte, IPv6 traffic class, of what is sent: DSCP times 4 (0..255, default 0)' }
+        [pscustomobject]@{ Flag = '--mark'; Help = 'firewall mark of the probes inside this machine, for its routing rules (root)' }
         [pscustomobject]@{ Flag = '-R'; Help = 'insist on raw sockets: an error rather than the fallback' }
         [pscustomobject]@{ Flag = '--raw'; Help = 'insist on raw sockets: an error rather than the fallback' }
         [pscustomobject]@{ Flag = '--diff'; Help = 'say what changed between two files of --json; exit status 0 same, 1 different, 2 unreadable' }

@@ -205,6 +205,7 @@ class ExplainingEngine:
             start_hop=self._config.start_hop,
             last_ttl=self._config.last_ttl,
             controls=controls if self._may_probe else (),
+            tos=self._config.tos,
         )
         return self._reply_ttls.filled_in(evidence)
 

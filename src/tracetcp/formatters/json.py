@@ -232,6 +232,8 @@ def _config(config: TraceConfig) -> dict[str, object]:
         "gateway": config.gateway,
         "raw_only": config.raw_only,
         "source_port": config.source_port,
+        "tos": config.tos,
+        "mark": config.mark,
     }
 
 

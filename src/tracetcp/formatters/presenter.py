@@ -57,7 +57,7 @@ class TextPresenter:
             return self._render(event, texts)
         from tracetcp.formatters.conclusions import render_tests, render_verdicts
 
-        tests = render_tests((*event.sizes, *event.silence, *event.words), self._prefix)
+        tests = render_tests(event.tested, self._prefix)
         tests += self._branches(event, texts)
         if not self._display.explain:
             return tests
@@ -106,7 +106,7 @@ class JsonPresenter:
         instants = [record.sent_at for record in event.evidence.records]
         instants += [reply.received_at for record in event.evidence.records for reply in record.replies]
         on_trace = event.verdicts if self._shows_verdicts else ()
-        verdicts = (*on_trace, *event.sizes, *event.silence, *event.words)
+        verdicts = (*on_trace, *event.tested)
         if event.branches is not None:
             from tracetcp.verdicts.branches import judge_branches
 

@@ -82,9 +82,14 @@ class VerdictReached(NamedTuple):
     evidence: Evidence
     verdicts: tuple[Verdict, ...]
     sizes: tuple[Verdict, ...] = ()
-    words: tuple[Verdict, ...] = ()
     silence: tuple[Verdict, ...] = ()
+    words: tuple[Verdict, ...] = ()
     branches: Branches | None = None
+
+    @property
+    def tested(self) -> tuple[Verdict, ...]:
+        """Those of every test over connections, in the order of the tests."""
+        return (*self.sizes, *self.silence, *self.words)
 
 
 Event: TypeAlias = (

@@ -88,6 +88,7 @@ class RawProber(Prober):
             route.destination,
             first_port,
             mtu=route.mtu,
+            tos=route.tos,
             has_fixed_labels=config.source_port is not None,
         )
         if self._link is None:
@@ -95,7 +96,8 @@ class RawProber(Prober):
 
     def _find_way(self, opening: ExitStack, config: TraceConfig, destination: str) -> Route:
         """The route to ``destination``, through the gateway if one is given."""
-        route = find_route(config.gateway or destination, config.interface)
+        asked = config.gateway or destination
+        route = find_route(asked, config.interface, tos=config.tos, mark=config.mark)
         if config.gateway is not None:
             self._link = opening.enter_context(closing(GatewayLink(config.gateway, destination, route)))
             route = _onward(route, destination, self._link.interface)
@@ -255,4 +257,5 @@ def _onward(route: Route, destination: str, interface: str) -> Route:
     """
     if "%" not in route.source:
         return dataclasses.replace(route, destination=scoped(destination, 0))
-    return dataclasses.replace(find_route(destination, interface), device=route.device)
+    onward = find_route(destination, interface, tos=route.tos, mark=route.mark)
+    return dataclasses.replace(onward, device=route.device)
