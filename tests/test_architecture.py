@@ -25,6 +25,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "engine": ("config", "model"),
     "verdicts": ("model",),
     "explain": ("config", "engine", "limits", "model", "verdicts"),
+    "watch": ("config", "engine", "explain", "model"),
     "wire": ("addresses", "model"),
     "probers": ("addresses", "config", "descriptors", "errors", "model", "wire"),
     "names": ("addresses", "descriptors", "errors", "model"),
@@ -35,6 +36,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "pcap_file": ("errors", "wire"),
     "runner": ("engine", "errors", "model", "probers.prober"),
     "diagnosis": ("config", "errors", "model", "probers", "runner"),
+    "lasting": ("config", "diagnosis", "errors", "model", "names", "probers"),
     "dialogue": ("errors", "model", "probers", "runner"),
     "mtu": (
         "config",
@@ -54,6 +56,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "engine",
         "errors",
         "explain",
+        "lasting",
         "model",
         "mtu",
         "names",
@@ -61,9 +64,21 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "privileges",
         "probers",
         "runner",
+        "watch",
     ),
     "screen": ("errors", "formatters", "session"),
     "signals": (),
+    "watch_screen": (
+        "config",
+        "errors",
+        "formatters",
+        "model",
+        "runner",
+        "screen",
+        "session",
+        "signals",
+        "watch",
+    ),
     "shortages": (),
     "app": (
         "cli",
@@ -75,18 +90,19 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "session",
         "shortages",
         "signals",
+        "watch_screen",
     ),
     "__main__": ("app",),
 }
 """What each layer may import besides itself: a layer, or a single module of one. Lower layers come first, and
 nothing imports upwards. docs/design.md shows this table; a test compares them.
 """
-PURE = ("errors", "limits", "config", "model", "engine", "verdicts", "explain", "formatters")
+PURE = ("errors", "limits", "config", "model", "engine", "verdicts", "explain", "watch", "formatters")
 FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subprocess", "os", "sys"}
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""
-WRITERS = ("app", "screen")
-TOP = ("app", "screen", "session", "shortages", "signals", "__main__")
+WRITERS = ("app", "screen", "watch_screen")
+TOP = ("app", "screen", "session", "shortages", "signals", "watch_screen", "__main__")
 """They wire everything, so the design page does not list what they may import."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import UsageError
 from tracetcp.limits import (
@@ -20,6 +20,18 @@ from tracetcp.limits import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+class Watch(NamedTuple):
+    """How a port is watched (``--watch``).
+
+    ``interval`` seconds pass from one question to the next; after ``intervals`` of them the watch ends, never
+    if that is None. Every ``heartbeat`` seconds it is told that all is as it was, if that is not None.
+    """
+
+    interval: float
+    intervals: int | None = None
+    heartbeat: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

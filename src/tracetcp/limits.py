@@ -16,6 +16,11 @@ PINGS = range(1, 101)
 TIMEOUTS = range(1, 100_000)
 """The longest wait for a reply, in milliseconds."""
 PORTS = range(65_536)
+WATCH_INTERVALS = range(1, 86_401)
+"""Seconds from one question of ``--watch`` to the next."""
+WATCH_COUNTS = range(1, 1_000_000_000)
+HEARTBEATS = range(1, 86_401)
+"""Seconds from one line of ``--heartbeat`` to the next."""
 SOURCE_PORTS = range(1024, 65_536 - 1024 + 1)
 """Where a run's block of source ports may start: 1024 ports (``model.FLOWS``), none of them privileged."""
 

@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tracetcp.config import TraceConfig
+    from tracetcp.config import TraceConfig, Watch
     from tracetcp.engine import Engine
     from tracetcp.engine.run_state import RunState
+    from tracetcp.lasting import LastingProber
     from tracetcp.mtu import SizeTest
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
+    from tracetcp.runner import Wait
+    from tracetcp.watch.engine import WatchEngine
 
 SECRET_BYTES = 16
 LOST_LATE = "; on a way without a gateway neither do replies later than {} s"
@@ -53,7 +56,8 @@ class Options(NamedTuple):
     the packet sizes of a connection to the one port of the run (Linux alone). ``pcap`` is where the packets
     are written: a path, or ``-`` for standard output. ``drops_privileges`` takes root and every capability
     from this process for good once the sockets are open, and does so in a child process before the host's
-    name is looked up.
+    name is looked up. ``watch`` watches the one port of the run instead of tracing it once: its events are
+    those of ``model.watching``.
     """
 
     names: bool = True
@@ -63,6 +67,7 @@ class Options(NamedTuple):
     sizes: bool = False
     pcap: str | None = None
     drops_privileges: bool = False
+    watch: Watch | None = None
 
 
 PLAIN = Options()
@@ -79,7 +84,7 @@ class Session:
     """An open run. Close it, or use it as a context manager; ``batches`` can be gone through once.
 
     ``destination`` and ``source`` are the addresses on the wire. ``is_silent`` says that no address answered
-    yet, ``has_reached`` that the destination did, on some port.
+    yet, ``has_reached`` that the destination did, on some port. ``watch`` is the engine of a watch.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Session:
         *,
         is_judging: bool,
         test: SizeTest | None = None,
+        watch: WatchEngine | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
         self.is_silent = True
@@ -101,6 +107,7 @@ class Session:
         self._resources = resources
         self._is_judging = is_judging
         self._test = test
+        self.watch = watch
 
     def __enter__(self) -> Self:
         return self
@@ -128,14 +135,14 @@ class Session:
         """The names and origins known by now."""
         return self._lookups.texts
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, wait: Wait | None = None) -> Iterator[Batch]:
         """Trace; raises ``TracetcpError`` when the run cannot go on.
 
-        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``.
+        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``. ``wait`` is the runner's.
         """
         from tracetcp.runner import run
 
-        for events in run(self._engine, self._prober, tuple(self._lookups)):
+        for events in run(self._engine, self._prober, tuple(self._lookups), wait):
             texts = self.texts
             self._take_note(events)
             shown = events if self._test is None else self._test.take(events)
@@ -189,6 +196,8 @@ def open_session(
     destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
     with ExitStack() as resources:
         prober = _open_prober(config, destination)
+        if options.watch is not None:
+            prober = _made_to_last(config, prober, warn)
         resources.callback(prober.close)
         if prober.kind == "connect":
             is_cut = prober.longest_wait < config.timeout
@@ -206,10 +215,13 @@ def open_session(
         lookups = _open_lookups(options, warn)
         resources.callback(lookups.close)
         state = _open_state()
-        engine = _open_engine(config, options, prober, state)
+        watch = _open_watch(config, options.watch, prober, state) if options.watch else None
+        engine = watch or _open_engine(config, options, prober, state)
         is_judging = options.evidence or options.explain or options.sizes
         test = _open_test(config, prober, state) if options.sizes else None
-        return Session(prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test)
+        return Session(
+            prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test, watch=watch
+        )
 
 
 def resolve(host: str, family: int | None, *, without_privileges: bool = False) -> str:
@@ -287,6 +299,25 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         may_probe=options.explain,
         shares_flows=prober.shares_flows,
     )
+
+
+def _made_to_last(config: TraceConfig, prober: Prober, warn: Callable[[str], None]) -> LastingProber:
+    from tracetcp.lasting import LastingProber
+
+    return LastingProber(config, prober, warn)
+
+
+def _open_watch(config: TraceConfig, watch: Watch, prober: Prober, state: RunState) -> WatchEngine:
+    from tracetcp.engine import open_engine
+    from tracetcp.lasting import LastingProber
+    from tracetcp.watch.engine import WatchEngine
+
+    assert isinstance(prober, LastingProber), "a watch is given one"
+
+    def fresh(config: TraceConfig, state: RunState) -> Engine:
+        return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
+
+    return WatchEngine(config, watch, prober.destination, fresh, state, machine=prober)
 
 
 def trace(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from tracetcp.config import TraceConfig
+    from tracetcp.config import TraceConfig, Watch
 
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
 PRINTER_PORTS = range(9100, 9108)
@@ -25,10 +25,11 @@ SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeou
 
 
 class Invocation(NamedTuple):
-    """A command line that asks for a trace: what to trace, and how to show it."""
+    """A command line that asks for a trace: what to trace, how to show it, and how to watch it if at all."""
 
     config: TraceConfig
     display: Display
+    watch: Watch | None = None
 
 
 class Message(NamedTuple):
@@ -58,7 +59,30 @@ def parse(argv: Sequence[str]) -> Invocation | Message | Check:
     config = _config(options, _only_target([*options.target, *rest]))
     if options.mtu:
         _refuse_beside_mtu(options, config.ports)
-    return Invocation(config, _display(options))
+    return Invocation(config, _display(options), _watch(options, config))
+
+
+def _watch(options: argparse.Namespace, config: TraceConfig) -> Watch | None:
+    """How to watch; refuses what a watch of one port cannot go with."""
+    if options.watch is None:
+        for flag in ("count", "heartbeat", "metrics"):
+            if getattr(options, flag) is not None:
+                raise UsageError(f"--{flag} needs --watch: give both, or neither")
+        return None
+    for flag, is_given in (("--mtu", options.mtu), ("-c", options.condensed), ("--compare", options.compare)):
+        if is_given:
+            raise UsageError(f"--watch and {flag} exclude each other: give one of them")
+    if options.scan or config.is_scan:
+        raise UsageError(
+            "--watch and -s exclude each other: a watch follows the path to one port, a scan has none"
+        )
+    if len(config.ports) > 1:
+        raise UsageError(f"--watch watches one port, and {len(config.ports)} are given: start one for each")
+    if options.metrics == "":
+        raise UsageError("--metrics names no file: give one, as in --metrics /var/lib/node_exporter/db.prom")
+    from tracetcp.config import Watch
+
+    return Watch(options.watch, options.count, options.heartbeat)
 
 
 def _refuse_beside_mtu(options: argparse.Namespace, ports: Sequence[int]) -> None:
@@ -153,4 +177,5 @@ def _display(options: argparse.Namespace) -> Display:
         asn=options.asn,
         pcap=options.pcap,
         mtu=options.mtu,
+        metrics=options.metrics,
     )

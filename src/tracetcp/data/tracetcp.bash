@@ -7,7 +7,7 @@
 
 
 
-_shtab_tracetcp_option_strings=(-h --start-hop -m --max-hops -p --pings -t --timeout -r --port-range -s --scan -c --condensed -n --numeric --precision -e --explain --compare --json --pcap -A --asn --mtu -F --no-anti-flood -4 -6 -i --interface -g --gateway --source-port -R --raw '-?' --help --check -v --version)
+_shtab_tracetcp_option_strings=(-h --start-hop -m --max-hops -p --pings -t --timeout -r --port-range -s --scan -c --condensed -n --numeric --precision -e --explain --compare --json --pcap -A --asn --mtu --watch --count --heartbeat --metrics -F --no-anti-flood -4 -6 -i --interface -g --gateway --source-port -R --raw '-?' --help --check -v --version)
 
 _shtab_tracetcp_pos_0_COMPGEN=_tracetcp_hosts
 _shtab_tracetcp___pcap_COMPGEN=_shtab_compgen_files

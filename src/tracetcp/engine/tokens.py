@@ -61,3 +61,7 @@ class TokenRegistry:
     def release(self, token: int) -> None:
         """Give ``token`` back: nothing that answers it matters any more."""
         del self._owners[token]
+
+    def keep(self, owner: TokenOwner) -> None:
+        """Give back every token but those of ``owner``: nobody else waits for an answer."""
+        self._owners = {token: each for token, each in self._owners.items() if each is owner}

@@ -17,3 +17,4 @@ class Display(NamedTuple):
     asn: bool = False
     pcap: str | None = None
     mtu: bool = False
+    metrics: str | None = None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from tracetcp.model.evidence import Evidence
     from tracetcp.model.verdict import Verdict
+    from tracetcp.model.watching import WatchEvent
 
 
 class TraceStarted(NamedTuple):
@@ -82,7 +83,7 @@ class VerdictReached(NamedTuple):
     sizes: tuple[Verdict, ...] = ()
 
 
-Event: TypeAlias = (
+Event: TypeAlias = """(
     TraceStarted
     | AddressSeen
     | NameFound
@@ -91,7 +92,8 @@ Event: TypeAlias = (
     | TraceFinished
     | PortScanned
     | VerdictReached
-)
+    | WatchEvent
+)"""
 
 
 def spelled_out(events: Iterable[Event]) -> Iterator[Event]:
