@@ -72,7 +72,7 @@ class LastingProber(Prober):
         if isinstance(result, float):
             self._failure = None
             return result
-        self._failure = result.reason
+        self._failure = None if result.kind is FailureKind.NO_ROUTE else result.reason  # routes are looked up
         is_passing = result.kind is FailureKind.TRANSIENT
         return result if is_passing else result._replace(kind=FailureKind.PROBE_LOST)
 

@@ -79,6 +79,11 @@ class ExplainingEngine:
         """Whether everything is judged and every event was taken."""
         return self._main.is_done and not self._held
 
+    @property
+    def so_far(self) -> TracedPort:
+        """What the trace of the one port of the run has met so far, where controls may begin before its end."""
+        return self._live.traced()
+
     def _engines(self) -> list[Engine]:
         return [self._main, *self._controls.engines, *self._reply_ttls.engines]
 

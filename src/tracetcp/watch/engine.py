@@ -11,6 +11,7 @@ R2. A missing answer, or another one than before, is a *doubt*: the destination 
     seconds adds a question before the next one.
 R3. An outage is told once a look finds it, unless the destination answered since the doubt began. It began
     with the first question that was not answered.
+    If a look takes long, ``TELL_WITHIN`` intervals after that it is told where everything has become silent.
 R4. A port that was not reached and answers is looked at at once; it is up again since that answer. If looks
     do not find what ``ANSWERS_ENOUGH`` answers in a row have shown, those count.
 R5. While the port is not reached, a look is taken where the destination's answers become others for
@@ -71,6 +72,11 @@ if TYPE_CHECKING:
 LOOK_TIMEOUT = 0.5
 """Seconds that a look waits for a reply, at least: the RTTs are known by then."""
 LOOK_TIMEOUT_RTTS = 4
+TELL_WITHIN = 2.25
+LOOKED_FOR = 1.25
+"""Seconds that a look has taken before its silence is told, at least."""
+FARTHER_HOPS = 2
+"""Hops beyond those known that a look goes: a path that goes on there is looked at anew, as far as it may go."""
 ROUTER_TIMEOUT = 1.0
 """Seconds that a router's answer is waited for, at least, where nothing else waits for its flow."""
 FORGIVEN_AFTER = 600.0
@@ -249,7 +255,7 @@ class WatchEngine:
 
     def wake_at(self) -> float:
         """See ``Engine``."""
-        instants = [self._next_at, self._heartbeat_at, *self._questions.instants()]
+        instants = [self._next_at, self._heartbeat_at, self._tells_silence_at, *self._questions.instants()]
         if self._may_ask_hops:
             instants.append(max(self._path.rounds.next_at, self._hops_free_at))
         if self._due or self._wants_again:
@@ -266,6 +272,8 @@ class WatchEngine:
             self._events += self._look.take()
             if self._look.engine.is_done:
                 self._finish_look(self._look)
+            elif self._now >= self._tells_silence_at:
+                self._tell_silence(self._look)
         self._tell_path()
         self._tell_loss_and_rtt()
         if self._now >= self._heartbeat_at and self._watch.heartbeat is not None:
@@ -575,7 +583,8 @@ class WatchEngine:
     def _quick_config(self) -> TraceConfig:
         longest = self._state.timeouts.longest_srtt or 0.0
         wait = min(self._config.timeout, max(LOOK_TIMEOUT, LOOK_TIMEOUT_RTTS * longest))
-        return replace(self._config, timeout=wait)
+        hops = max(1, self._path.length - self._config.start_hop + 1 + FARTHER_HOPS)
+        return replace(self._config, timeout=wait, max_hops=min(self._config.max_hops, hops))
 
     def _take_look(self, config: TraceConfig) -> None:
         self._state = self._state.renewed()
@@ -583,6 +592,7 @@ class WatchEngine:
         self._look = Look(
             config, self._destination, self._open_engine, self._state, shares_flows=shares_flows
         )
+        self._look.began_at = self._now
 
     def _finish_look(self, look: Look) -> None:
         self._look = None
@@ -592,6 +602,9 @@ class WatchEngine:
                 self._begin_without_look()
             return
         found, state, doubt = look.found, self._port_state, self._doubt
+        if found.kind is Kind.PATH_GOES_ON and look.config.max_hops < self._config.max_hops:
+            self._take_look(replace(look.config, max_hops=self._config.max_hops))
+            return
         if state is None:
             self._turn_to(found, self._now, look.rtt)
             self._path.expect(look.length)
@@ -600,6 +613,25 @@ class WatchEngine:
             self._finish_look_while_up(found, doubt, look)
         else:
             self._finish_look_while_down(found, look)
+
+    @property
+    def _tells_silence_at(self) -> float:
+        """When a look that still goes on has taken too long to wait for."""
+        state, doubt = self._port_state, self._doubt
+        is_in_doubt = state is not None and state.is_up and doubt is not None and doubt.is_borne_out
+        if self._look is None or doubt is None or not is_in_doubt:
+            return inf
+        at = doubt.began_at + TELL_WITHIN * self._watch.interval
+        return max(at, self._look.began_at + max(LOOKED_FOR, 2 * self._look.config.timeout))
+
+    def _tell_silence(self, look: Look) -> None:
+        doubt, silence = self._doubt, look.silent_after()
+        assert doubt is not None, "silence is told of a doubt"
+        if silence is None:
+            doubt.is_borne_out = False  # what it met tells at its end
+            return
+        self._turn_to(silence, doubt.began_at, None)  # R3
+        self._candidate = silence
 
     def _begin_without_look(self) -> None:
         """This machine could not look; try again at the next interval."""
@@ -626,7 +658,9 @@ class WatchEngine:
             self._path.expect(look.length)
         elif found.is_like(self._port_state):
             self._candidate = None
-        elif self._candidate is not None and found.is_like(self._candidate):
+        elif self._candidate is not None and (
+            found.is_like(self._candidate) or self._candidate is self._port_state
+        ):
             self._candidate = None
             self._look_pause = LOOK_PAUSE
             self._turn_to(found, self._now, None)

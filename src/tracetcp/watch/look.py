@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracetcp.explain.explaining import ExplainingEngine
-from tracetcp.model import AddressSeen, VerdictReached
-from tracetcp.model.verdict import Kind
+from tracetcp.model import AddressSeen, Outcome, VerdictReached
+from tracetcp.model.verdict import Certainty, Kind
 from tracetcp.model.watching import PortState
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ class Look:
         def opened(each: TraceConfig) -> Engine:
             return open_engine(each, state)
 
+        self.config = config
         self.engine = ExplainingEngine(config, destination, opened, state, shares_flows=shares_flows)
+        self.began_at = 0.0
         self.has_failed = False
         """Whether a probe of it could not be sent."""
         self.found: PortState | None = None
@@ -53,6 +55,23 @@ class Look:
             elif isinstance(event, VerdictReached):
                 self._conclude(event.evidence, event.verdicts[0])
         return seen
+
+    def silent_after(self) -> PortState | None:
+        """The state while it still looks: silence after the last hop that answered; None once anything else did."""
+        met = self.engine.so_far
+        if any(record.replies for record in met.own_records if record.probe.ttl > (met.last_router or 0)):
+            return None
+        hop = met.last_router
+        address = None if hop is None else met.routers[hop][0]
+        place = "" if hop is None else f" after hop {hop} ({address})"
+        return PortState(
+            outcome=Outcome.NOT_REACHED,
+            kind=Kind.NO_ANSWER,
+            certainty=Certainty.POSSIBLE,
+            sentence=f"Port {met.port} got no answer{place}.",
+            hop=hop,
+            address=address,
+        )
 
     def _conclude(self, evidence: Evidence, verdict: Verdict) -> None:
         self.found = state_of(evidence, verdict)
