@@ -106,7 +106,10 @@ def test_a_dropped_port_is_told_with_the_hop_and_so_is_its_end(
     assert watch.process.returncode == 0
 
 
-BYPASS = {4: ("10.0.88.{}/24", "10.0.7.0/24", "10.0.88.5"), 6: ("fd00:88::{}/64", "fd00:7::/64", "fd00:88::5")}
+BYPASS = {
+    4: ("10.0.88.{}/24", "10.0.7.0/24", "10.0.88.5"),
+    6: ("fd00:88::{}/64", "fd00:7::/64", "fd00:88::5"),
+}
 
 
 def bypass_r4(lab: Chain, family: int) -> None:

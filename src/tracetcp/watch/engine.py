@@ -607,7 +607,7 @@ class WatchEngine:
             return
         if state is None:
             self._turn_to(found, self._now, look.rtt)
-            self._path.expect(look.length)
+            self._learn_path(look)
             self._next_at = min(self._next_at, self._now)
         elif state.is_up:
             self._finish_look_while_up(found, doubt, look)
@@ -655,7 +655,7 @@ class WatchEngine:
         if found.is_up:
             self._candidate = None
             self._turn_to(found, self._now if self._recovered_at is None else self._recovered_at, look.rtt)
-            self._path.expect(look.length)
+            self._learn_path(look)
         elif found.is_like(self._port_state):
             self._candidate = None
         elif self._candidate is not None and (
@@ -664,9 +664,14 @@ class WatchEngine:
             self._candidate = None
             self._look_pause = LOOK_PAUSE
             self._turn_to(found, self._now, None)
+            self._learn_path(look)
         else:
             self._candidate = found
             self._take_look(self._quick_config())  # R5
+
+    def _learn_path(self, look: Look) -> None:
+        """Ask the hops that ``look`` met from now on; where it met a break, the one beyond it, too (R5)."""
+        self._path.expect(look.length + (self._port_state is not None and not self._port_state.is_up))
 
     def _turn_to(self, state: PortState, since: float, rtt: float | None) -> None:
         before = self._port_state
