@@ -92,7 +92,7 @@ class WatchScreen:
                 self._take(events, texts)
 
     def _take(self, events: Sequence[Event], texts: AddressTexts) -> None:
-        text, is_news = "", False
+        text, ending, is_news = "", "", False
         for event in events:
             if isinstance(event, WatchEnded):
                 self.last = event.snapshot
@@ -101,17 +101,19 @@ class WatchScreen:
             is_news = is_news or type(event).__module__ == Asked.__module__
             if self._block is None:
                 text += self._render(event)  # type: ignore[arg-type]
+            elif isinstance(event, WatchEnded):
+                ending = self._lines.render(event).rstrip("\n")
             elif line := self._lines.render(event):  # type: ignore[arg-type]
                 self._told.append(line.rstrip("\n"))
         write(text, self._rows)
         if not is_news:
             return
         if self._block is not None:
-            self._draw(texts)
+            self._draw(texts, ending)
         if self._metrics is not None:
             self._metrics.write(open_metrics(self._engine.snapshot(), self._host, self._address, self._port))
 
-    def _draw(self, texts: AddressTexts) -> None:
+    def _draw(self, texts: AddressTexts, ending: str = "") -> None:
         assert self._block is not None, "it is shown as a block"
         size = os.terminal_size((80, 24))
         with suppress(OSError):
@@ -120,7 +122,12 @@ class WatchScreen:
         look = Look(size.columns or 80, size.lines or 24, encoding == "utf8", not os.environ.get("NO_COLOR"))
         clock = timestamp(datetime.now(UTC))
         snapshot = self._engine.snapshot()
-        write(self._block.draw(snapshot, list(self._told), clock, texts, look), self._rows)
+        told = list(self._told)
+        if ending:
+            text = self._block.finish(snapshot, told, clock, texts, look, ending)
+        else:
+            text = self._block.draw(snapshot, told, clock, texts, look)
+        write(text, self._rows)
 
     def _press(self, key: str) -> None:
         """Do what ``key`` stands for."""

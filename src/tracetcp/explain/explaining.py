@@ -81,7 +81,7 @@ class ExplainingEngine:
 
     @property
     def so_far(self) -> TracedPort:
-        """What the trace of the one port of the run has met so far, where controls may begin before its end."""
+        """What the trace of a single port has met so far."""
         return self._live.traced()
 
     def _engines(self) -> list[Engine]:

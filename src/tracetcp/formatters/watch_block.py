@@ -54,6 +54,23 @@ class WatchBlock:
     ) -> str:
         """The text that replaces the block on the screen by that of ``snapshot`` and the last ``events``."""
         lines = self._lines(snapshot, events, clock, texts, look)
+        return self._over(lines)
+
+    def finish(
+        self,
+        snapshot: Snapshot,
+        events: Sequence[str],
+        clock: str,
+        texts: AddressTexts,
+        look: Look,
+        summary: str,
+    ) -> str:
+        """The same for the last time: without the keys, and with the whole ``summary`` below."""
+        lines = self._lines(snapshot, events, clock, texts, look)
+        return self._over([*lines[:-1], summary])
+
+    def _over(self, lines: list[str]) -> str:
+        """The text that writes ``lines`` over those on the screen."""
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
         self._drawn = len(lines)
         return "\r" + up + "".join(line + CLEAR_LINE + "\n" for line in lines) + CLEAR_BELOW

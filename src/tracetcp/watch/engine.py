@@ -76,7 +76,7 @@ TELL_WITHIN = 2.25
 LOOKED_FOR = 1.25
 """Seconds that a look has taken before its silence is told, at least."""
 FARTHER_HOPS = 2
-"""Hops beyond those known that a look goes: a path that goes on there is looked at anew, as far as it may go."""
+"""Hops beyond those known that a look goes; a path that goes on there is looked at anew, as far as it may."""
 ROUTER_TIMEOUT = 1.0
 """Seconds that a router's answer is waited for, at least, where nothing else waits for its flow."""
 FORGIVEN_AFTER = 600.0

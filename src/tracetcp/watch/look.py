@@ -57,7 +57,7 @@ class Look:
         return seen
 
     def silent_after(self) -> PortState | None:
-        """The state while it still looks: silence after the last hop that answered; None once anything else did."""
+        """The state while it looks: silence after the last hop that answered; None once more is known."""
         met = self.engine.so_far
         if any(record.replies for record in met.own_records if record.probe.ttl > (met.last_router or 0)):
             return None

@@ -4,9 +4,10 @@ The last ``RECENT`` RTTs are compared with those before by ranks alone, so that 
 of the jitter matter: the test of Wilcoxon (1945) and Mann and Whitney (1947), and the shift of Hodges and
 Lehmann (1963), the median of all differences. A change is told where
 
-R1. the rank test finds the two apart by ``APART`` standard errors, and
-R2. the shift is larger than ``SPREADS`` times the spread of either (median absolute deviation, scaled to the
-    standard deviation of normal errors), and than ``RESOLUTION``;
+R1. the rank test finds the two apart by ``APART`` standard errors, and ``ORDERED`` of all pairs are ordered
+    alike,
+R2. and the shift is larger than ``SPREADS`` times the spread of either (median absolute deviation, scaled to
+    the standard deviation of normal errors), and than ``RESOLUTION``;
 R3. or where the RTTs are back at what was usual before the last change that was told, and apart from those
     that it was told for: short changes end, too, before anything new is usual.
 """
@@ -27,8 +28,10 @@ RECENT = 10
 REFERENCE = 60
 LEAST_REFERENCE = 20
 """RTTs without which nothing is known to be usual."""
-APART = 3.5
-"""Standard errors: one false finding in some four thousand independent comparisons, before R2."""
+APART, APART_IF_BACK = 3.5, 3.0
+"""Standard errors: one false finding in some four thousand independent comparisons, before R2; and for R3."""
+ORDERED = 0.95
+"""Nine of ten recent RTTs, if they are all beyond what is usual: the rest still is what was before."""
 SPREADS = 3.0
 RESOLUTION = 0.001
 """Clocks and schedulers move an RTT by as much."""
@@ -76,7 +79,7 @@ class RttTest:
     def _is_back(self) -> bool:
         return (
             bool(self._changed_to)
-            and is_shifted(self._changed_to, self._recent)
+            and is_shifted(self._changed_to, self._recent, APART_IF_BACK)
             and not is_shifted(self._usual_before, self._recent)
         )
 
@@ -87,13 +90,14 @@ class RttTest:
         self._usual_before = self._changed_to = ()
 
 
-def is_shifted(usual: Sequence[float], recent: Sequence[float]) -> bool:
+def is_shifted(usual: Sequence[float], recent: Sequence[float], apart: float = APART) -> bool:
     """Whether ``recent`` differs from ``usual`` by more than chance and jitter explain."""
     count, others = len(recent), len(usual)
     ordered = sorted(usual)
     above = sum(bisect_left(ordered, rtt) + bisect_right(ordered, rtt) for rtt in recent) / 2
     error = sqrt(count * others * (count + others + 1) / 12)
-    if abs(above - count * others / 2) < APART * error:  # R1
+    excess = abs(above - count * others / 2)
+    if excess < apart * error or excess < (ORDERED - 0.5) * count * others:  # R1
         return False
     shift = abs(median(r - u for r in recent for u in usual))
     return shift > max(RESOLUTION, SPREADS * spread(usual), SPREADS * spread(recent))  # R2
