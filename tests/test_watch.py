@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
-from internet import VirtualProber, expectation, load, network
-from internet.scenario import SCENARIOS
+from internet import VirtualProber, network
+from soaking import AWKWARD, paths
 from tracetcp.config import TraceConfig
 from tracetcp.model import FailureKind, SendFailure
 from tracetcp.model.verdict import Certainty, Kind
@@ -32,21 +31,10 @@ from tracetcp.watch.questions import FLOWS_IN_TURN, RESTING_FLOWS
 from watching import SETTLED, Watched, in_turn
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from internet import Scenario
 
-FILES = sorted(SCENARIOS.glob("*.toml"))
 LOSING = re.compile(r"^loss")
 """Scenarios that lose a fifth and more: there loss is true, and told."""
-AWKWARD = {
-    "limited routers": "1! 2! 5! 8! 12! 15! 20! 22! 25!2 30! 31! 32! 33! 34! | rtt 40",
-    "shared load": "1 2 5:4 8:4 12:2 15 | rtt 20",
-    "branches of different length": "1 2 5 8 / 1 2 6 7 9 | rtt 20",
-    "jitter": "1~5 2~9 5~30 8~100 12~200 15~200 20~300 | rtt 20 | jitter 300",
-    "silent routers": "1 * * 8 * 15 20 22 * 30 * 32 33 * | rtt 40",
-    "all of that": "1!~3 2~9 5:3~30 8!~50 *12 15:2~100 20!~100 | rtt 40 | jitter 100",
-}
 PROBERS = {"shared flows": True, "one probe a flow": False}
 BROKEN_AT, MENDED_AT = 60.5, 120.5
 FAR = " | rtt 20"
@@ -82,45 +70,24 @@ def test_an_awkward_path_is_no_news(notation: str, loss: float, shares_flows: bo
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("notation", AWKWARD.values(), ids=AWKWARD)
 def test_ten_hours_of_an_awkward_path_are_no_news(notation: str, family: int, shares_flows: bool) -> None:
+    """At ten seconds; ``tests/soak`` asks every second."""
     scenario = network(notation, loss=0.01, seed=family)
-    assert is_quiet(Watched(scenario, count=36_000, family=family, shares_flows=shares_flows))
+    assert is_quiet(Watched(scenario, interval=10, count=3600, family=family, shares_flows=shares_flows))
 
 
-def watched_scenario(file: Path, shares_flows: bool, interval: float, count: int) -> Watched:
-    scenario = load(file)
-    config = expectation(scenario, 4).config
-    if config.is_scan:
-        config = TraceConfig(host="target", ports=config.ports)
-    return Watched(
-        scenario,
-        config.ports[0],
-        interval=interval,
-        count=count,
-        config=replace(config, ports=config.ports[:1]),
-        shares_flows=shares_flows,
-    )
+SCENARIOS = {name: (scenario, config) for name, scenario, config in paths() if name not in AWKWARD}
 
 
 @pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_no_scenario_is_news(file: Path, shares_flows: bool) -> None:
-    watched = watched_scenario(file, shares_flows, 5.0, 240)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_scenario_is_news(name: str, shares_flows: bool) -> None:
+    scenario, config = SCENARIOS[name]
+    port = config.ports[0]
+    watched = Watched(scenario, port, interval=5, count=240, config=config, shares_flows=shares_flows)
     first, *others = watched.events
     assert isinstance(first, StateChanged)
     assert all(isinstance(event, LossChanged) for event in others)
-    assert not others or LOSING.match(file.stem)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_ten_hours_of_a_scenario_are_no_news(file: Path, shares_flows: bool) -> None:
-    watched = watched_scenario(file, shares_flows, 1.0, 36_000)
-    if LOSING.match(file.stem):
-        (loss,) = watched.events[1:]
-        assert isinstance(loss, LossChanged)
-    else:
-        assert is_quiet(watched)
+    assert not others or LOSING.match(name)
 
 
 # Breaks ---------------------------------------------------------------------------------------------------

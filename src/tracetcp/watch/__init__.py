@@ -6,9 +6,12 @@ something seems to change it has the engines of traces and controls find out wha
 hop_addresses  who answers at a hop: changed path or shared load
 loss           whether the destination loses more than usual, and from which hop on
 rtt_change     whether the RTT is another
+quality        both of these, and the rounds that find the hop
+rounds         when every hop is asked
+look           one trace with controls, and the state that it finds
 questions      the probes of the watch itself: who is asked next, and which are decided
 path           the hops of the watched source port
-figures        what is counted and shown
+figures, rows  what is counted and shown
 times          how long the port was up and down
 """
 

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf, isinf
-from statistics import median
 from typing import TYPE_CHECKING
 
 from tracetcp.model import AddressSeen, Outcome, Probe, ReplyKind
@@ -40,34 +39,30 @@ from tracetcp.model.watching import (
     Heartbeat,
     LocalCause,
     LocalTrouble,
-    LossChanged,
     PathChanged,
     PortState,
-    RttChanged,
     Snapshot,
     StateChanged,
     TargetMoved,
-    WatchedHop,
     WatchEnded,
 )
 from tracetcp.watch import QuietMachine
 from tracetcp.watch.figures import Figures
 from tracetcp.watch.look import Look
-from tracetcp.watch.loss import QUIET, LossTest, first_lossy_hop, limited_hops
 from tracetcp.watch.path import DESTINATION, WatchedPath
+from tracetcp.watch.quality import Quality
 from tracetcp.watch.questions import FLOWS_IN_TURN, Question, Questions, Role
-from tracetcp.watch.rtt_change import RttTest
+from tracetcp.watch.rows import addresses_of, rows
 from tracetcp.watch.times import Times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from tracetcp.config import TraceConfig, Watch
     from tracetcp.engine import Engine
     from tracetcp.engine.run_state import RunState
     from tracetcp.model import Event, Reply
     from tracetcp.watch import Machine
-    from tracetcp.watch.rtt_change import Shift
 
 LOOK_TIMEOUT = 0.5
 """Seconds that a look waits for a reply, at least: the RTTs are known by then."""
@@ -87,14 +82,10 @@ SAME_ANSWERS = 3
 LOOK_PAUSE, LONGEST_LOOK_PAUSE = 30.0, 960.0
 """Seconds between looks at a port that is not reached; doubled by each that finds nothing new."""
 ONCE = 4
-LOSS_ROUNDS = 30
-RTT_ROUNDS = 5
 LOST_BEFORE_LOOK_UP = 10
 """Intervals without an answer after which the target's name is looked up again; then twice as many."""
 ASLEEP = 5.0
 """Seconds (and two intervals) that the watch must have missed for its machine to have slept, or it itself."""
-SILENT_AFTER = 4
-"""Unanswered questions after which a hop that never answered is called silent."""
 
 _OUTCOMES = {ReplyKind.SYN_ACK: Outcome.OPEN, ReplyKind.RST: Outcome.CLOSED}
 
@@ -135,7 +126,7 @@ class WatchEngine:
         self._questions = Questions(self._machine)
         self._path = WatchedPath(config.start_hop, config.last_ttl)
         self._figures = Figures()
-        self._loss, self._rtts = LossTest(), RttTest()
+        self._quality = Quality(self._path)
         self._events: list[Event] = []
         self._now = self._began_at = -inf
         self._times = Times(0.0)
@@ -159,8 +150,6 @@ class WatchEngine:
         self._local: LocalTrouble | None = None
         self._void_before = -inf
         """Questions that left before this instant count for nothing."""
-        self._shift: Shift | None = None
-        self._is_loss_open = False
         self._asked_count = 0
         self._next_at = inf
         self._heartbeat_at = inf
@@ -404,6 +393,7 @@ class WatchEngine:
         self._path.asked_in_round(hop, now)
         question = self._question(Role.ROUTER, hop, FLOWS_IN_TURN[0])
         question.is_in_round = True
+        question.control = self._control
         return question
 
     def _question(self, role: Role, ttl: int, flow: int) -> Question:
@@ -565,18 +555,8 @@ class WatchEngine:
             return
         if self._doubt is not None and self._doubt.is_borne_out:
             return
-        if self._loss.add(is_lost=not is_answered):
-            self._is_loss_open = True
-            if self._loss.is_lossy:
-                self._path.want_rounds(LOSS_ROUNDS)
-        elif self._loss.is_suspicious and not self._path.has_rounds:
-            self._path.want_rounds(LOSS_ROUNDS)
-        rtt = question.rtt
-        if is_answered and rtt is not None and question.probe.flow in FLOWS_IN_TURN:
-            shift = self._rtts.add(rtt)
-            if shift is not None:
-                self._shift = shift
-                self._path.want_rounds(RTT_ROUNDS)
+        is_comparable = question.probe.flow in FLOWS_IN_TURN
+        self._quality.count(question.rtt if is_answered else None, is_comparable=is_comparable)
 
     # Looks ---------------------------------------------------------------------------------------------
 
@@ -689,7 +669,7 @@ class WatchEngine:
         self._answer_class = None
         self._answers_in_row = self._others_in_row = 0
         self._may_look_at = self._now + LOOK_PAUSE
-        self._loss.begin_anew()
+        self._quality.on_other_state()
 
     # What is told of the path --------------------------------------------------------------------------
 
@@ -698,52 +678,19 @@ class WatchEngine:
         if change is None:
             return
         self._path_changes += 1
-        before, after = (tuple(map(self._addresses, hops)) for hops in (change.before, change.after))
+        before, after = (
+            tuple(addresses_of(hop, self._destination) for hop in hops)
+            for hops in (change.before, change.after)
+        )
         self._events.append(
             PathChanged(self._now, change.first, before, after, change.length_before, change.length_after)
         )
-        self._rtts.begin_anew()
-
-    def _addresses(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(address or self._destination for address in addresses)
+        self._quality.on_other_path()
 
     def _tell_loss_and_rtt(self) -> None:
         if self._path.has_rounds or any(each.is_in_round for each in self._questions.under_way.values()):
             return
-        if self._is_loss_open:
-            self._is_loss_open = False
-            self._tell_loss()
-        if self._shift is not None:
-            shift, self._shift = self._shift, None
-            hop = self._first_shifted_hop(shift)
-            self._events.append(RttChanged(self._now, shift.before, shift.after, hop))
-
-    def _tell_loss(self) -> None:
-        tally = self._loss.found
-        if not self._loss.is_lossy:
-            self._events.append(LossChanged(self._now, tally.lost, tally.asked, None, (), is_over=True))
-            return
-        hops = self._path.round_tallies()
-        hop, limited = first_lossy_hop(tally, hops), limited_hops(tally, hops)
-        self._events.append(LossChanged(self._now, tally.lost, tally.asked, hop, limited, is_over=False))
-
-    def _first_shifted_hop(self, shift: Shift) -> int | None:
-        """The first hop from which on the RTT of every one that answers moved by half as much or more."""
-        least = abs(shift.after - shift.before) / 2
-        first = None
-        for number, hop in self._path.hops():
-            if hop.is_destination or not hop.round_rtts or not hop.rtts:
-                continue
-            moved = median(hop.round_rtts) - median(hop.rtts)
-            if (moved if shift.after > shift.before else -moved) < least:
-                first = None
-            elif first is None:
-                first = number
-        for _, hop in self._path.hops():
-            if hop.round_rtts:
-                hop.rtts.clear()
-                hop.rtts.extend(hop.round_rtts)
-        return first
+        self._events += self._quality.take(self._now)
 
     # This machine --------------------------------------------------------------------------------------
 
@@ -808,7 +755,7 @@ class WatchEngine:
         self._forget_what_is_under_way()
         self._questions.under_way.clear()
         self._path = WatchedPath(self._config.start_hop, self._config.last_ttl)
-        self._loss, self._rtts = LossTest(), RttTest()
+        self._quality = Quality(self._path)
         self._void_before = now
         self._port_state = None
         self._next_at = inf
@@ -826,7 +773,7 @@ class WatchEngine:
             state=self._port_state,
             since=self._state_since,
             local=None if self._local is None else self._local.cause,
-            hops=tuple(self._rows()),
+            hops=tuple(rows(self._path, self._figures, self._port_state, self._destination)),
             asked=self._figures.asked,
             answered=self._figures.answered,
             up=spent.up,
@@ -837,38 +784,6 @@ class WatchEngine:
             path_changes=self._path_changes,
             is_paused=self.is_paused,
         )
-
-    def _rows(self) -> Iterator[WatchedHop]:
-        loss = 1 - self._figures.answered / self._figures.asked if self._figures.asked else QUIET
-        for number, hop in self._path.hops():
-            if hop.is_destination:
-                continue
-            is_silent = not hop.figures.answered and hop.figures.asked >= SILENT_AFTER
-            yield _row(number, self._addresses(hop.addresses.settled), hop.figures)._replace(
-                is_limited=hop.is_limited(loss), is_silent=is_silent
-            )
-        state = self._port_state
-        if state is not None and (self._figures.answered or state.is_up):
-            number = self._path.met_at or state.hop or self._path.length + 1
-            figures = self._figures
-            share = 1 - figures.answered / figures.asked if figures.asked else None
-            yield _row(number, (self._destination,), figures)._replace(is_destination=True, loss=share)
-
-
-def _row(number: int, addresses: tuple[str, ...], figures: Figures) -> WatchedHop:
-    return WatchedHop(
-        hop=number,
-        addresses=addresses,
-        is_destination=False,
-        asked=figures.asked,
-        answered=figures.answered,
-        last=figures.last,
-        best=figures.best,
-        average=figures.average,
-        worst=figures.worst,
-        jitter=figures.jitter,
-        history=tuple(figures.history),
-    )
 
 
 def _outcome(question: Question) -> Outcome | None:

@@ -45,7 +45,7 @@ class Role(Enum):
 class Question:
     """A probe and what came of it; instants are 0 until it left.
 
-    ``control`` is the question to the destination that left in the same moment, for a router's.
+    ``control`` is the question to the destination that left in the same moment, or last, for a router's.
     """
 
     role: Role
