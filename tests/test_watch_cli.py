@@ -13,7 +13,7 @@ from tracetcp.cli.parsing import Invocation, parse
 from tracetcp.config import Watch
 from tracetcp.errors import TracetcpError, UsageError
 from tracetcp.formatters.display import Display
-from tracetcp.watch_screen import MetricsFile, shows_block
+from tracetcp.watch_screen import MetricsFile, shows_block, takes_utf8
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +117,25 @@ def test_the_block_is_for_terminals_that_can_move_their_cursor(
     monkeypatch.setenv("TERM", term)
     monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal)
     assert shows_block(display) is expected
+
+
+@pytest.mark.parametrize(
+    ("encoding", "environment", "expected"),
+    [
+        ("utf-8", {"LANG": "en_GB.UTF-8"}, True),
+        ("utf-8", {"LC_ALL": "C", "LANG": "en_GB.UTF-8"}, False),
+        ("utf-8", {"LC_CTYPE": "C.UTF-8"}, False),
+        ("utf-8", {"LC_CTYPE": "de_DE.utf8"}, True),
+        ("utf-8", {"LC_CTYPE": "C.UTF-8", "LANG": "C.UTF-8"}, True),
+        ("utf-8", {}, False),
+        ("iso8859-1", {"LANG": "en_GB.UTF-8"}, False),
+        (None, {"LANG": "en_GB.UTF-8"}, False),
+    ],
+)
+def test_sparks_need_a_locale_of_utf_8(
+    encoding: str | None, environment: dict[str, str], expected: bool
+) -> None:
+    assert takes_utf8(encoding, environment) is expected
 
 
 def run(

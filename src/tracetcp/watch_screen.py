@@ -24,7 +24,7 @@ from tracetcp.runner import SelectorWait
 from tracetcp.screen import complain, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TextIO
 
     from tracetcp.config import TraceConfig, Watch
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 EVENTS_KEPT = 100
 DUMB = ("", "dumb")
+COERCED = "C.UTF-8"
+"""What Python makes of LC_CTYPE where no locale is set."""
 
 
 def shows_block(display: Display) -> bool:
@@ -43,6 +45,16 @@ def shows_block(display: Display) -> bool:
     if display.json or display.pcap == "-" or sys.stdout is None or not sys.stdout.isatty():
         return False
     return os.environ.get("TERM", "") not in DUMB
+
+
+def takes_utf8(encoding: str | None, environment: Mapping[str, str]) -> bool:
+    """Whether the locale is UTF-8, and not only Python's choice where there is none (PEP 538 and 540)."""
+    if (encoding or "").lower().replace("-", "") != "utf8":
+        return False
+    chosen = environment.get("LC_CTYPE", "")
+    names = (environment.get("LC_ALL"), "" if chosen == COERCED else chosen, environment.get("LANG"))
+    locale = next(filter(None, names), "")
+    return locale.lower().replace("-", "").endswith("utf8")
 
 
 class WatchScreen:
@@ -118,8 +130,12 @@ class WatchScreen:
         size = os.terminal_size((80, 24))
         with suppress(OSError):
             size = os.get_terminal_size(self._rows.fileno())
-        encoding = (self._rows.encoding or "").lower().replace("-", "")
-        look = Look(size.columns or 80, size.lines or 24, encoding == "utf8", not os.environ.get("NO_COLOR"))
+        look = Look(
+            size.columns or 80,
+            size.lines or 24,
+            takes_utf8(self._rows.encoding, os.environ),
+            not os.environ.get("NO_COLOR"),
+        )
         clock = timestamp(datetime.now(UTC))
         snapshot = self._engine.snapshot()
         told = list(self._told)
