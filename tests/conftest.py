@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 # An example that takes long on a busy machine is no failure.
+os.environ.pop("TRACETCP_OPTIONS", None)  # the tests' command lines are whole
 settings.register_profile("tracetcp", deadline=None)
 settings.load_profile("tracetcp")
 
@@ -29,6 +31,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"this test must run under CI, but {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names that every process makes up anew: one that is told to run the test does not find it."""
+    for item in items:
+        if re.search(r" at 0x[0-9a-f]", item.nodeid):
+            message = f"{item.nodeid}: an address in a test's name differs in every process: give it ids"
+            raise pytest.UsageError(message)
 
 
 @pytest.fixture(scope="session")

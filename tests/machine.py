@@ -17,6 +17,7 @@ from lab import program
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from internet.lab import SimulatedInternet
 
@@ -54,6 +55,14 @@ class Way(NamedTuple):
 
 
 PLAIN = Way()
+
+
+def open_to_all(folder: Path) -> None:
+    """Let every user enter ``folder``, a test's temporary one, and those above it that are pytest's."""
+    above = [*folder.parents]
+    tops = [number for number, each in enumerate(above) if each.name.startswith("pytest-of-")]
+    for each in (folder, *(above[: tops[0] + 1] if tops else [])):
+        each.chmod(0o755)
 
 
 def command(internet: SimulatedInternet, arguments: Sequence[str], way: Way = PLAIN) -> list[str]:
@@ -105,9 +114,12 @@ def started(
 
 @contextmanager
 def begun(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """``words`` under way, in a session of their own; gone when the context ends."""
+    """``words`` under way, in a session of their own; gone when the context ends.
+
+    What the tests themselves were told to ignore, by ``nohup`` or a shell's ``&``, they do not ignore.
+    """
     process = subprocess.Popen(
-        words,
+        ["env", "--default-signal=HUP,INT,QUIT", *words],
         env=program.environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

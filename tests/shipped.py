@@ -12,6 +12,7 @@ from pathlib import Path
 import shtab
 from argparse_manpage.manpage import Manpage  # type: ignore[import-untyped]
 
+from powershell import powershell_completion
 from tracetcp import __version__
 from tracetcp.cli.flags import EXAMPLES, build_parser
 
@@ -26,15 +27,26 @@ _tracetcp_interfaces() { compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$1"; 
 """
 """Completions that bash lacks; zsh has its own."""
 COMPLETED = {
-    "target": {"bash": "_tracetcp_hosts", "zsh": "_hosts"},
-    "interface": {"bash": "_tracetcp_interfaces", "zsh": "_net_interfaces"},
+    "target": {"bash": "_tracetcp_hosts", "zsh": "_hosts", "fish": "(__fish_print_hostnames)"},
+    "interface": {
+        "bash": "_tracetcp_interfaces",
+        "zsh": "_net_interfaces",
+        "fish": "(__fish_print_interfaces)",
+    },
+    "diff": shtab.FILE,
     "pcap": shtab.FILE,
 }
 
 
 def shipped() -> dict[str, str]:
     """The content of each file in ``DATA``, by file name."""
-    return {"tracetcp.1": man_page(), "tracetcp.bash": bash_completion(), "_tracetcp": zsh_completion()}
+    return {
+        "tracetcp.1": man_page(),
+        "tracetcp.bash": bash_completion(),
+        "_tracetcp": zsh_completion(),
+        "tracetcp.fish": fish_completion(),
+        "tracetcp.ps1": powershell_completion(build_parser(), files=("diff", "pcap"), interfaces="interface"),
+    }
 
 
 def man_page() -> str:
@@ -81,7 +93,13 @@ def bash_completion() -> str:
 def zsh_completion() -> str:
     """Completion for zsh; adds the quotes and the second arguments that the generator leaves out."""
     text = _completion("zsh").replace("{-?,--help}", "{'-?',--help}")
+    text = re.sub(r":\('(\w+)', '(\w+)'\):_files", r":\1:_files:\2:_files", text)
     return re.sub(r":\('(\w+)', '(\w+)'\):", r":\1: :\2: ", text)
+
+
+def fish_completion() -> str:
+    """Completion for fish; adds the quotes round ``-?``, which is a pattern to fish."""
+    return _completion("fish").replace(" -s ? ", " -s '?' ")
 
 
 def _completion(shell: str) -> str:

@@ -203,6 +203,30 @@ def test_a_full_disk_is_a_sentence(
     )
 
 
+def test_options_from_the_environment_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRACETCP_OPTIONS", "-v")
+    assert app.main(["host"]) == 0
+    assert capsys.readouterr().out.startswith("tracetcp ")
+    monkeypatch.setenv("TRACETCP_OPTIONS", "-p 0")
+    assert app.main(["host"]) == 2
+    assert capsys.readouterr().err.endswith("(TRACETCP_OPTIONS is '-p 0')\n")
+
+
+@pytest.mark.parametrize(
+    ("preset", "told"),
+    [("", ""), ("-n -p 2", "passed  options: TRACETCP_OPTIONS puts '-n -p 2' before every command line\n")],
+)
+def test_the_check_tells_options_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], preset: str, told: str
+) -> None:
+    monkeypatch.setenv("TRACETCP_OPTIONS", preset)
+    monkeypatch.setattr("tracetcp.diagnosis.check", lambda _: [])
+    assert app.main(["--check"]) == 0
+    assert capsys.readouterr().out == told
+
+
 def run(command: str) -> subprocess.CompletedProcess[str]:
     """A shell command in which ``tracetcp`` is this interpreter's; nothing here sends a packet."""
     program = f"{sys.executable} -m tracetcp"

@@ -24,6 +24,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "model": ("limits",),
     "engine": ("config", "model"),
     "verdicts": ("model",),
+    "differences": ("limits", "model", "verdicts"),
     "explain": ("config", "engine", "limits", "model", "verdicts"),
     "watch": ("config", "engine", "explain", "model"),
     "wire": ("addresses", "model"),
@@ -38,25 +39,33 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "diagnosis": ("config", "errors", "model", "probers", "runner"),
     "lasting": ("config", "diagnosis", "errors", "model", "names", "probers"),
     "dialogue": ("errors", "model", "probers", "runner"),
-    "mtu": (
+    "afterwards": ("errors", "explain", "model"),
+    "mtu": ("afterwards", "config", "dialogue", "engine", "model", "probers", "runner", "verdicts", "wire"),
+    "idle": ("afterwards", "config", "dialogue", "engine", "model", "probers", "runner", "verdicts", "wire"),
+    "say": (
+        "afterwards",
         "config",
         "dialogue",
         "engine",
         "errors",
-        "explain",
+        "limits",
         "model",
+        "privileges",
         "probers",
         "runner",
         "verdicts",
         "wire",
     ),
     "session": (
+        "afterwards",
         "config",
         "early_imports",
         "engine",
         "errors",
         "explain",
+        "idle",
         "lasting",
+        "limits",
         "model",
         "mtu",
         "names",
@@ -64,9 +73,12 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "privileges",
         "probers",
         "runner",
+        "say",
         "watch",
     ),
-    "screen": ("errors", "formatters", "session"),
+    "saved_runs": ("differences", "errors", "model"),
+    "reporting": ("config", "errors", "model", "names", "session", "verdicts"),
+    "screen": ("errors", "formatters", "model", "session"),
     "signals": (),
     "watch_screen": (
         "config",
@@ -86,6 +98,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "diagnosis",
         "errors",
         "formatters",
+        "reporting",
+        "saved_runs",
         "screen",
         "session",
         "shortages",
@@ -97,12 +111,23 @@ LAYERS: dict[str, tuple[str, ...]] = {
 """What each layer may import besides itself: a layer, or a single module of one. Lower layers come first, and
 nothing imports upwards. docs/design.md shows this table; a test compares them.
 """
-PURE = ("errors", "limits", "config", "model", "engine", "verdicts", "explain", "watch", "formatters")
+PURE = (
+    "errors",
+    "limits",
+    "config",
+    "model",
+    "engine",
+    "verdicts",
+    "differences",
+    "explain",
+    "watch",
+    "formatters",
+)
 FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subprocess", "os", "sys"}
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""
 WRITERS = ("app", "screen", "watch_screen")
-TOP = ("app", "screen", "session", "shortages", "signals", "watch_screen", "__main__")
+TOP = ("app", "reporting", "screen", "session", "shortages", "signals", "watch_screen", "__main__")
 """They wire everything, so the design page does not list what they may import."""
 
 

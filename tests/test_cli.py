@@ -7,7 +7,7 @@ import pytest
 from tracetcp import __version__
 from tracetcp.cli.flags import build_parser
 from tracetcp.cli.parsing import Invocation, Message, parse
-from tracetcp.config import TraceConfig
+from tracetcp.config import Say, TraceConfig
 from tracetcp.errors import MissingHost, UsageError
 from tracetcp.formatters.display import Display
 
@@ -78,6 +78,13 @@ def test_a_flag_sets_its_value_before_or_after_the_host(line: str, name: str, va
         ("-A", Display(asn=True)),
         ("--asn", Display(asn=True)),
         ("--mtu", Display(mtu=True)),
+        ("--say tls", Display(say=Say("tls"))),
+        ("--say tls:a-1.example", Display(say=Say("tls", "a-1.example"))),
+        ("--say http:xn--d1a.example.", Display(say=Say("http", "xn--d1a.example."))),
+        ("--say http --versus b.example", Display(say=Say("http", "", "b.example"))),
+        ("--say tls:Example.COM", Display(say=Say("tls", "Example.COM", "example.org"))),
+        ("--say @words.bin --mtu", Display(mtu=True, say=Say("file", "words.bin"))),
+        ("--idle 350,60,350", Display(idle=(60, 350))),
     ],
 )
 def test_a_flag_sets_how_it_is_shown(line: str, display: Display) -> None:
@@ -146,6 +153,35 @@ def test_a_range_wins_over_a_port_in_the_target(line: str) -> None:
         ("-4 -6 host", "-4 and -6"),
         ("-i", "-i/--interface"),
         ("-g", "-g/--gateway"),
+        ("--say tls -s 1 2 host", "--say and -s exclude each other"),
+        ("--say tls host:80,443", "--say tests the connection to one port: give one port"),
+        ("--say tls --compare 1 2 host", "--say tests the connection to one port: give one port"),
+        ("--say tls -g 10.0.0.1 host", "--say and -g exclude each other"),
+        ("--say tls host:9107", "--say does not speak to port 9107"),
+        ("--versus b.example host", "--versus goes with --say: give both"),
+        ("--say @ host", "--say '@' names no file: write @FILE"),
+        ("--say @file --versus b.example host", "--versus and --say @FILE exclude each other"),
+        ("--say smtp host", "--say 'smtp' is nothing that can be said: use tls, tls:NAME, http"),
+        ("--say tls: host", "--say '' is no host name: use letters"),
+        ("--say tls:-a.example host", "--say '-a.example' is no host name"),
+        ("--say tls:a..example host", "--say 'a..example' is no host name"),
+        ("--say tls:192.0.2.1 host", "--say '192.0.2.1' is no host name"),
+        ("--say http:\u00fc.example host", "--say '\u00fc.example' is no host name"),
+        (f"--say http:{'a.' * 130}example host", "...' is no host name: use letters"),
+        ("--say tls --versus b_! host", "--versus 'b_!' is no host name"),
+        ("--say tls:b.example --versus B.example. host", "--say and --versus both name B.example."),
+        ("--idle 0 host", "--idle: silence '0' is out of range: use 1 to 86400"),
+        ("--idle 60,86401 host", "--idle: silence '86401' is out of range: use 1 to 86400"),
+        ("--idle long host", "--idle: silence 'long' is not a number: use 1 to 86400"),
+        ("--idle 60, host", "--idle: silence '' is not a number: use 1 to 86400"),
+        ("--idle 1.5 host", "--idle: silence '1.5' is not a number: use 1 to 86400"),
+        ("--idle 1,2,3,4,5 host", "--idle: 5 silences are too many: give 4 at most"),
+        ("--idle 60 -s 1 2 host", "--idle and -s exclude each other"),
+        ("--idle 60 -r 1 2 host", "--idle tests the connection to one port: give one port"),
+        ("--idle 60 --compare 1 2 host", "--idle tests the connection to one port: give one port"),
+        ("--idle 60 host:80,443", "--idle tests the connection to one port: give one port"),
+        ("--idle 60 -g 10.0.0.1 host", "--idle and -g exclude each other"),
+        ("--idle 60 host:9100", "--idle does not speak to port 9100"),
         ("--mtu -s 1 2 host", "--mtu and -s exclude each other"),
         ("--mtu -r 1 2 host", "--mtu tests the connection to one port: give one port"),
         ("--mtu --compare 1 2 host", "--mtu tests the connection to one port: give one port"),
@@ -167,6 +203,51 @@ def test_what_is_wrong_is_named_in_one_line(line: str, named: str) -> None:
         parse(line.split())
     assert named in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("preset", "line", "same_as"),
+    [
+        ("", "-n host", "-n host"),
+        ("  ", "-n host", "-n host"),
+        ("-n -p 5", "host:443", "-n -p 5 host:443"),
+        ("-p 5", "-p 2 host", "-p 2 host"),
+        ("--pcap 'my file'", "host", None),
+    ],
+)
+def test_options_from_outside_go_before_the_command_line(preset: str, line: str, same_as: str | None) -> None:
+    invocation = parse(line.split(), preset)
+    if same_as is not None:
+        assert invocation == understood(same_as)
+    else:
+        assert isinstance(invocation, Invocation)
+        assert invocation.display.pcap == "my file"
+
+
+@pytest.mark.parametrize(
+    ("preset", "line", "named"),
+    [
+        (
+            "-c",
+            "--json host",
+            "--json and -c exclude each other: give one of them (TRACETCP_OPTIONS is '-c')",
+        ),
+        ("-p 0", "host", "(TRACETCP_OPTIONS is '-p 0')"),
+        ("--nonsense", "host", "unknown flag --nonsense: see tracetcp --help (TRACETCP_OPTIONS is '--nonsense')"),
+        ("-n 'host", "host", "a quote is not closed: quote as for a shell, or unset TRACETCP_OPTIONS"),
+        ("other", "host", "unexpected argument 'host'"),
+    ],
+)
+def test_what_is_wrong_with_them_is_named_with_them(preset: str, line: str, named: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(line.split(), preset)
+    assert named in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_options_from_outside_name_no_host() -> None:
+    with pytest.raises(MissingHost, match="no host given"):
+        parse([], "-n")
 
 
 @pytest.mark.parametrize("line", ["", "-n", "-c -p 3"])

@@ -495,6 +495,7 @@ def test_a_whole_scan_with_few_descriptors(lab: Chain) -> None:
     assert sum("Port CLOSED" in row for row in finished.rows) == 65_531
 
 
+@pytest.mark.alone
 @BOTH
 def test_a_trace_says_the_same_as_with_raw_sockets(lab: Chain, family: int, server: str) -> None:
     for arguments in (

@@ -16,7 +16,7 @@ from tracetcp.cli.parsing import Check, parse
 from tracetcp.diagnosis import Finding
 from tracetcp.errors import NoPermission
 from tracetcp.model import Reply, ReplyKind
-from tracetcp.probers.connect import prober as connect
+from tracetcp.probers import routes
 from tracetcp.probers.prober import Prober
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def test_without_raw_sockets_the_check_tells_what_this_kernel_grants(monkeypatch
 @pytest.mark.skipif(sys.platform != "linux", reason="as above")
 def test_a_kernel_that_grants_less_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not know the option of a least TTL."""
-    monkeypatch.setitem(connect.LEAST_TTL, 4, (socket.IPPROTO_IP, 254))
+    monkeypatch.setitem(routes.LEAST_TTL, socket.AF_INET, (socket.IPPROTO_IP, 254))
     assert diagnosis.ordinary_sockets(None) == Finding(
         "ordinary sockets", True, "one source port a column: yes; the TTL of answers: no"
     )

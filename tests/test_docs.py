@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 COMMAND = re.compile(r"^ {4}(?:\$ )?(?:sudo )?(?:\S*/)?tracetcp (.+)$", re.MULTILINE)
+NO_COMMAND = ("[options]", "(")
+"""How a synopsis goes on, and an entry of Debian's changelog."""
 FLAG = re.compile(r"(?<![\w-])(--?[A-Za-z0-9?][\w-]*)")
 
 
@@ -31,7 +33,9 @@ def commands() -> list[tuple[str, str]]:
     lines = [
         (page.name, line) for page in PAGES for line in COMMAND.findall(page.read_text(encoding="utf-8"))
     ]
-    return [(page, re.split(r" [|#>] | {2,}", line)[0]) for page, line in lines if "[options]" not in line]
+    return [
+        (page, re.split(r" [|#>] | {2,}", line)[0]) for page, line in lines if not line.startswith(NO_COMMAND)
+    ]
 
 
 @pytest.mark.parametrize(("page", "line"), commands())

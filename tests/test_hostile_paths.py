@@ -89,11 +89,13 @@ def test_a_port_range_at_limited_routers_is_paced() -> None:
         assert all(router["in_1_s"] <= 20 for router in net.counts()["router"].values())
 
 
+@pytest.mark.alone
 def test_the_same_range_is_quick_where_nobody_limits_anything() -> None:
     with simulated(load("unlimited-range")) as net:
         assert run(net).seconds < 8
 
 
+@pytest.mark.alone
 def test_a_scan_of_a_host_that_limits_its_resets_takes_little_longer_than_the_host_needs() -> None:
     with simulated(load("scan-limited-resets")) as net:
         assert run(net).seconds < 12, "four seconds at the host's own pace"
@@ -122,6 +124,7 @@ def test_hostile_names_reach_the_terminal_as_plain_words() -> None:
     assert r"\027\091" in finished.out
 
 
+@pytest.mark.alone
 def test_slow_names_delay_a_trace_by_a_second_once() -> None:
     with simulated(load("slow-dns")) as net:
         numeric = run(net)

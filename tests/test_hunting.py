@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hunting.case import Case, case_of
+from hunting.case import Case, as_kept, case_of, kept
 from hunting.faults import FAULTS, Fault
 from hunting.judge import Judgement, Rating, Truth, judge, truth_of
 from hunting.notation import toml
@@ -15,12 +16,15 @@ from hunting.runs import run_on_wire, run_virtually
 from hunting.sighting import Cell, Row, Said, Sighting
 from hunting.tally import Tally, wilson
 from hunting.world import World
-from internet import network
+from internet import network, trace
 from tracetcp.config import TraceConfig
 
 if TYPE_CHECKING:
     from internet import Scenario
 
+MENDED = sorted((Path(__file__).parent / "hunting" / "mended").glob("*.toml"))
+"""Networks of which the program once said something untrue, as ``tests/hunt --show`` prints them."""
+MOST_SECONDS = 30
 SEEDS = range(3 * len(FAULTS))
 OPEN_AT_4 = "1 2 3 | open 80,443 | rtt 5"
 HOST = "203.0.113.80"
@@ -196,3 +200,31 @@ def test_nor_does_it_on_the_wire(user: str | None) -> None:
     drawn = case_of(4, ["none"], is_raw=user is None)
     judgement = judge(World(drawn, is_raw=user is None), run_on_wire(drawn, user))
     assert judgement.complaints == ()
+
+
+# What was mended
+
+
+@pytest.mark.parametrize("file", MENDED, ids=lambda file: file.stem)
+def test_what_was_mended_stays_so(file: Path) -> None:
+    mended = kept(file)
+    judgement = judge(World(mended), run_virtually(mended))
+    assert not judgement.complaints
+    assert judgement.rating in (Rating.RIGHT_HOP, Rating.UNSEEN)
+
+
+def test_silence_behind_a_limited_router_ends_in_bounded_time() -> None:
+    (file,) = [file for file in MENDED if file.stem == "silence-behind-a-limited-router"]
+    mended = kept(file)
+    assert trace(mended.scenario, mended.config, mended.family).seconds < MOST_SECONDS
+
+
+def test_a_case_that_is_kept_comes_back(tmp_path: Path) -> None:
+    for seed in SEEDS:
+        case = case_of(seed)
+        file = tmp_path / "kept.toml"
+        file.write_text(toml(as_kept(case)))
+        back = kept(file)
+        assert (back.fault, back.family, back.port) == (case.fault, case.family, case.port)
+        assert back.config == case.config
+        assert back.scenario.table == case.scenario.table

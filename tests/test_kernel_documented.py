@@ -95,6 +95,7 @@ def test_plain_trace(lab: Chain) -> None:
     assert (shape(finished.out), finished.err, finished.status) == (PLAIN, "", 0)
 
 
+@pytest.mark.alone
 def test_six_hops_with_three_pings_take_less_than_a_second(
     lab: Chain, record_property: Callable[[str, object], None]
 ) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lab import Chain
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.alone]
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 USERS = pytest.mark.parametrize("user", [None, "nobody"])

@@ -78,6 +78,7 @@ def test_unknown_name(lab: Chain) -> None:
     assert finished.err.count("\n") == 1
 
 
+@pytest.mark.alone
 def test_slow_server_delays_the_report_by_a_second_once(lab: Chain) -> None:
     ask_a_slow_server(lab, 3.0, "late.lab.example")
     finished = lab.run(f"{SERVER}")

@@ -45,8 +45,7 @@ def internet() -> Iterator[SimulatedInternet]:
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
     """A folder where everybody may write, and those above it, which everybody may enter."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    machine.open_to_all(tmp_path)
     place = tmp_path / "shared"
     place.mkdir()
     place.chmod(0o777)

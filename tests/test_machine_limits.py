@@ -135,7 +135,7 @@ def test_a_system_without_limits_has_all_the_room(monkeypatch: pytest.MonkeyPatc
 def test_what_runs_out_is_told_with_a_remedy(
     error: Exception, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise error
 
     monkeypatch.delenv(app.DEBUG_VARIABLE, raising=False)
@@ -223,6 +223,7 @@ def test_a_resolver_file_of_no_use_costs_names_only(text: str, user: int | None)
     assert "/etc/resolv.conf names no usable server" in named.stderr
 
 
+@pytest.mark.alone
 @netns
 @each_prober
 @pytest.mark.parametrize("server", ["203.0.113.99", "192.0.2.53\noptions timeout:99 attempts:99"])

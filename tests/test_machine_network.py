@@ -120,6 +120,7 @@ LOOSE = ("quoted sequence", "quoted source port", "quoted destination")
 """Quotes that may be ours, rewritten: what the engine believes of them is tested with its rules."""
 
 
+@pytest.mark.alone
 @each_prober
 @each_family
 @pytest.mark.parametrize("is_up", [True, False], ids=["open", "silent"])

@@ -268,8 +268,7 @@ SHADOWED = [
 @pytest.fixture
 def trap(tmp_path: Path) -> Path:
     """A folder with modules of many names that tell that they were run."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    machine.open_to_all(tmp_path)
     place = tmp_path / "trap"
     (place / ".config" / "scapy").mkdir(parents=True)
     for name in (
@@ -311,8 +310,7 @@ def test_an_isolated_interpreter_runs_none_whatever_the_environment_says(
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The interpreter's copy of docs/privileges.md, in an environment of its own."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    machine.open_to_all(tmp_path)
     environment = Path(sys.prefix)
     (tmp_path / "bin").mkdir()
     (tmp_path / "lib").symlink_to(environment / "lib")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT]
 LINES = {signal.SIGINT: "Trace interrupted.\n"}
+AT_ONCE = 2.0
+"""Seconds, on a busy machine; the run would wait for a minute more."""
 PROBERS = {"root": Way(), "nobody": Way(user=USER)}
 
 
@@ -57,7 +59,7 @@ def test_a_signal_keeps_the_rows_and_the_packets(
     assert err.splitlines(keepends=True)[-1] == LINES.get(number, f"Trace ended by {number.name}.\n")
     assert len(re.findall(r"^[123] .* ms .*\d$", out, re.MULTILINE)) == 3
     assert "Trace Complete" not in out
-    assert took < 0.5
+    assert took < AT_ONCE
     if capture:
         assert len(rdpcap(str(file))) > 20
 
@@ -152,7 +154,7 @@ def test_the_largest_run_stays_small_and_ends_at_once(
     assert process.returncode == 130
     assert after_4 < 100
     assert after_4 - after_2 < 15
-    assert took < 0.5
+    assert took < AT_ONCE
 
 
 def _peak(pid: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import select
 import socket
 import subprocess
@@ -26,11 +27,19 @@ from fake_dns import FakeDns, Zone
 from tracetcp.addresses import usual_text
 from tracetcp.errors import FamilyMismatch, NameNotFound
 from tracetcp.names import hosts as hosts_file
-from tracetcp.names import lookups, resolving
+from tracetcp.names import lookups, network_names, resolving
 from tracetcp.names.escape import LONGEST_TEXT, printable, printable_domain
 from tracetcp.names.hosts import numeric_address, parse_hosts
 from tracetcp.names.lookups import MOST_WORKERS, ROW_WAIT, AddressLookup, ReverseNames
-from tracetcp.names.origins import OriginNames, best_origin, is_global, origin_question, parse_origin
+from tracetcp.names.origins import (
+    NetworkNames,
+    OriginNames,
+    best_origin,
+    is_global,
+    origin_question,
+    parse_network_name,
+    parse_origin,
+)
 from tracetcp.names.resolver import system_resolver
 from tracetcp.names.resolving import resolve
 
@@ -521,7 +530,10 @@ def test_a_name_that_is_not_ascii_is_found_whatever_the_case(hosts: Path) -> Non
     assert hosts_file.addresses_of("PLAIN") == [V4]
 
 
-def test_names_come_from_dns_all_at_once_and_are_asked_once(serve: ServeZone) -> None:
+def test_names_come_from_dns_all_at_once_and_are_asked_once(
+    serve: ServeZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "ROW_WAIT", AMPLE)
     addresses = [f"192.0.2.{n}" for n in range(1, 31)]
     records = {(f"{n}.2.0.192.in-addr.arpa", "PTR"): [f"hop-{n}.example."] for n in range(1, 31)}
     server = serve(records, delay=0.5)
@@ -805,6 +817,63 @@ def test_a_prefix_that_nobody_announces_says_nothing_about_other_addresses(serve
     assert settle(lookup, ROUTER) == "AS64500"
     assert settle(lookup, "192.0.2.2") is None
     lookup.close()
+
+
+def test_origins_that_must_be_exact_are_asked_for_one_by_one(serve: ServeZone) -> None:
+    neighbour = "192.0.2.129"
+    records = {
+        (ROUTER_ORIGIN, "TXT"): ['"64500 | 192.0.2.0/24"'],
+        (origin_question(neighbour), "TXT"): ['"64500 | 192.0.2.0/24"', '"64501 | 192.0.2.128/25"'],
+    }
+    lookup = OriginNames(serve(records).resolver, lambda _: True, shares_prefixes=False)
+    assert settle(lookup, ROUTER) == "AS64500"
+    assert settle(lookup, neighbour) == "AS64501"
+    lookup.close()
+
+
+def test_the_name_of_a_network(serve: ServeZone) -> None:
+    server = serve(
+        {
+            ("AS64500.asn.cymru.com", "TXT"): [
+                '"64500 | ZZ | test | 2010-01-01 | NET -  Some | Net\\027, ZZ"'
+            ],
+            ("AS64501.asn.cymru.com", "TXT"): ['"64502 | ZZ | test | 2010-01-01 | OTHER"'],
+        }
+    )
+    lookup = NetworkNames(server.resolver)
+    assert settle(lookup, "AS64500") == "NET - Some | Net\\027, ZZ"
+    assert settle(lookup, "AS64501") is None
+    assert settle(lookup, "192.0.2.1") is None
+    assert len(server.asked) == 2
+    lookup.close()
+
+
+def test_names_of_networks_are_waited_for_as_long_as_a_row_waits(
+    serve: ServeZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = '"64500 | ZZ | test | 2010-01-01 | NET"'
+    records = {(f"AS{number}.asn.cymru.com", "TXT"): [name] for number in (64500, 64501)}
+    server = serve(records, delays={("AS64501.asn.cymru.com", "TXT"): 2.5})
+    monkeypatch.setattr(
+        NetworkNames, "__init__", lambda self, workers: AddressLookup.__init__(self, server.resolver)
+    )
+    began_at = time.monotonic()
+    assert dict(network_names(["AS64500", "AS64501"])) == {"AS64500": "NET"}
+    assert time.monotonic() - began_at < 2.4
+    assert dict(network_names([])) == {}
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"64500", b"64500 | ZZ | a | b", b"64500 | ZZ | a | b | ", b"x | | | | y"]
+)
+def test_what_is_no_name_of_a_network(text: bytes) -> None:
+    assert parse_network_name(text, "AS64500") is None
+
+
+@given(st.binary(max_size=80))
+def test_the_name_of_a_network_is_printable_whatever_it_is(raw: bytes) -> None:
+    name = parse_network_name(b"64500 | ZZ | a | b |" + raw, "AS64500")
+    assert name is None or re.fullmatch(r"[ -~]{1,255}", name)
 
 
 def test_an_origin_in_ipv6_and_in_several_strings(serve: ServeZone) -> None:

@@ -17,7 +17,7 @@ from tracetcp.engine.trace.hops import HopState
 from tracetcp.model import FLOWS, OUTCOMES, MplsLabel, Outcome, Probe, Reply, ReplyKind
 from tracetcp.model.tcp_options import mss_of
 from tracetcp.wire.checksums import checksum_of, word_sum
-from tracetcp.wire.codec import Ipv4Codec, Ipv6Codec, open_codec
+from tracetcp.wire.codec import Ipv4Codec, Ipv6Codec, label_of, open_codec
 from tracetcp.wire.kinds import RST, SEQUENCE, WIRE_KINDS, TcpReading, WireKind
 from tracetcp.wire.probe_table import REMEMBERED_PROBES, ProbeTable, Sent
 from tracetcp.wire.protocols import ICMPV6, TCP
@@ -61,8 +61,8 @@ def codec4(mtu: int = 1500) -> Ipv4Codec:
     return codec
 
 
-def codec6(target: str = TARGET_6) -> Ipv6Codec:
-    codec = open_codec(SOURCE_6, target, BASE, randomness=repeatable)
+def codec6(target: str = TARGET_6, *, base: int = BASE, has_fixed_labels: bool = False) -> Ipv6Codec:
+    codec = open_codec(SOURCE_6, target, base, has_fixed_labels=has_fixed_labels, randomness=repeatable)
     assert isinstance(codec, Ipv6Codec)
     return codec
 
@@ -132,6 +132,17 @@ class TestEncode:
         assert labels[::2] == labels[1::2]
         assert len(set(labels)) == 50
         assert 0 not in labels
+
+    def test_labels_that_another_run_can_have_follow_from_the_source_port(self) -> None:
+        def labels(base: int) -> list[int]:
+            codec = codec6(base=base, has_fixed_labels=True)
+            return [IPv6(codec.encode(PROBE._replace(flow=flow))).fl for flow in range(FLOWS)]
+
+        assert labels(BASE) == labels(BASE)
+        assert labels(BASE)[1:] == labels(BASE + 1)[:-1]
+        assert len(set(labels(BASE))) == FLOWS
+        assert len({label >> 18 for label in labels(BASE)[:8]}) == 4, "neighbours are spread"
+        assert all(label_of(port) for port in range(65_536))
 
     def test_the_mss_leaves_room_for_headers_and_fits_its_option(self) -> None:
         assert IP(codec4(1000).encode(PROBE))[Tcp].options[0] == ("MSS", 960)
@@ -424,7 +435,7 @@ NAT = [
 
 
 class TestRewrittenQuotes:
-    @pytest.mark.parametrize(("rewrite", "changed"), NAT, ids=lambda value: str(value)[:40])
+    @pytest.mark.parametrize(("rewrite", "changed"), NAT, ids=[" and ".join(changed) for _, changed in NAT])
     def test_each_alone_is_found_and_told(
         self, rewrite: Callable[[Packet], None], changed: tuple[str]
     ) -> None:
@@ -465,6 +476,13 @@ class TestRewrittenQuotes:
         reply = codec.decode(error4(bytes(quote)), AT)
         assert reply is not None
         assert reply.token == TOKEN
+
+    def test_ipv6_labels_that_anybody_can_compute_prove_nothing(self) -> None:
+        codec = codec6(has_fixed_labels=True)
+        quote = IPv6(codec.encode(PROBE))
+        assert decode6(codec, error6(bytes(quote))) is not None
+        quote[Tcp].seq = 5
+        assert decode6(codec, error6(bytes(quote))) is None
 
     def test_ipv6_is_known_by_flow_label_window_and_ports(self) -> None:
         codec = codec6()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from internet import VirtualProber, network
-from lab import SERVER, rules
+from lab import SERVER, SERVER_6, rules
 from prober_lab import REPLY_WAIT, capture_prober, connect_prober, inside, probe, raw_prober, readable
 from tracetcp.config import TraceConfig
 from tracetcp.errors import ProberError
@@ -140,6 +140,7 @@ def test_every_reply_comes_out_once_with_its_token_and_instant(subject: Opener) 
     ]
 
 
+@pytest.mark.alone
 @EVERY
 def test_draining_waits_for_nothing(subject: Opener) -> None:
     with subject() as on:
@@ -387,6 +388,26 @@ def test_a_flow_leaves_from_the_source_port_that_it_is_told_to_have(kind: str, l
     assert told == [CHOSEN + each.flow for each in asked]
     syns = capture.fields("tcp.flags == 2", "tcp.srcport", "tcp.dstport")
     assert sorted(syns) == sorted((str(CHOSEN + each.flow), str(each.port)) for each in asked)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("kind", KERNEL)
+def test_over_ipv6_the_same_source_ports_have_the_same_labels_in_every_run(kind: str, lab: Chain) -> None:
+    """Routers choose the path by the label as well (RFC 6437), so a label by chance would be another way."""
+    labels = []
+    for _ in range(2):
+        with (
+            lab.capture("server", only="ip6 and tcp") as capture,
+            KERNEL[kind](lab.client, SERVER_6, source_port=CHOSEN) as opened,
+            closing(SelectorWait(opened.clock)) as wait,
+        ):
+            on = Subject(opened, wait)
+            on.send(probe(64, 80, 0), probe(64, 80, 1))
+            on.replies(2)
+        fields = capture.fields("tcp.flags == 2", "tcp.srcport", "ipv6.flow")
+        labels.append(sorted(fields))
+    assert len(labels[0]) == 2
+    assert labels[0] == labels[1]
 
 
 @KERNELS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,7 +22,7 @@ esac
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/engine").mkdir(parents=True)
     shutil.copy(RUN, tmp_path / "tests" / "run")
     (tmp_path / "pyproject.toml").write_text("dependencies = []\n")
     (tmp_path / "version").write_text("Python 3.11.0\n")
@@ -40,11 +41,18 @@ def asked(project: Path, *arguments: str) -> list[str]:
     return log.read_text().splitlines()
 
 
-TESTS = "-m pytest -m not netns and not slow"
+CORES = len(os.sched_getaffinity(0))
+IN_ONE = "-m pytest -m not netns and not slow"
+TESTS = f"{IN_ONE} --numprocesses={CORES} --dist=worksteal"
 
 
 def test_fast_leaves_out_what_needs_root_or_time_and_hands_on_the_rest(project: Path) -> None:
-    assert asked(project, "-q", "tests/engine") == ["pip", f"{TESTS} -q tests/engine"]
+    assert asked(project, "-q", "-x") == ["pip", f"{TESTS} -q -x"]
+
+
+def test_named_tests_run_in_one_process(project: Path) -> None:
+    assert asked(project, "-q", "tests/engine") == ["pip", f"{IN_ONE} -q tests/engine"]
+    assert asked(project, "tests/run::test_one") == [f"{IN_ONE} tests/run::test_one"]
 
 
 def test_pip_is_called_again_only_for_another_pyproject_or_another_python(project: Path) -> None:

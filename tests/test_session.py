@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import re
@@ -98,7 +99,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> UseNetwork:
     ) -> ClosableProber:
         prober = ClosableProber(network(notation), interrupt_at=interrupt_at)
 
-        def opened(*, names: bool, origins: bool, warn: object) -> Lookups:
+        def opened(*, names: bool, origins: bool, exact_origins: bool, warn: object) -> Lookups:
             return Lookups(
                 LookupOnTheClock(prober, found_names) if names else None,
                 LookupOnTheClock(prober, found_origins) if origins else None,
@@ -420,13 +421,50 @@ def test_look_ups_are_opened_as_wanted() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_an_example_of_the_documentation_works(
-    example: str, use: UseNetwork, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    example: str,
+    use: UseNetwork,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
-    use("1 10[drop 135] 20 | rtt 40", {TWO: (0.5, "fw.example")})
     monkeypatch.setattr("tracetcp.names.resolving.resolve", lambda *_: TARGET)
-    exec(compile(example, str(LIBRARY), "exec"), {"__name__": "example"})  # noqa: S102 - ours
+    use("1 10[drop 135] 20 | rtt 40 | open 80", {TWO: (0.5, "fw.example")})
+    if "import pytest" in example:
+        file = tmp_path / "test_example.py"
+        file.write_text(example, encoding="utf-8")
+        assert pytest.main(["-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(file)]) == 0
+    else:
+        exec(compile(example, str(LIBRARY), "exec"), {"__name__": "example"})  # noqa: S102 - ours
     out = capsys.readouterr().out
-    assert ONE in out or f"80 open certain Port 80 is open at hop 4 ({TARGET})" in out
+    told = ONE, f"80 open certain Port 80 is open at hop 4 ({TARGET})", "open: 80\n", "2 passed"
+    assert any(each in out for each in told), out
+
+
+def test_the_errors_of_the_documentation_are_all_that_there_are() -> None:
+    table = LIBRARY.read_text(encoding="utf-8").partition("| error |")[2].partition("\n\n")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    named = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    public = {name: getattr(tracetcp, name) for name in tracetcp.__all__ if name != "Event"}
+    types = {name for name, thing in public.items() if isinstance(thing, type)}
+    assert named == {name for name in types if issubclass(public[name], Exception)} - {"TracetcpError"}
+
+
+def test_an_event_loop_goes_on_while_threads_trace(prober_kind: str, closed_port: int) -> None:
+    """Were a trace run by the loop itself, no turn would be counted."""
+    config = TraceConfig(host="127.0.0.1", ports=(closed_port,))
+
+    async def both() -> int:
+        turns = 0
+        work = (asyncio.to_thread(lambda: list(trace(config, names=False))) for _ in range(3))
+        task = asyncio.gather(*work)
+        while not task.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+        ends = [events[-1] for events in await task]
+        assert all(isinstance(end, TraceFinished) and end.outcome is Outcome.CLOSED for end in ends)
+        return turns
+
+    assert asyncio.run(both()) > 1
 
 
 @pytest.mark.slow

@@ -13,11 +13,11 @@ import pytest
 
 from internet import network
 from internet.sessions import VirtualSessions
-from lab import SERVER, SERVER_6, near
+from lab import SERVER, SERVER_6, near, rules
 from prober_lab import as_nobody, inside
 from tracetcp.config import TraceConfig
 from tracetcp.model import FailureKind, SendFailure
-from tracetcp.model.connection import FULL_TTL, Close, Connect, Report, Speak, State
+from tracetcp.model.connection import FULL_TTL, Close, Connect, Heed, Report, Speak, State
 from tracetcp.probers.session import link
 from tracetcp.probers.session.kernel import KernelSessions
 from tracetcp.runner import SelectorWait
@@ -165,6 +165,39 @@ def test_silence_keeps_nobody_awake_and_shows_as_retransmissions(subject: Opener
 
 
 @EVERY
+def test_words_that_expired_may_be_given_another_ttl(subject: Opener) -> None:
+    with subject() as on:
+        on.open()
+        on.act(Speak(0, 2, b"hello"))
+        assert on.until(lambda report: report.errors == 1)
+        on.act(Speak(0, FULL_TTL, b""))
+        assert on.until(lambda report: report.acknowledged == 5)
+        assert on.known[0].is_acknowledged
+
+
+@EVERY
+def test_what_comes_with_a_smaller_ttl_is_not_listened_to(subject: Opener) -> None:
+    with subject() as on:
+        on.act(Connect(0, min_reply_ttl=59))
+        assert not on.until(lambda report: report.state is State.OPEN, patience=0.5)
+        on.act(Connect(1, min_reply_ttl=58))
+        assert on.until(lambda report: report.state is State.OPEN, 1)
+        on.act(Heed(1, 59), Speak(1, FULL_TTL, b"hello"))
+        assert not on.until(lambda report: report.acknowledged > 0, 1, patience=0.5)
+        on.act(Heed(1, 0))
+        assert on.until(lambda report: report.acknowledged == 5, 1)
+
+
+@EVERY
+def test_what_came_is_counted(subject: Opener) -> None:
+    with subject() as on:
+        before = on.open().segments
+        on.act(Speak(0, FULL_TTL, b"hello"))
+        assert on.until(lambda report: report.is_acknowledged)
+        assert on.known[0].segments == before + 1
+
+
+@EVERY
 def test_no_report_comes_without_a_reason(subject: Opener) -> None:
     with subject() as on:
         on.open()
@@ -224,16 +257,43 @@ def test_an_end_of_the_other_side_is_told_by_its_kind(lab: Chain) -> None:
         "second.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\nsecond.close()\n"
         "listening.close()\nprint('done', flush=True)\ninput()\n"
     )
-    lab.start("server", [sys.executable, "-c", ends])
+    server = lab.start("server", [sys.executable, "-c", ends])
     with on_kernel(lab, port=8081) as on:
         for connection, state in enumerate([State.FINISHED, State.RESET]):
             on.open(connection)
             on.act(Speak(connection, FULL_TTL, b"hello"))
             assert on.until(lambda report: report.state is not State.OPEN, connection)
             assert on.known[connection].state is state
+            assert on.known[connection].acknowledged == 5
+        assert server.stdout is not None
+        assert server.stdout.readline() == "done\n"
         on.act(Connect(2))
         assert on.until(lambda report: report.state is not State.OPENING, 2)
         assert on.known[2].state is State.REFUSED
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("destination", [SERVER, SERVER_6])
+def test_a_packet_refused_by_icmp_is_an_error_and_no_end(lab: Chain, destination: str) -> None:
+    lab.start("server", [sys.executable, "-c", SERVER_PROGRAM])
+    lab.nft("r2", rules.forwarded("tcp dport 8080 tcp flags & psh == psh reject with icmpx port-unreachable"))
+    with on_kernel(lab, destination) as on:
+        on.open()
+        on.act(Speak(0, FULL_TTL, b"hello"))
+        assert on.until(lambda report: report.errors == 1)
+        assert on.known[0].state is State.OPEN
+
+
+@pytest.mark.netns
+def test_a_reset_leaves_what_was_acknowledged_known(lab: Chain) -> None:
+    """The system takes everything for acknowledged once it has dropped the connection."""
+    lab.start("server", [sys.executable, "-c", SERVER_PROGRAM])
+    lab.nft("r2", rules.forwarded("tcp dport 8080 tcp flags & psh == psh reject with tcp reset"))
+    with on_kernel(lab) as on:
+        on.open()
+        on.act(Speak(0, FULL_TTL, b"hello"))
+        assert on.until(lambda report: report.state is State.RESET)
+        assert on.known[0].acknowledged == 0
 
 
 @pytest.mark.netns

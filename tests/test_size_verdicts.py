@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notation import TARGET, trace
-from tracetcp.formatters.conclusions import render_sizes
+from tracetcp.formatters.conclusions import render_tests
 from tracetcp.model.evidence import Evidence
 from tracetcp.model.sizes import Answers, Hole, Place, SizesFound, Told
 from tracetcp.model.verdict import Certainty, Kind, Verdict
@@ -149,7 +149,7 @@ def test_a_path_mtu_that_is_remembered_is_said() -> None:
 def test_a_small_mss_of_the_host_is_a_note() -> None:
     verdicts = judged(sizes(limit=1400, passed=1400))
     assert verdicts[-1].kind is Kind.MSS_LIMITED
-    assert render_sizes(verdicts, "# ") == (
+    assert render_tests(verdicts, "# ") == (
         "# Verdict: Packets of 1400 bytes pass there; the largest that came back had 1500 bytes. [certain]\n"
         "# Note: The SYN-ACK allows an MSS of 1360: connections send packets of 1400 bytes at most, "
         "and larger ones were not tried. [certain]\n"

@@ -885,7 +885,7 @@ def several(port: int, *parts: Evidence) -> Evidence:
         (trace(NEAR), {443: "4", 46_137: "4 6"}),
         (trace(REFUSED, 46_137), {443: "4", 80: "4"}),
         (trace("open"), {443: "1", 46_137: "1 3"}),
-        (trace(NEAR, last=5), {}),  # no room for what would prove a proxy
+        (trace(NEAR, last=5), {443: "4", 46_137: "4"}),  # no room for what would prove a proxy
         (trace(f"{A} {B}!3/13"), {}),
         (trace(f"{A} {B} {C}"), {}),  # the path goes on
         (trace(f"{A} " + f"{B} {C} " * 6), {}),  # it loops

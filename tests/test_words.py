@@ -6,7 +6,8 @@ import ssl
 
 import pytest
 
-from tracetcp.wire.words import Http, Smtp, Ssh, Tls, words_for
+from tracetcp.model.speech import Protocol
+from tracetcp.wire.words import Http, Smtp, Ssh, Tls, script_for, words_for, words_like
 
 LENGTHS = [1, 5, 60, 76, 77, 78, 100, 190, 250, 517, 1000, 1388, 1448, 9000, 16_000]
 
@@ -84,3 +85,54 @@ def test_a_mail_server_is_told_whole_lines(length: int) -> None:
     lines = Smtp("host")._message(length).split(b"\r\n")
     assert lines[0] == b"EHLO tracetcp.invalid"
     assert all(line.startswith(b"NOOP ") and len(line) < 510 for line in lines[1:-1])
+
+
+NAMES = ["a.example", "blocked.example", "www." + "long-" * 11 + "name.example", "192.0.2.1", "2001:db8::1"]
+
+
+@pytest.mark.parametrize("protocol", [Protocol.TLS, Protocol.HTTP])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("control", ["example.com", ".".join(["x" * 60] * 4)])
+def test_the_words_of_a_script_are_of_one_length_and_ask_for_their_names(
+    protocol: Protocol, name: str, control: str
+) -> None:
+    script = script_for(protocol, name, control)
+    assert len(script.neutral) == len(script.control) == len(script.asked) == script.length
+    assert script.length < 700
+    assert control.encode() in script.control
+    assert control.encode() not in script.asked
+    is_named = protocol is Protocol.HTTP or "example" in name
+    assert (name.encode() in script.asked, script.asked_name) == (is_named, name if is_named else "")
+    assert name.encode() not in script.control + script.neutral + b"".join(script.segments)
+
+
+def test_hellos_are_as_long_as_openssls_and_one_comes_in_two_segments() -> None:
+    script = script_for(Protocol.TLS, "blocked.example", "example.com")
+    assert script.length == 517
+    assert [len(segment) for segment in script.segments] == [1000, 760]
+    assert b"".join(script.segments) == Tls("example.com").whole(1760)
+    assert script_for(Protocol.HTTP, "blocked.example", "example.com").segments == ()
+
+
+def test_neutral_bytes_are_one_line_of_no_protocol() -> None:
+    neutral = script_for(Protocol.TLS, "blocked.example", "example.com").neutral
+    assert neutral.isascii()
+    assert not set(neutral) & set(b"\r\n\x16")
+
+
+def test_a_file_is_said_as_it_is() -> None:
+    script = script_for(Protocol.FILE, "words.bin", "", b"\x00\xff words")
+    assert (script.asked, script.control, len(script.neutral)) == (b"\x00\xff words", b"", 8)
+    assert script.asked_name == "words.bin"
+
+
+@pytest.mark.parametrize(("protocol", "kind"), [(Protocol.TLS, Tls), (Protocol.HTTP, Http)])
+def test_sizes_are_tested_with_the_protocol_that_is_said(protocol: Protocol, kind: type) -> None:
+    assert isinstance(words_like(protocol, "host"), kind)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 1448, 9000])
+def test_sizes_are_tested_with_a_file_over_and_over(length: int) -> None:
+    words = words_like(Protocol.FILE, "host", b"abc")
+    assert words.beginning(length) == (b"abc" * 3000)[:length]
+    assert words.request() == b"abc"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tracetcp.config import TraceConfig
+    from tracetcp.config import Say, TraceConfig
     from tracetcp.errors import (
         FamilyMismatch,
         NameNotFound,
@@ -68,6 +68,7 @@ __all__ = [
     "ProberError",
     "Reply",
     "ReplyKind",
+    "Say",
     "Session",
     "TraceConfig",
     "TraceFinished",

@@ -20,13 +20,14 @@ from tracetcp.shortages import shortage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracetcp.cli.parsing import Check, Invocation
+    from tracetcp.cli.parsing import Check, Diff, Invocation
     from tracetcp.config import TraceConfig, Watch
     from tracetcp.formatters.display import Display
     from tracetcp.session import Options, Session
 
 EXIT_REACHED = 0
 EXIT_NOT_REACHED = 1
+EXIT_DIFFERENT = 1
 EXIT_COULD_NOT_RUN = 3
 EXIT_INTERRUPTED = 130
 """128 and the signal's number: what a shell reports of a program that a signal ended."""
@@ -89,15 +90,20 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from tracetcp.cli.parsing import Check, Message, parse
+    from tracetcp.cli.parsing import OPTIONS_VARIABLE, Check, Diff, Message, parse
 
-    understood = parse(argv)
+    preset = os.environ.get(OPTIONS_VARIABLE, "")
+    understood = parse(argv, preset)
     if sys.stdout is None:
         raise TracetcpError("standard output is closed: there is nowhere to write to")
     if isinstance(understood, Message):
         write(understood.text)
         return 0
-    return check(understood) if isinstance(understood, Check) else trace(understood)
+    if isinstance(understood, Diff):
+        return diff(understood)
+    if isinstance(understood, Check):
+        return check(understood, preset)
+    return report(understood, argv) if understood.display.report else trace(understood)
 
 
 def trace(invocation: Invocation) -> int:
@@ -110,7 +116,8 @@ def trace(invocation: Invocation) -> int:
     if invocation.watch is not None:
         return _watch(config, display, invocation.watch, screen)
     with open_session(config, _options(display), screen.warn) as session:
-        presenter = open_presenter(config, display, session.destination, time.time() - session.clock())
+        clock_to_utc = time.time() - session.clock()
+        presenter = open_presenter(config, display, session.destination, clock_to_utc, session.source)
         _collect_garbage()
         screen.show(session, presenter, len(config.ports))
         if session.has_reached:
@@ -163,9 +170,36 @@ def _options(display: Display) -> Options:
         evidence=display.json,
         explain=display.explain,
         sizes=display.mtu,
+        say=display.say,
+        silences=display.idle,
         pcap=display.pcap,
         drops_privileges=True,
     )
+
+
+def report(invocation: Invocation, argv: Sequence[str]) -> int:
+    """Trace over each family and write one text about it; the status is that of a trace."""
+    import shlex
+
+    from tracetcp.formatters.report import render_report
+    from tracetcp.reporting import make_report
+
+    config, display = invocation.config, invocation.display
+    options = _options(display)._replace(
+        explain=True, origins=True, names_in_verdicts=False, exact_origins=True
+    )
+    command = shlex.join(["tracetcp", *argv])
+
+    def warn(sentence: str) -> None:
+        complain(f"tracetcp: {sentence}")
+
+    ticket, sessions = make_report(config, options, command, display.precision, warn)
+    write(render_report(ticket))
+    if any(session.has_reached for session in sessions):
+        return EXIT_REACHED
+    for session in sessions:
+        _look_for_causes(session)
+    return EXIT_NOT_REACHED
 
 
 def _collect_garbage() -> None:
@@ -175,15 +209,37 @@ def _collect_garbage() -> None:
     gc.enable()
 
 
-def check(asked: Check) -> int:
-    """Look whether this machine can trace, and say what was found; 3 if anything failed."""
+def check(asked: Check, preset: str = "") -> int:
+    """Look whether this machine can trace, and say what was found; 3 if anything failed.
+
+    ``preset`` are the options from the environment.
+    """
+    from tracetcp.cli.parsing import OPTIONS_VARIABLE
     from tracetcp.diagnosis import check as looks
     from tracetcp.session import resolve
 
     address = resolve(asked.host, asked.family, without_privileges=True) if asked.host else None
     status = 0
+    if preset.strip():
+        write(f"passed  options: {OPTIONS_VARIABLE} puts {preset!r} before every command line\n")
     for finding in looks(address):
         write(f"{'passed' if finding.is_passed else 'failed'}  {finding.subject}: {finding.sentence}\n")
         if not finding.is_passed:
             status = EXIT_COULD_NOT_RUN
+    return status
+
+
+def diff(asked: Diff) -> int:
+    """Say what changed between two saved runs; 1 if anything did."""
+    from tracetcp.formatters import open_differences
+    from tracetcp.saved_runs import SavedRuns
+
+    formatter = open_differences(as_json=asked.json)
+    status = 0
+    with SavedRuns(asked.old, asked.new) as runs:
+        for comparison in runs.comparisons():
+            write(formatter.render(comparison))
+            if comparison.differences:
+                status = EXIT_DIFFERENT
+    write(formatter.closing())
     return status

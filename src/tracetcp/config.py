@@ -34,6 +34,18 @@ class Watch(NamedTuple):
     heartbeat: float | None = None
 
 
+class Say(NamedTuple):
+    """What to say over connections to a host (``--say``).
+
+    ``protocol`` is ``tls``, ``http`` or ``file``; ``name`` is asked for, empty for that of the host; or it is
+    the path of the file. ``versus`` is the harmless name that ``name`` is compared with.
+    """
+
+    protocol: str
+    name: str = ""
+    versus: str = "example.com"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceConfig:
     """One run: a host, its ports, and how to probe.

@@ -26,6 +26,12 @@ class MissingHost(UsageError):
     """The command line names no host; ``app`` also shows the usage line."""
 
 
+class UnreadableRun(TracetcpError):
+    """A file given to ``--diff`` is not what ``--json`` writes."""
+
+    exit_status = 2
+
+
 class NameNotFound(TracetcpError):
     """The target's name has no address."""
 

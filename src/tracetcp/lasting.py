@@ -38,9 +38,9 @@ class LastingProber(Prober):
     ``warn`` is told when probing goes on in another way. It is the ``Machine`` of a watch, too.
     """
 
-    def __init__(self, config: TraceConfig, prober: Prober, warn: Callable[[str], None]) -> None:
+    def __init__(self, config: TraceConfig, prober: Prober) -> None:
+        self.warn: Callable[[str], None] = lambda _: None
         self._config = config
-        self._warn = warn
         self._failure: str | None = None
         self._suspended = _suspended()
         self._looking_up: threading.Thread | None = None
@@ -159,7 +159,7 @@ class LastingProber(Prober):
         except (TracetcpError, OSError) as error:
             return _first_part(error)
         if prober.kind != self.kind:
-            self._warn(
+            self.warn(
                 f"probing goes on in another way ({prober.kind}): the rights to the first were given up"
             )
         self._prober.close()

@@ -5,7 +5,12 @@ Imports only ``errors``: help and usage errors read this file and must be instan
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tracetcp.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LAST_TTL = 255
 LAST_PATH_TTL = 30
@@ -21,6 +26,12 @@ WATCH_INTERVALS = range(1, 86_401)
 WATCH_COUNTS = range(1, 1_000_000_000)
 HEARTBEATS = range(1, 86_401)
 """Seconds from one line of ``--heartbeat`` to the next."""
+WORDS = range(1, 1209)
+"""Bytes of a file that is said: one segment on any link of IPv6, whose MTU is 1280 at least (RFC 8200)."""
+SILENCES = range(1, 86_401)
+"""The silence of a connection, in seconds."""
+MOST_SILENCES = 4
+"""Silences tested together: each takes one of the few connections, and a place takes the others."""
 SOURCE_PORTS = range(1024, 65_536 - 1024 + 1)
 """Where a run's block of source ports may start: 1024 ports (``model.FLOWS``), none of them privileged."""
 
@@ -30,6 +41,14 @@ def require(value: int, allowed: range, what: str) -> int:
     if value not in allowed:
         raise UsageError(f"{what} {value} is out of range: use {allowed[0]} to {allowed[-1]}")
     return value
+
+
+def require_silences(values: Sequence[int]) -> None:
+    """Raises ``UsageError`` if these are no seconds of silence that can be tested together."""
+    for value in values:
+        require(value, SILENCES, "silence")
+    if len(values) > MOST_SILENCES:
+        raise UsageError(f"{len(values)} silences are too many: give {MOST_SILENCES} at most")
 
 
 def whole_number(text: str) -> int | None:

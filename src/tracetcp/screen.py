@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tracetcp.formatters.display import Display
     from tracetcp.formatters.presenter import Presenter
     from tracetcp.formatters.progress import ProgressLine
+    from tracetcp.model.silence import Waited
     from tracetcp.session import Session
 
 
@@ -38,8 +39,10 @@ class Screen:
                 "packets are nothing for a terminal: send them elsewhere, as in '--pcap - host | tshark -r -'"
             )
         self._rows = rows
-        self._is_watched = sys.stderr is not None and sys.stderr.isatty() and not rows.isatty()
+        self._has_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._is_watched = self._has_terminal and not rows.isatty()
         self._progress: ProgressLine | None = None
+        self._is_waiting = False
 
     def warn(self, what: str) -> None:
         """A line on standard error, in the place of the progress line."""
@@ -54,12 +57,23 @@ class Screen:
         progress = ProgressLine(ports, session.clock(), is_watched=self._is_watched)
         self._progress = progress
         try:
-            for events, texts in session.batches():
+            for events, texts in session.batches(self._wait if self._has_terminal else None):
+                write(self._end_wait(), sys.stderr)
                 write("".join([presenter.render(event, texts) for event in events]), self._rows)
                 write(progress.update(session.ports_done, session.clock()), sys.stderr)
         finally:
             write(progress.erase(), sys.stderr)
         write(presenter.closing(session.texts), self._rows)
+
+    def _wait(self, waited: Waited) -> None:
+        """No row is written while connections are silent: the line may stand below the rows."""
+        assert self._progress is not None, "the run is under way"
+        self._is_waiting = True
+        write(self._progress.wait(waited), sys.stderr)
+
+    def _end_wait(self) -> str:
+        was_waiting, self._is_waiting = self._is_waiting, False
+        return self._progress.erase() if was_waiting and self._progress is not None else ""
 
 
 def write(text: str, stream: TextIO | None = None) -> None:

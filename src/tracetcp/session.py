@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import TracetcpError
+from tracetcp.limits import require_silences
 from tracetcp.model import (
     NO_TEXTS,
     AddressSeen,
@@ -27,18 +28,19 @@ from tracetcp.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
-    from tracetcp.config import TraceConfig, Watch
+    from tracetcp.afterwards import Afterwards, ConnectionTest, Tell
+    from tracetcp.config import Say, TraceConfig, Watch
     from tracetcp.engine import Engine
     from tracetcp.engine.run_state import RunState
-    from tracetcp.lasting import LastingProber
-    from tracetcp.mtu import SizeTest
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
+    from tracetcp.probers.session.ears import Ears
     from tracetcp.runner import Wait
+    from tracetcp.say import Saying
     from tracetcp.watch.engine import WatchEngine
 
 SECRET_BYTES = 16
@@ -52,12 +54,15 @@ class Options(NamedTuple):
     """What a run does besides tracing.
 
     ``names`` and ``origins`` (AS numbers) are looked up for the addresses seen. ``evidence`` ends each trace
-    in a ``VerdictReached``; so does ``explain``, which also sends control probes, and ``sizes``, which tests
-    the packet sizes of a connection to the one port of the run (Linux alone). ``pcap`` is where the packets
-    are written: a path, or ``-`` for standard output. ``drops_privileges`` takes root and every capability
-    from this process for good once the sockets are open, and does so in a child process before the host's
-    name is looked up. ``watch`` watches the one port of the run instead of tracing it once: its events are
-    those of ``model.watching``.
+    in a ``VerdictReached``; so does ``explain``, which also sends control probes. So do the tests of a
+    connection to the one port of the run (Linux alone): ``sizes``, of packets, ``silences``, each of so many
+    seconds, and ``say``, which says words to find who stops or answers them and sends control probes as
+    well. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
+    ``drops_privileges`` takes root and every capability from this process for good once the sockets are
+    open, and does so in a child process before the host's name is looked up, or a file to be said is read.
+    Without ``names_in_verdicts`` sentences have addresses alone; ``exact_origins`` asks for each address, and
+    takes no neighbour's for it. ``watch`` watches the one port of the run instead of tracing it once: its
+    events are those of ``model.watching``.
     """
 
     names: bool = True
@@ -65,9 +70,19 @@ class Options(NamedTuple):
     evidence: bool = False
     explain: bool = False
     sizes: bool = False
+    silences: tuple[int, ...] = ()
+    say: Say | None = None
     pcap: str | None = None
     drops_privileges: bool = False
+    names_in_verdicts: bool = True
+    exact_origins: bool = False
     watch: Watch | None = None
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The flags that ask for tests over connections."""
+        asked = (("--mtu", self.sizes), ("--idle", self.silences), ("--say", self.say is not None))
+        return tuple(flag for flag, is_asked in asked if is_asked)
 
 
 PLAIN = Options()
@@ -83,8 +98,9 @@ class Batch(NamedTuple):
 class Session:
     """An open run. Close it, or use it as a context manager; ``batches`` can be gone through once.
 
-    ``destination`` and ``source`` are the addresses on the wire. ``is_silent`` says that no address answered
-    yet, ``has_reached`` that the destination did, on some port. ``watch`` is the engine of a watch.
+    ``destination`` and ``source`` are the addresses on the wire, ``prober_kind`` how they are probed.
+    ``is_silent`` says that no address answered yet, ``has_reached`` that the destination did, on some port.
+    ``watch`` is the engine of a watch.
     """
 
     def __init__(
@@ -94,19 +110,20 @@ class Session:
         engine: Engine,
         resources: ExitStack,
         *,
-        is_judging: bool,
-        test: SizeTest | None = None,
+        names_verdicts: bool,
+        afterwards: Afterwards | None = None,
         watch: WatchEngine | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
+        self.prober_kind = prober.kind
         self.is_silent = True
         self.has_reached = False
         self._prober = prober
         self._lookups = lookups
         self._engine = engine
         self._resources = resources
-        self._is_judging = is_judging
-        self._test = test
+        self._names_verdicts = names_verdicts
+        self._afterwards = afterwards
         self.watch = watch
 
     def __enter__(self) -> Self:
@@ -135,29 +152,38 @@ class Session:
         """The names and origins known by now."""
         return self._lookups.texts
 
-    def batches(self, wait: Wait | None = None) -> Iterator[Batch]:
+    def look_up(self, address: str) -> None:
+        """Put the texts of ``address`` among ``texts``; waits for them as long as a row would."""
+        self._lookups.wait_for(address)
+
+    def batches(self, tell: Tell | None = None, wait: Wait | None = None) -> Iterator[Batch]:
         """Trace; raises ``TracetcpError`` when the run cannot go on.
 
-        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``. ``wait`` is the runner's.
+        After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``. ``tell`` is told every
+        second how long silent connections have been waited for. ``wait`` is the runner's.
         """
         from tracetcp.runner import run
 
         for events in run(self._engine, self._prober, tuple(self._lookups), wait):
             texts = self.texts
             self._take_note(events)
-            shown = events if self._test is None else self._test.take(events)
+            shown = events if self._afterwards is None else self._afterwards.take(events)
             yield Batch(self._with_names(shown, texts), texts)
-        if self._test is not None:
-            yield from self._finish(self._test)
+        if self._afterwards is not None:
+            yield from self._finish(self._afterwards, tell)
 
-    def _finish(self, test: SizeTest) -> Iterator[Batch]:
-        """Test the sizes, and yield the verdict held back for that; it comes after Ctrl-C as well."""
+    def _finish(self, afterwards: Afterwards, tell: Tell | None) -> Iterator[Batch]:
+        """Test the connection, and yield the verdict held back for that; it comes after Ctrl-C as well."""
         try:
-            test.run()
+            afterwards.run(tell)
         except (KeyboardInterrupt, TracetcpError):
-            yield Batch(test.release(self.texts.names), self.texts)
+            yield self._released(afterwards)
             raise
-        yield Batch(test.release(self.texts.names), self.texts)
+        yield self._released(afterwards)
+
+    def _released(self, afterwards: Afterwards) -> Batch:
+        texts = self.texts
+        return Batch(afterwards.release(texts.names if self._names_verdicts else {}), texts)
 
     def _take_note(self, events: list[Event]) -> None:
         self.is_silent = self.is_silent and not any(isinstance(event, AddressSeen) for event in events)
@@ -169,7 +195,7 @@ class Session:
 
     def _with_names(self, events: list[Event], texts: AddressTexts) -> list[Event]:
         """``events`` with the names in their sentences that their rows have waited for."""
-        if not self._is_judging or not texts.names:
+        if not self._names_verdicts or not texts.names:
             return events
         from tracetcp.explain.explaining import with_names
 
@@ -185,43 +211,111 @@ def open_session(
 
     ``warn`` is told in a sentence what makes the run less than it could be. Raises ``TracetcpError``.
     """
-    if options.sizes:
-        from tracetcp.mtu import require_linux
+    (found,) = open_sessions((config,), options, warn)
+    if isinstance(found, TracetcpError):
+        raise found
+    return found
 
-        require_linux()
+
+def open_sessions(
+    configs: Sequence[TraceConfig], options: Options = PLAIN, warn: Callable[[str], None] = lambda _: None
+) -> list[Session | TracetcpError]:
+    """A run for each of ``configs``, to be gone through one after the other, or the error that it ends in.
+
+    All sockets are opened before the privileges are dropped, which happens once.
+    """
+    if options.tested:
+        from tracetcp.afterwards import require_linux
+
+        require_silences(options.silences)
+        require_linux(options.tested[0])
     if options.drops_privileges:
         from tracetcp.early_imports import import_what_would_be_closed
 
         import_what_would_be_closed(look_ups=options.names or options.origins)
-    destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
-    with ExitStack() as resources:
-        prober = _open_prober(config, destination)
-        if options.watch is not None:
-            prober = _made_to_last(config, prober, warn)
-        resources.callback(prober.close)
-        if prober.kind == "connect":
-            is_cut = prober.longest_wait < config.timeout
-            warn(WITHOUT_PRIVILEGE + (LOST_LATE.format(prober.longest_wait) if is_cut else ""))
+    saying = _prepare(configs[0].host, options)
+    with ExitStack() as everything:
+        opened = [_open_sockets(config, options, everything) for config in configs]
+        if all(isinstance(each, TracetcpError) for each in opened):
+            return [each for each in opened if isinstance(each, TracetcpError)]
+        probers = [each.prober for each in opened if not isinstance(each, TracetcpError)]
+        _warn_of_kinds(probers, configs[0], warn)
         if options.drops_privileges:
             from tracetcp.privileges import become_caller
 
             become_caller()
-        if options.pcap is not None:
-            _keep_packets(options.pcap, prober, resources, warn)
+        for each in opened:
+            if options.pcap is not None and not isinstance(each, TracetcpError):
+                _keep_packets(options.pcap, each.prober, each.resources, warn)
         if options.drops_privileges:
             from tracetcp.privileges import give_up_capabilities
 
             give_up_capabilities()
-        lookups = _open_lookups(options, warn)
-        resources.callback(lookups.close)
-        state = _open_state()
-        watch = _open_watch(config, options.watch, prober, state) if options.watch else None
-        engine = watch or _open_engine(config, options, prober, state)
-        is_judging = options.evidence or options.explain or options.sizes
-        test = _open_test(config, prober, state) if options.sizes else None
-        return Session(
-            prober, lookups, engine, resources.pop_all(), is_judging=is_judging, test=test, watch=watch
-        )
+        sessions = [
+            each if isinstance(each, TracetcpError) else _open(config, options, saying, each, warn)
+            for config, each in zip(configs, opened, strict=True)
+        ]
+        everything.pop_all()
+        return sessions
+
+
+class _Sockets(NamedTuple):
+    """What takes privileges to open, and what closes it."""
+
+    prober: Prober
+    ears: Ears | None
+    resources: ExitStack
+
+
+def _open_sockets(config: TraceConfig, options: Options, everything: ExitStack) -> _Sockets | TracetcpError:
+    """What the run ``config`` sends and listens with; ``everything`` closes it too."""
+    try:
+        destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
+        resources = everything.enter_context(ExitStack())
+        prober = _open_prober(config, destination)
+        if options.watch is not None:
+            prober = _made_to_last(config, prober)
+    except TracetcpError as error:
+        return error
+    resources.callback(prober.close)
+    return _Sockets(prober, _open_ears(config, options, prober, resources), resources)
+
+
+def _warn_of_kinds(probers: Sequence[Prober], config: TraceConfig, warn: Callable[[str], None]) -> None:
+    """Say once what a prober without privileges cannot see."""
+    waits = [prober.longest_wait for prober in probers if prober.kind == "connect"]
+    if waits:
+        longest = min(waits)
+        is_cut = longest < config.timeout
+        warn(WITHOUT_PRIVILEGE + (LOST_LATE.format(longest) if is_cut else ""))
+
+
+def _open(
+    config: TraceConfig,
+    options: Options,
+    saying: Saying | None,
+    sockets: _Sockets,
+    warn: Callable[[str], None],
+) -> Session:
+    """The rest of a run, which takes no privilege."""
+    prober, ears, resources = sockets
+    lookups = _open_lookups(options, warn)
+    resources.callback(lookups.close)
+    state = _open_state()
+    watch = _open_watch(config, options.watch, prober, state, warn) if options.watch else None
+    engine = watch or _open_engine(config, options, prober, state)
+    is_judging = options.evidence or options.explain or bool(options.tested)
+    names_verdicts = is_judging and options.names_in_verdicts
+    tests = _open_tests(config, options, saying, prober, state, ears) if options.tested else None
+    return Session(
+        prober,
+        lookups,
+        engine,
+        resources.pop_all(),
+        names_verdicts=names_verdicts,
+        afterwards=tests,
+        watch=watch,
+    )
 
 
 def resolve(host: str, family: int | None, *, without_privileges: bool = False) -> str:
@@ -265,7 +359,9 @@ def _keep_packets(path: str, prober: Prober, resources: ExitStack, warn: Callabl
 def _open_lookups(options: Options, warn: Callable[[str], None]) -> Lookups:
     from tracetcp.names import open_lookups
 
-    return open_lookups(names=options.names, origins=options.origins, warn=warn)
+    return open_lookups(
+        names=options.names, origins=options.origins, exact_origins=options.exact_origins, warn=warn
+    )
 
 
 def _open_state() -> RunState:
@@ -274,10 +370,53 @@ def _open_state() -> RunState:
     return RunState(os.urandom(SECRET_BYTES))
 
 
-def _open_test(config: TraceConfig, prober: Prober, state: RunState) -> SizeTest:
-    from tracetcp.mtu import SizeTest
+def _prepare(host: str, options: Options) -> Saying | None:
+    """What is to be said, if anything; a file of it is read with the caller's rights."""
+    if options.say is None:
+        return None
+    from tracetcp.say import prepare
 
-    return SizeTest(config, prober.destination, state.routers)
+    return prepare(options.say, host, without_privileges=options.drops_privileges)
+
+
+def _open_ears(config: TraceConfig, options: Options, prober: Prober, resources: ExitStack) -> Ears | None:
+    """Raw sockets for the test of words, where the prober has some."""
+    if options.say is None or prober.kind != "raw":
+        return None
+    from tracetcp.say import open_ears
+
+    ears = open_ears(config, prober.destination)
+    if ears is not None:
+        resources.callback(ears.close)
+    return ears
+
+
+def _open_tests(
+    config: TraceConfig,
+    options: Options,
+    saying: Saying | None,
+    prober: Prober,
+    state: RunState,
+    ears: Ears | None,
+) -> Afterwards:
+    """The tests, that of words last: what these bring about may last."""
+    from tracetcp.afterwards import Afterwards
+
+    tests: list[ConnectionTest] = []
+    if options.sizes:
+        from tracetcp.mtu import SizeTest
+
+        words = saying.words if saying else None
+        tests.append(SizeTest(config, prober.destination, state.routers, words))
+    if options.silences:
+        from tracetcp.idle import SilenceTest
+
+        tests.append(SilenceTest(config, prober.destination, state.routers, options.silences))
+    if saying is not None:
+        from tracetcp.say import WordTest
+
+        tests.append(WordTest(config, prober.destination, state.routers, saying, ears))
+    return Afterwards(tests)
 
 
 def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
@@ -287,7 +426,8 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
     def fresh(config: TraceConfig) -> Engine:
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
-    if not (options.explain or options.evidence or options.sizes):
+    may_probe = options.explain or options.say is not None
+    if not (may_probe or options.evidence or options.tested):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 
@@ -296,23 +436,26 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         prober.destination,
         fresh,
         state,
-        may_probe=options.explain,
+        may_probe=may_probe,
         shares_flows=prober.shares_flows,
     )
 
 
-def _made_to_last(config: TraceConfig, prober: Prober, warn: Callable[[str], None]) -> LastingProber:
+def _made_to_last(config: TraceConfig, prober: Prober) -> Prober:
     from tracetcp.lasting import LastingProber
 
-    return LastingProber(config, prober, warn)
+    return LastingProber(config, prober)
 
 
-def _open_watch(config: TraceConfig, watch: Watch, prober: Prober, state: RunState) -> WatchEngine:
+def _open_watch(
+    config: TraceConfig, watch: Watch, prober: Prober, state: RunState, warn: Callable[[str], None]
+) -> WatchEngine:
     from tracetcp.engine import open_engine
     from tracetcp.lasting import LastingProber
     from tracetcp.watch.engine import WatchEngine
 
     assert isinstance(prober, LastingProber), "a watch is given one"
+    prober.warn = warn
 
     def fresh(config: TraceConfig, state: RunState) -> Engine:
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)

@@ -100,7 +100,7 @@ class WatchScreen:
                 opened.enter_context(_keys_at_once())
                 inner = opened.enter_context(closing(SelectorWait(self._session.clock)))
                 wait = KeyWait(inner, self._press)
-            for events, texts in self._session.batches(wait):
+            for events, texts in self._session.batches(wait=wait):
                 self._take(events, texts)
 
     def _take(self, events: Sequence[Event], texts: AddressTexts) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EVERY_PORT = range(1, 65_536)
 SCAN = "-s 1 65535"
+ONE_CORE = "taskset -c 0"
 
 
 class Contestant(NamedTuple):
@@ -37,9 +38,8 @@ class Contestant(NamedTuple):
 
     def words(self, destination: str) -> list[str]:
         """The command line for ``destination``."""
-        words = [destination if word == "@" else word for word in self.command.split()]
-        programs = {"tracetcp": str(SCRIPT), "python": sys.executable}
-        return [programs.get(words[0], words[0]), *words[1:]]
+        meant = {"@": destination, "tracetcp": str(SCRIPT), "python": sys.executable}
+        return [meant.get(word, word) for word in self.command.split()]
 
 
 class Target(NamedTuple):
@@ -109,7 +109,7 @@ def _path_rows() -> list[Row]:
             "15 hops, RTT 1..170 ms, one silent hop",
             scenario("documented-open-silent-hop"),
             [numeric._replace(name="tracetcp"), *_peers(fifteen, 60), mtr],
-            [Target(0.8), Target(0.4, "traceroute"), Target(0.1, "tcptraceroute")],
+            [Target(0.52), Target(0.4, "traceroute"), Target(0.1, "tcptraceroute")],
         ),
         Row(
             "names",
@@ -130,14 +130,14 @@ def _path_rows() -> list[Row]:
             "3 hops at 0.3 ms",
             scenario("three-short-hops"),
             [Contestant("tracetcp", "tracetcp -n @", is_open), nmap, *_peers(short, 30)],
-            [Target(0.25)],
+            [Target(1.0, "nmap")],
         ),
         Row(
             "first-syn",
             "start to first SYN on the wire",
             scenario("three-short-hops"),
             [Contestant("tracetcp", "tracetcp -n @", is_open), nmap, *_peers(short, 30)],
-            [Target(150)],
+            [Target(60)],
             lambda run: run.first_syn * 1e3,
             "ms",
             run_captured,
@@ -150,7 +150,7 @@ def _path_rows() -> list[Row]:
                 Contestant("tracetcp", "tracetcp --help", contains("--start-hop")),
                 Contestant("bare python", "python -c pass", lambda _: ""),
             ],
-            [Target(60)],
+            [Target(25)],
             lambda run: run.seconds * 1e3,
             "ms",
         ),
@@ -167,7 +167,14 @@ def _scan_rows() -> list[Row]:
             f"{SCAN}, real kernel, two routers before it",
             real_kernel,
             _scan(SCAN, real),
-            [Target(1.2, "nmap"), Target(1.0, "nmap")],
+            [Target(0.9, "nmap")],
+        ),
+        Row(
+            "scan-one-core",
+            f"the same on one core ({ONE_CORE})",
+            real_kernel,
+            [each._replace(command=f"{ONE_CORE} {each.command}") for each in _scan(SCAN, real)],
+            [Target(1.1, "nmap")],
         ),
         Row(
             "scan-20-ms",
@@ -222,7 +229,7 @@ def _scan_rows() -> list[Row]:
             f"peak memory of {SCAN}, real kernel",
             real_kernel,
             _scan(SCAN, real),
-            [Target(90)],
+            [Target(60)],
             lambda run: run.memory,
             "MB",
             run_weighed,

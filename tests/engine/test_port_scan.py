@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from internet import Report, Scenario, VirtualProber, network, trace
 from tracetcp.config import TraceConfig
 from tracetcp.engine import UNBOUNDED
 from tracetcp.engine.run_state import RunState
+from tracetcp.engine.scan.attempts import Port
 from tracetcp.engine.scan.port_scan import MOST_ATTEMPTS, ScanEngine
-from tracetcp.model import Outcome, Reply, ReplyKind, SendFailure
+from tracetcp.model import Outcome, PortScanned, Reply, ReplyKind, SendFailure
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -231,6 +233,24 @@ def test_ports_are_held_back_only_so_far_behind_a_slow_one(monkeypatch: pytest.M
     assert wrong(report, {1}) == []
     early = {probe.port for at, probe in report.prober.sent if at < 0.1}
     assert max(early) == 20
+
+
+def test_ports_that_are_answered_are_let_go_of_though_the_windows_never_fill() -> None:
+    """Or a scan of every port over a fast network takes 40 MB more."""
+    config = TraceConfig(host="h", ports=range(1, 2001), start_hop=128, max_hops=1, pings=1)
+    engine = ScanEngine(config, RunState(b"secret"), UNBOUNDED)
+    now, rows = 0.0, 0
+    while not engine.is_done:
+        probes = engine.next_probes(now, 16)
+        for probe in probes:
+            engine.sent(probe, now)
+            engine.receive(Reply(probe.token, ReplyKind.RST, "192.0.2.9", now + 0.0001))
+        now += 0.0002
+        engine.advance(now)
+        rows += sum(isinstance(event, PortScanned) for event in engine.events())
+        if rows == 1600:
+            assert sum(isinstance(each, Port) for each in gc.get_objects()) <= 64
+    assert rows == 2000
 
 
 def test_when_only_repeated_attempts_are_answered_a_silent_port_gets_the_most() -> None:

@@ -9,6 +9,7 @@ judge       holds one against the other
 runs        the program on the virtual clock and on the wire
 tally       the closing table
 notation    a network as a scenario file
+silences    a hunt of its own: paths that forget silent connections, and what ``--idle`` says of them
 
 ``tests/hunt`` runs it. A failure's seed makes the same network again on any machine.
 """

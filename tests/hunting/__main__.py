@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from hunting.case import Case, case_of
+from hunting.case import Case, as_kept, case_of
 from hunting.faults import FAULTS
 from hunting.judge import Judgement, judge, truth_of
 from hunting.notation import toml
@@ -104,8 +104,7 @@ def _show(seed: int, faults: Sequence[str], place: Place) -> None:
     user = place.user_of(seed // len(faults))
     case = case_of(seed, faults, is_raw=user is None)
     world = World(case, is_raw=user is None)
-    _write(toml(case.scenario.table))
-    _write(f"# {case.fault}")
+    _write(toml(as_kept(case)))
     _write(f"# ends: {sorted(world.ends)}, to be said: {truth_of(world)}\n")
     try:
         sighting = _run(case, place, user)

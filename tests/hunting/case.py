@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from hunting.faults import FAULTS, apply
+from hunting.faults import FAULTS, Fault, apply
 from hunting.paths import PORTS, Draft
 from internet.expectation import read_command
 from internet.noise import KINDS
@@ -13,8 +14,9 @@ from internet.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from hunting.faults import Fault
+    from hunting.paths import Values
     from tracetcp.config import TraceConfig
 
 BASE = ("-n", "-e", "--json")
@@ -62,6 +64,23 @@ def case_of(seed: int, faults: Sequence[str] = tuple(FAULTS), *, is_raw: bool = 
     scenario = Scenario.of(table)
     config = read_command(command, scenario.destination.addresses[family]).config
     return Case(seed, name, fault, family, port, scenario, config)
+
+
+def kept(path: Path) -> Case:
+    """The case of a file that ``tests/hunt --show`` printed: a scenario with a table ``hunt``."""
+    table = tomllib.loads(path.read_text())
+    hunt = table.pop("hunt")
+    fault = Fault(**{key: tuple(v) if isinstance(v, list) else v for key, v in hunt["fault"].items()})
+    scenario, family = Scenario.of(table, path.stem), hunt["family"]
+    config = read_command(scenario.command, scenario.destination.addresses[family]).config
+    return Case(0, fault.name, fault, family, hunt["port"], scenario, config)
+
+
+def as_kept(case: Case) -> Values:
+    """The table of a file for ``kept``."""
+    return case.scenario.table | {
+        "hunt": {"fault": case.fault._asdict(), "family": case.family, "port": case.port}
+    }
 
 
 def _options(chance: Random, draft: Draft) -> str:

@@ -44,8 +44,13 @@ Hop (``[[hop]]``), in order of distance
     conntrack [false]   a stateful firewall: of the SYNs of one flow, only one gets its answer through
     mtu, mtu_back       largest packet (bytes) on the link behind the hop, and from there to here [any]
     quiet [false]       says nothing of a packet that is too large
-    forgets             seconds of silence after which it drops what belongs to a connection [never]
-                        (these four concern connections alone: ``sessions``)
+    forgets             seconds of silence after which it knows a connection no more [never]
+    forgotten ["drop"]  what it does then with what belongs to it: "drop", "rst" (in the destination's name),
+                        "unreachable" (an ICMP error), "nat" (it passes from another address, which the
+                        destination does not know); or "close": it resets the connection by itself
+    unrelated [false]   does it keep back ICMP errors about connections?
+    words               table: what it does about words (``devices``)
+                        (these seven concern connections alone: ``sessions``)
     rule                list of rules for SYNs that pass (below)
     routers [1]         number of such routers, chosen by hash of the 5-tuple
     router              instead: list of tables with the keys above, which override the hop's
@@ -87,6 +92,10 @@ Destination
     ack_delay [0]       milliseconds until it acknowledges what it has nothing to answer to
     ends [false]        does it end a connection once it has answered?
     greeting [0]        bytes that it says unasked
+    says [""]           how its answers begin
+    refuses, refusal    words that it answers with ``refusal`` alone: "alert", "close" or "reset"
+    closes, aborts      seconds of silence after which it ends a connection with FIN, with RST [never]
+    keepalive           seconds of silence after which it asks whether the other side lives [never]
 
 Bottleneck: ``hop`` [1], ``rate`` packets per second after it; ``queue`` [100] packets wait, others are lost
 Noise (TUN only): ``per_second`` [0] packets that answer nothing, of all ``kinds`` in ``noise.KINDS``
@@ -105,6 +114,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from internet.devices import Device, read_device
 from internet.expectation import read_rows
 from internet.tables import EVERY_PORT, ScenarioError, Table, Values
 from tracetcp.model import MplsLabel
@@ -125,7 +135,9 @@ FULL_QUOTE = 60
 ANSWERING = ("rst", "syn-ack")
 ACTIONS = ("drop", *ANSWERING, "unreachable", "notice")
 AGAIN = ("answer", "silent", "rst", "challenge", "linux")
+FORGOTTEN = ("drop", "rst", "unreachable", "nat", "close")
 STATES = ("closed", "open", "silent")
+REFUSALS = ("alert", "close", "reset")
 FAILURES = ("servfail", "refused", "nxdomain", "timeout", "garbage")
 NUMBERS_REWRITTEN = (
     "source_port", "destination_port", "sequence", "ip_id", "tos", "mss", "ttl", "flow_label",
@@ -160,6 +172,9 @@ class Link(NamedTuple):
     mtu_back: int = 0
     is_quiet: bool = False
     forgets: float = inf
+    forgotten: str = "drop"
+    is_unrelated: bool = False
+    device: Device | None = None
 
 
 class Service(NamedTuple):
@@ -169,6 +184,12 @@ class Service(NamedTuple):
     ack_delay: float = 0.0
     ends: bool = False
     greeting: int = 0
+    says: bytes = b""
+    refuses: bytes = b""
+    refusal: str = "alert"
+    closes: float = inf
+    aborts: float = inf
+    keepalive: float = inf
 
 
 UNLIMITED = Link()
@@ -461,6 +482,9 @@ def _read_router(table: Table, place: tuple[int, int], step: float, destination:
             table.whole("mtu_back", 0, 68, 65_535),
             table.flag("quiet"),
             table.number("forgets", inf, 0),
+            table.choice("forgotten", FORGOTTEN),
+            table.flag("unrelated"),
+            read_device(table.table("words")),
         ),
         delay=table.milliseconds("delay", 0),
     )
@@ -600,6 +624,12 @@ def _read_destination(table: Table, addresses: Mapping[int, str], route: Route) 
             ack_delay=table.milliseconds("ack_delay", 0),
             ends=table.flag("ends"),
             greeting=table.whole("greeting", 0, 0, 1 << 16),
+            says=table.text("says").encode(),
+            refuses=table.text("refuses").encode(),
+            refusal=table.choice("refusal", REFUSALS),
+            closes=table.number("closes", inf, 0),
+            aborts=table.number("aborts", inf, 0),
+            keepalive=table.number("keepalive", inf, 0),
         ),
     )
     table.finish()

@@ -7,6 +7,7 @@ Runs ``ip``, ``nft`` and ``sysctl`` inside the namespaces it created; the only f
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 PREFIX = "tracetcp-test"
 ETC = Path("/etc/netns")
@@ -67,7 +68,8 @@ class Namespace:
     def etc(self, file_name: str, text: str) -> None:
         """Make programs started from now on see ``text`` as ``/etc/FILE_NAME``."""
         folder = ETC / self.name
-        folder.mkdir(parents=True, exist_ok=True)
+        with _etc_locked():
+            folder.mkdir(parents=True, exist_ok=True)
         (folder / file_name).write_text(text)
 
     def remove(self) -> None:
@@ -108,8 +110,19 @@ def remove_orphans() -> None:
 
 def _forget_etc(name: str) -> None:
     shutil.rmtree(ETC / name, ignore_errors=True)
-    with contextlib.suppress(OSError):  # others may have files there
+    with _etc_locked(), contextlib.suppress(OSError):  # others may have files there
         ETC.rmdir()
+
+
+@contextlib.contextmanager
+def _etc_locked() -> Iterator[None]:
+    """Keep other test processes from removing the folder that this one is about to use."""
+    held = os.open(ETC.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _command(command: Sequence[str], text: str | None = None) -> str:

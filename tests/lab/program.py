@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(sys.executable).parent / "tracetcp"
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-UNTRUSTED_ENVIRONMENT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONSAFEPATH")
+UNTRUSTED_ENVIRONMENT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONSAFEPATH", "TRACETCP_OPTIONS")
 
 # Arguments: the closed directory, the trees below it that the user may read, "--", the command.
 LAY_OPEN = """

@@ -15,8 +15,10 @@ from tracetcp.limits import (
     HEARTBEATS,
     LAST_TTL,
     MAX_HOPS,
+    MOST_SILENCES,
     PINGS,
     PORTS,
+    SILENCES,
     SOURCE_PORTS,
     START_HOPS,
     TIMEOUTS,
@@ -44,6 +46,8 @@ examples:
   tracetcp -n -c -r 130 140 -h 3 -m 1 host   which ports does hop 3 let pass?
   tracetcp -s 1 1024 192.0.2.1               which ports of a host are open?
 
+environment: TRACETCP_OPTIONS holds options that go before those of the command line
+
 exit status: 0 a port was reached, 1 none was, 2 wrong usage, 3 could not run, 130 interrupted
 """
 SCAN_START_HOP = 128
@@ -62,6 +66,13 @@ class _MessageAsked(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
+
+
+class _Format(argparse.RawDescriptionHelpFormatter):
+    """Of a fixed width: to ask for that of the terminal, argparse would import ``shutil``, for 2 ms."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=78)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -92,6 +103,15 @@ def number(allowed: range, what: str) -> Callable[[str], int]:
     return convert
 
 
+def silences(text: str) -> tuple[int, ...]:
+    """An argparse type: seconds of silence, ascending, each once."""
+    convert = number(SILENCES, "silence")
+    found = tuple(sorted({convert(each) for each in text.split(",")}))
+    if len(found) > MOST_SILENCES:
+        raise argparse.ArgumentTypeError(f"{len(found)} silences are too many: give {MOST_SILENCES} at most")
+    return found
+
+
 def gateway(text: str) -> str:
     """An argparse type: an IPv4 or IPv6 address, returned unchanged."""
     from tracetcp.addresses import usual_text
@@ -108,7 +128,7 @@ def build_parser() -> argparse.ArgumentParser:
         usage=USAGE,
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Format,
         add_help=False,
         allow_abbrev=False,
         argument_default=None,
@@ -178,6 +198,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="explain the paths of two ports and show them side by side",
     )
     output.add_argument("--json", action="store_true", help="one JSON object a trace, one line an object")
+    output.add_argument(
+        "--report",
+        action="store_true",
+        help="explain the trace in one Markdown text for a ticket, and say whom to call",
+    )
     output.add_argument("--pcap", metavar="FILE", help="keep our probes and the replies that counted")
     output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
     connection = parser.add_argument_group("connection")
@@ -185,6 +210,22 @@ def build_parser() -> argparse.ArgumentParser:
         "--mtu",
         action="store_true",
         help="after the trace, find the packet size that the connection loses, and where",
+    )
+    connection.add_argument(
+        "--say",
+        metavar="WORDS",
+        help="after the trace, say this to the host and find who stops or answers it:"
+        " tls, tls:NAME, http, http:NAME, or @FILE (one segment)",
+    )
+    connection.add_argument(
+        "--versus", metavar="NAME", help="the harmless name that --say compares with (default example.com)"
+    )
+    connection.add_argument(
+        "--idle",
+        type=silences,
+        metavar="S[,S...]",
+        help="after the trace, leave connections silent for so many seconds, then find where they "
+        "are forgotten",
     )
     watching = parser.add_argument_group("watching")
     watching.add_argument(
@@ -232,6 +273,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sending.add_argument(
         "-R", "--raw", action="store_true", help="insist on raw sockets: an error rather than the fallback"
+    )
+    files = parser.add_argument_group("saved runs")
+    files.add_argument(
+        "--diff",
+        nargs=2,
+        metavar=("OLD", "NEW"),
+        help="say what changed between two files of --json; exit status 0 same, 1 different, 2 unreadable",
     )
     about = parser.add_argument_group("about")
     about.add_argument("-?", "--help", dest="help", nargs=0, action=_Help, help="show this help")

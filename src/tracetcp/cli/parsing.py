@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from tracetcp.config import TraceConfig, Watch
+    from tracetcp.config import Say, TraceConfig, Watch
 
+OPTIONS_VARIABLE = "TRACETCP_OPTIONS"
+"""The environment variable with options that go before every command line."""
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
+REPORT_PRECISION = 1
+"""Decimals of a millisecond in a report where none are asked for."""
 PRINTER_PORTS = range(9100, 9108)
 """Where printers listen (AppSocket): they print what is said to them."""
 SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeout": 4000}
@@ -45,21 +49,69 @@ class Check(NamedTuple):
     family: int | None = None
 
 
-def parse(argv: Sequence[str]) -> Invocation | Message | Check:
-    """Parse a command line; raises ``UsageError`` if anything in it is wrong."""
+class Diff(NamedTuple):
+    """A command line that asks what differs between two files of traces."""
+
+    old: str
+    new: str
+    json: bool = False
+
+
+def parse(argv: Sequence[str], preset: str = "") -> Invocation | Message | Check | Diff:
+    """Parse a command line; raises ``UsageError`` if anything in it is wrong.
+
+    ``preset`` is a text of words, quoted as for a shell, that go before it: those of ``OPTIONS_VARIABLE``.
+    They are about traces, so ``--diff`` goes without them.
+    """
+    if not preset.strip() or "--diff" in argv:
+        return _parse(argv)
+    try:
+        return _parse([*_words(preset), *argv])
+    except MissingHost:
+        raise
+    except UsageError as error:
+        raise UsageError(f"{error} ({OPTIONS_VARIABLE} is {preset!r})") from error
+
+
+def _words(preset: str) -> list[str]:
+    import shlex
+
+    try:
+        return shlex.split(preset)
+    except ValueError as error:
+        raise UsageError(
+            f"a quote is not closed: quote as for a shell, or unset {OPTIONS_VARIABLE}"
+        ) from error
+
+
+def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     parser = build_parser()
     try:
         options, rest = parser.parse_known_args(list(argv))
     except _MessageAsked as asked:
         return Message(asked.text)
     _refuse_unknown(parser, [word for word in rest if word.startswith("-") and word != "-"])
+    if options.diff:
+        return _diff(parser, options, [*options.target, *rest])
     if options.check:
         targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
     config = _config(options, _only_target([*options.target, *rest]))
-    if options.mtu:
-        _refuse_beside_mtu(options, config.ports)
-    return Invocation(config, _display(options), _watch(options, config))
+    watch = _watch(options, config)
+    if options.report:
+        _refuse_beside_report(options, config.ports)
+    if options.versus is not None and options.say is None:
+        raise UsageError("--versus goes with --say: give both, as in --say tls:NAME --versus NAME")
+    tests = (("--mtu", options.mtu), ("--say", options.say is not None), ("--idle", options.idle))
+    for flag, is_given in tests:
+        if is_given:
+            _refuse_beside(flag, options, config.ports)
+    say = None
+    if options.say is not None:
+        from tracetcp.cli.say import parse_say
+
+        say = parse_say(options.say, options.versus, config.host)
+    return Invocation(config, _display(options, say), watch)
 
 
 def _watch(options: argparse.Namespace, config: TraceConfig) -> Watch | None:
@@ -69,7 +121,9 @@ def _watch(options: argparse.Namespace, config: TraceConfig) -> Watch | None:
             if getattr(options, flag) is not None:
                 raise UsageError(f"--{flag} needs --watch: give both, or neither")
         return None
-    for flag, is_given in (("--mtu", options.mtu), ("-c", options.condensed), ("--compare", options.compare)):
+    others = {"--mtu": options.mtu, "--say": options.say, "--idle": options.idle, "--report": options.report}
+    others |= {"-c": options.condensed, "--compare": options.compare}
+    for flag, is_given in others.items():
         if is_given:
             raise UsageError(f"--watch and {flag} exclude each other: give one of them")
     if options.scan or config.is_scan:
@@ -85,20 +139,52 @@ def _watch(options: argparse.Namespace, config: TraceConfig) -> Watch | None:
     return Watch(options.watch, options.count, options.heartbeat)
 
 
-def _refuse_beside_mtu(options: argparse.Namespace, ports: Sequence[int]) -> None:
-    """What ``--mtu`` cannot go with: it opens connections of this machine's own to one port."""
+def _diff(parser: argparse.ArgumentParser, options: argparse.Namespace, targets: list[str]) -> Diff:
+    """Nothing but ``--json`` goes with ``--diff``: it traces nothing."""
+    if targets:
+        raise UsageError(
+            f"--diff and a target exclude each other: --diff reads two files and traces nothing, "
+            f"so leave {targets[0]!r} out"
+        )
+    for action in parser._actions:  # noqa: SLF001
+        value = getattr(options, action.dest, None)
+        is_given = action.option_strings and value is not None and value is not False
+        if is_given and action.dest not in ("diff", "json"):
+            flag = action.option_strings[0]
+            raise UsageError(
+                f"--diff and {flag} exclude each other: --diff reads two files and traces nothing"
+            )
+    old, new = options.diff
+    if old == new == "-":
+        raise UsageError("--diff names standard input twice: one of OLD and NEW must be a file")
+    return Diff(old, new, json=options.json)
+
+
+def _refuse_beside(flag: str, options: argparse.Namespace, ports: Sequence[int]) -> None:
+    """What ``flag`` cannot go with: it opens connections of this machine's own to one port."""
     if options.scan:
         raise UsageError(
-            "--mtu and -s exclude each other: --mtu needs the path to one open port, -s has none"
+            f"{flag} and -s exclude each other: {flag} needs the path to one open port, -s has none"
         )
     if len(ports) > 1:
         raise UsageError(
-            "--mtu tests the connection to one port: give one port, and neither -r nor --compare"
+            f"{flag} tests the connection to one port: give one port, and neither -r nor --compare"
         )
     if options.gateway:
-        raise UsageError("--mtu and -g exclude each other: connections go the routing table's way")
+        raise UsageError(f"{flag} and -g exclude each other: connections go the routing table's way")
     if ports[0] in PRINTER_PORTS:
-        raise UsageError(f"--mtu does not speak to port {ports[0]}: a printer prints whatever it hears")
+        raise UsageError(f"{flag} does not speak to port {ports[0]}: a printer prints whatever it hears")
+
+
+def _refuse_beside_report(options: argparse.Namespace, ports: Sequence[int]) -> None:
+    """What ``--report`` cannot go with: it is one text about one port."""
+    others = {"--json": options.json, "-c": options.condensed, "-s": options.scan, "-r": options.port_range}
+    others |= {"--compare": options.compare, "--pcap": options.pcap}
+    for flag, is_given in others.items():
+        if is_given:
+            raise UsageError(f"--report and {flag} exclude each other: --report is one text about one port")
+    if len(ports) > 1:
+        raise UsageError(f"--report is about one port, and the target names {len(ports)}: give one of them")
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
@@ -163,19 +249,24 @@ def _family(options: argparse.Namespace) -> int | None:
     return 4 if options.ipv4 else 6 if options.ipv6 else None
 
 
-def _display(options: argparse.Namespace) -> Display:
+def _display(options: argparse.Namespace, say: Say | None) -> Display:
     if options.json and options.condensed:
         raise UsageError("--json and -c exclude each other: give one of them")
     is_scan = options.scan is not None
     return Display(
         condensed=options.condensed or is_scan,
         numeric=options.numeric or is_scan,
-        precision=options.precision or 0,
+        precision=(REPORT_PRECISION if options.report else 0)
+        if options.precision is None
+        else options.precision,
         explain=options.explain or options.compare is not None,
         compare=options.compare is not None,
         json=options.json,
         asn=options.asn,
         pcap=options.pcap,
         mtu=options.mtu,
+        say=say,
+        report=options.report,
+        idle=options.idle or (),
         metrics=options.metrics,
     )

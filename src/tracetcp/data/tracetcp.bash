@@ -7,12 +7,13 @@
 
 
 
-_shtab_tracetcp_option_strings=(-h --start-hop -m --max-hops -p --pings -t --timeout -r --port-range -s --scan -c --condensed -n --numeric --precision -e --explain --compare --json --pcap -A --asn --mtu --watch --count --heartbeat --metrics -F --no-anti-flood -4 -6 -i --interface -g --gateway --source-port -R --raw '-?' --help --check -v --version)
+_shtab_tracetcp_option_strings=(-h --start-hop -m --max-hops -p --pings -t --timeout -r --port-range -s --scan -c --condensed -n --numeric --precision -e --explain --compare --json --report --pcap -A --asn --mtu --say --versus --idle --watch --count --heartbeat --metrics -F --no-anti-flood -4 -6 -i --interface -g --gateway --source-port -R --raw --diff '-?' --help --check -v --version)
 
 _shtab_tracetcp_pos_0_COMPGEN=_tracetcp_hosts
 _shtab_tracetcp___pcap_COMPGEN=_shtab_compgen_files
 _shtab_tracetcp__i_COMPGEN=_tracetcp_interfaces
 _shtab_tracetcp___interface_COMPGEN=_tracetcp_interfaces
+_shtab_tracetcp___diff_COMPGEN=_shtab_compgen_files
 
 
 
@@ -29,6 +30,7 @@ _shtab_tracetcp__e_nargs=0
 _shtab_tracetcp___explain_nargs=0
 _shtab_tracetcp___compare_nargs=2
 _shtab_tracetcp___json_nargs=0
+_shtab_tracetcp___report_nargs=0
 _shtab_tracetcp__A_nargs=0
 _shtab_tracetcp___asn_nargs=0
 _shtab_tracetcp___mtu_nargs=0
@@ -38,6 +40,7 @@ _shtab_tracetcp__4_nargs=0
 _shtab_tracetcp__6_nargs=0
 _shtab_tracetcp__R_nargs=0
 _shtab_tracetcp___raw_nargs=0
+_shtab_tracetcp___diff_nargs=2
 _shtab_tracetcp____nargs=0
 _shtab_tracetcp___help_nargs=0
 _shtab_tracetcp___check_nargs=0

@@ -29,6 +29,12 @@ class RunState:
         asked farther out."""
         self.waiting_ports: set[int] = set()
         """Ports whose windows are not widened for now: controls look for the destination."""
+        self.held_ports: set[int] = set()
+        """Ports whose end is not decided yet: controls look whether the destination is where it answered."""
+        self.routers_of_controls: dict[int, int] = {}
+        """By port: the farthest TTL at which one of its controls met a router."""
+        self.unplaced_ports: set[int] = set()
+        """Ports that were answered where no control was."""
         self.addresses: set[str] = set()
         """Every address that answered: each is told of once."""
 

@@ -16,13 +16,16 @@ R3. A control that meets somebody beyond, or a router at d, is the only one that
     ports go the same way is as telling as the distance.
 R4. The steps above end when the destination may have seen ``MOST_SYNS``, the trace's own included; but some
     controls are always asked, and more where a control met routers at d or beyond.
-R5. A control that passes and has told too little is traced over the hops before d and at d.
+R5. A control that passes and has told too little is traced from the hops before d to the last router that it
+    met, whatever else the destination has seen: it does not see that.
+R6. If no control was answered at d and none met a router there, the port itself is asked once more, with a
+    TTL that reaches any destination: whoever lets the SYN pass is not the only one to answer it.
 
 Silence after hop k is doubted: it may be of this port alone.
 
-R6. The controls are asked at k and at k + 1; if nothing beyond k answers any, at the next ``AHEAD`` TTLs;
+R7. The controls are asked at k and at k + 1; if nothing beyond k answers any, at the next ``AHEAD`` TTLs;
     then the other web port is asked there, and all of them at the other TTLs within ``REACH``.
-R7. A control that is answered beyond k is traced, one after the other, until the verdict is clear. It may be
+R8. A control that is answered beyond k is traced, one after the other, until the verdict is clear. It may be
     clear before, if the destination answered. Where one TTL alone is asked for, all controls are traced.
 """
 
@@ -36,7 +39,7 @@ from tracetcp.model.evidence import TCP_KINDS, reply_of
 from tracetcp.model.verdict import Kind
 from tracetcp.verdicts.blocked import judge as judge_blocked
 from tracetcp.verdicts.forged import judge as judge_forged
-from tracetcp.verdicts.nearness import NEARER_HOPS, has_same_reply_ttl
+from tracetcp.verdicts.nearness import NEARER_HOPS, farthest_router, has_same_reply_ttl
 from tracetcp.verdicts.proxy import judge as judge_proxy
 from tracetcp.verdicts.routers import judge_loop
 
@@ -60,6 +63,8 @@ MOST_SYNS = 8
 """SYNs that a destination may see of a trace that it answers, controls included."""
 CONTROL_SYNS = range(2, 4)
 """Those of controls, at least and at most."""
+UNHEARD_SYNS = range(2, 5)
+"""The same where nothing answered any control."""
 DOUBTFUL_SYNS = range(3, 5)
 """The same where a control met a router as far away as the answer."""
 PASSING_SYNS = 8
@@ -94,9 +99,21 @@ def plan_controls(evidence: Evidence, known: Known) -> tuple[Step, ...]:
     if evidence.outcome is Outcome.UNREACHABLE or judge_forged(evidence) or judge_proxy(evidence):
         return ()
     distance = evidence.distance
-    if distance is None or evidence.last_ttl < distance + NEARER_HOPS - 1:
-        return ()  # no room for what would prove a proxy
+    if distance is None:
+        return ()
     return _after_answer(evidence, distance, known)
+
+
+def wants_confirmation(evidence: Evidence) -> bool:
+    """Whether the port in doubt is worth another SYN."""
+    distance = evidence.distance
+    if distance is None:
+        return False
+    controls = evidence.controls
+    is_placed = any(control.distance == distance for control in controls)
+    is_passed = any(farthest_router(control, evidence.destination) >= distance for control in controls)
+    seen = _arrived(evidence, distance) + sum(_arrived(control, distance) for control in controls)
+    return not is_placed and not is_passed and seen < MOST_SYNS  # R6
 
 
 def ports_to_ask(port: int) -> tuple[int, ...]:
@@ -127,11 +144,14 @@ def _after_answer(evidence: Evidence, distance: int, known: Known) -> tuple[Step
             if left >= 0:  # R4
                 steps.append(Step(port, (ttl,)))
                 everyone.add(ttl)
-    if steps or left <= 0 or not known.is_over:
+    if steps or not known.is_over:
         return tuple(steps)
     first = max(evidence.start_hop, distance - 2)
     passing = [port for port in farther if _goes_farther(controls[port], distance)]
-    return tuple(Step(port, tuple(range(first, distance + 1)), is_trace=True) for port in passing[:1])  # R5
+    return tuple(  # R5
+        Step(port, tuple(range(first, farthest_router(controls[port]) + 1)), is_trace=True)
+        for port in passing[:1]
+    )
 
 
 def _is_farther(evidence: Evidence, control: TracedPort, distance: int) -> bool:
@@ -165,7 +185,7 @@ def _ttls_after_answer(
     last = evidence.last_ttl
     if control is None:
         yield distance  # R1
-        if port == UNSERVED_PORT:
+        if port == UNSERVED_PORT and distance + FARTHER[0] <= last:
             yield distance + FARTHER[0]  # R2
         return
     asked = Counter(record.probe.ttl for record in control.own_records)
@@ -215,7 +235,9 @@ def _syns_left(evidence: Evidence, distance: int) -> int:
     seen = sum(_arrived(control, distance) for control in evidence.controls)
     if farthest >= distance + FARTHER[0]:
         return PASSING_SYNS - seen
-    least, *_, most = DOUBTFUL_SYNS if farthest >= distance else CONTROL_SYNS
+    is_heard = any(control.answered for control in evidence.controls)
+    syns = DOUBTFUL_SYNS if farthest >= distance else CONTROL_SYNS if is_heard else UNHEARD_SYNS
+    least, *_, most = syns
     return max(least, min(most, MOST_SYNS - _arrived(evidence, distance))) - seen
 
 
@@ -235,13 +257,13 @@ def _after_silence(evidence: Evidence, known: Known) -> tuple[Step, ...]:
     controls = _by_port(evidence)
     ports = [port for port in ports_to_ask(evidence.port) if port not in known.traced]
     if evidence.start_hop == evidence.last_ttl:
-        return tuple(_trace(evidence, port, last) for port in ports)  # R7
+        return tuple(_trace(evidence, port, last) for port in ports)  # R8
     passing = [port for port in ports if port in controls and _passes(controls[port], last)]
     if passing:
-        return (_trace(evidence, passing[0], last),)  # R7
+        return (_trace(evidence, passing[0], last),)  # R8
     if any(_passes(control, last) for control in evidence.controls):
         return ()
-    for count, ttls in _stages(last):  # R6
+    for count, ttls in _stages(last):  # R7
         steps = tuple(
             Step(port, (ttl,))
             for port in ports[:count]

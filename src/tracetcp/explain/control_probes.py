@@ -6,7 +6,9 @@ few SYNs. It asks nothing again: who planned the probes may plan more.
 R1. A probe leaves under the pacing of the run, and never between those of a retry. Nothing is paced under
     ``-F``.
 R2. A probe that nothing answers is given up after ``timeout`` seconds.
-R3. Unless the prober ``shares_flows``, a probe waits until the one before it on its flow is answered or
+R3. An answer that comes later counts all the same, as long as the run lasts: where somebody nearer answers
+    for the destination, its own RTT is not known.
+R4. Unless the prober ``shares_flows``, a probe waits until the one before it on its flow is answered or
     given up.
 """
 
@@ -48,6 +50,8 @@ class ControlProbes:
         shares_flows: bool = True,
     ) -> None:
         self.ports_done = 0
+        self.has_late_answers = False
+        """Whether a probe that was given up has been answered since somebody cleared this."""
         self._to_send = deque(asks)
         self._state = state
         self._timeout = timeout
@@ -81,7 +85,7 @@ class ControlProbes:
         return ()
 
     def _may_leave_at(self, ask: Ask) -> float:
-        if not self._shares_flows and self._is_in_use(ask.port, ask.flow):  # R3
+        if not self._shares_flows and self._is_in_use(ask.port, ask.flow):  # R4
             return inf
         if not self._is_paced:
             return -inf
@@ -109,6 +113,7 @@ class ControlProbes:
         """See ``Engine``."""
         flight = self._flights[reply.token]
         flight.replies.append(reply)
+        self.has_late_answers = self.has_late_answers or flight.is_lost  # R3
         self._state.timeouts.add(flight.probe.ttl, flight.rtt(reply))
         self._state.routers.on_reply(flight, reply)
 
@@ -129,8 +134,3 @@ class ControlProbes:
     def events(self) -> list[Event]:
         """See ``Engine``: none."""
         return []
-
-    def close(self) -> None:
-        """Give the tokens back: what comes later is too late."""
-        for token in self._flights:
-            self._state.tokens.release(token)

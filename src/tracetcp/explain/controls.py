@@ -61,6 +61,8 @@ class ControlTraces:
         self._open_engine = open_engine
         self._shares_flows = shares_flows
         self._probing: ControlProbes | None = None
+        self._probed: list[ControlProbes] = []
+        """Those whose probes were answered or given up."""
         self._tracing: list[Engine] = []
         self._records: dict[int, list[ProbeRecord]] = defaultdict(list)
         """By port: the single probes."""
@@ -81,9 +83,9 @@ class ControlTraces:
 
     def take(self) -> list[AddressSeen]:
         """Learn what the engines have decided; the addresses that nobody was told of."""
-        if self._probing is not None and self._probing.is_done:
-            self._take_probes(self._probing)
-            self._probing = None
+        is_over = self._probing is not None and self._probing.is_done
+        if is_over or any(each.has_late_answers for each in self._probed):
+            self._take_probes()
             self.has_news = True
         seen: list[AddressSeen] = []
         for engine in self._tracing:
@@ -104,11 +106,17 @@ class ControlTraces:
                 self._search = None
         return seen
 
-    def _take_probes(self, probing: ControlProbes) -> None:
-        probing.close()
-        for record in probing.records:
-            self._records[record.probe.port].append(record)
-        for port in {record.probe.port for record in probing.records}:
+    def _take_probes(self) -> None:
+        """Learn what the probes have met that are over; an answer may come after its probe was given up."""
+        if self._probing is not None and self._probing.is_done:
+            self._probed.append(self._probing)
+            self._probing = None
+        self._records.clear()
+        for probing in self._probed:
+            probing.has_late_answers = False
+            for record in probing.records:
+                self._records[record.probe.port].append(record)
+        for port in self._records.keys() - self.traced:
             self.asked[port] = traced_so_far(port, self._records[port], self._config.last_ttl)
 
     def start(self, steps: Sequence[Step], *, is_host_met: bool) -> None:

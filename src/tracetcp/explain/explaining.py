@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from tracetcp.explain.control_plan import Known, plan_controls
+from tracetcp.explain.control_plan import Known, plan_controls, wants_confirmation
 from tracetcp.explain.controls import ControlTraces, traced_port
 from tracetcp.explain.reply_ttls import ReplyTtls
 from tracetcp.explain.so_far import LiveTrace
@@ -20,6 +20,7 @@ from tracetcp.model import AddressSeen, HopFinished, Outcome, TraceFinished, Ver
 from tracetcp.model.evidence import Evidence, TracedPort
 from tracetcp.verdicts import judge
 from tracetcp.verdicts.blocked import passing_controls
+from tracetcp.verdicts.nearness import farthest_router
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,8 @@ class ExplainingEngine:
         self._live = LiveTrace(config.ports[0], config.last_ttl)
         self._may_begin = may_probe and len(config.ports) == 1 and not config.is_scan
         """Whether controls may begin before the trace ends: of several ports the others are controls."""
+        self._may_hold = self._may_begin and shares_flows
+        """Whether the end waits for controls: not where a probe's first answer hides all others."""
         self._seen_changes = 0
         """How far ``_begin_controls()`` has looked at the live trace."""
         self._config = config
@@ -116,6 +119,8 @@ class ExplainingEngine:
             owner.receive(reply)
             if owner is self._main and self._may_begin:
                 self._live.received(reply)
+                if self._may_hold and self._live.nearest_answer_ttl:
+                    self._state.held_ports.add(self._config.ports[0])
 
     def advance(self, now: float) -> None:
         """See ``Engine``."""
@@ -129,9 +134,10 @@ class ExplainingEngine:
 
     def events(self) -> list[Event]:
         """What is decided and, where a trace ended, judged."""
-        ready: list[Event] = [*self._controls.take(), *self._take_main()]
+        ready: list[Event] = list(self._controls.take())
         if self._may_begin and not self._main.is_done:
             self._begin_controls()
+        ready += self._take_main()
         while self._held:
             event = self._held[0]
             if isinstance(event, TraceFinished):
@@ -173,9 +179,15 @@ class ExplainingEngine:
         is_new = live.changes != self._seen_changes or self._controls.has_news
         if may_begin and is_new and not self._controls.is_asking:
             self._seen_changes, self._controls.has_news = live.changes, False
-            self._wants_controls(self._evidence_of(live.traced()), is_over=False)
-        is_waiting = self._controls.is_asking and not is_answered
-        self._state.waiting_ports = {self._config.ports[0]} if is_waiting else set()
+            evidence = self._evidence_of(live.traced())
+            self._note_routers_of(evidence)
+            self._wants_controls(evidence, is_over=False)
+        port = {self._config.ports[0]}
+        self._state.waiting_ports = port if self._controls.is_asking and not is_answered else set()
+        if not self._controls.is_asking and self._state.held_ports:
+            if wants_confirmation(self._evidence_of(live.traced())):
+                self._state.unplaced_ports |= port
+            self._state.held_ports -= port
 
     def _evidence(self, event: TraceFinished) -> Evidence:
         further = self._controls.records_of(event.port).get(event.port, ())
@@ -215,6 +227,12 @@ class ExplainingEngine:
             if evidence.outcome is Outcome.NOT_REACHED:
                 self._place_host(evidence)
         return self._controls.is_asking
+
+    def _note_routers_of(self, evidence: Evidence) -> None:
+        """Note how far controls went: the port in doubt is asked as far before its end is believed."""
+        if self._may_hold and evidence.controls:
+            farthest = max(farthest_router(control, self._destination) for control in evidence.controls)
+            self._state.routers_of_controls[evidence.port] = farthest
 
     def _place_host(self, evidence: Evidence) -> None:
         """Note where controls met the destination; a proxy may have answered those that came less far."""

@@ -31,11 +31,11 @@ def render_verdicts(verdicts: Sequence[Verdict], prefix: str = "") -> str:
     return "".join(f"{prefix}{line}\n" for line in lines)
 
 
-def render_sizes(verdicts: Sequence[Verdict], prefix: str = "") -> str:
-    """The lines for the verdicts on packet sizes, each with its evidence; ``prefix`` starts every line."""
+def render_tests(verdicts: Sequence[Verdict], prefix: str = "") -> str:
+    """The lines for the verdicts on a connection, each with its evidence; ``prefix`` starts every line."""
     lines = []
     for verdict in verdicts:
-        lead = "Note" if verdict.kind is Kind.MSS_LIMITED else "Verdict"
+        lead = "Note" if verdict.kind in NOTES else "Verdict"
         lines.append(f"{lead}: {verdict.sentence} [{verdict.certainty.value}]")
         if verdict.evidence:
             lines.append(f"Evidence: {' '.join(verdict.evidence)}")
@@ -43,6 +43,8 @@ def render_sizes(verdicts: Sequence[Verdict], prefix: str = "") -> str:
 
 
 SILENT = "*"
+NOTES = (Kind.MSS_LIMITED, Kind.RESIDUAL)
+"""What a test over connections found beside its verdicts."""
 MET = {
     Kind.OPEN: "open at {place}",
     Kind.CLOSED: "closed at {place}",

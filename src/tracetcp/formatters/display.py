@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tracetcp.config import Say
 
 
 class Display(NamedTuple):
@@ -18,3 +21,6 @@ class Display(NamedTuple):
     pcap: str | None = None
     mtu: bool = False
     metrics: str | None = None
+    say: Say | None = None
+    report: bool = False
+    idle: tuple[int, ...] = ()

@@ -38,10 +38,11 @@ NO_REPLY: dict[str, object] = {
 
 
 class JsonFormatter:
-    """Turns the traces of one run to ``host`` under ``config`` into JSON."""
+    """Turns the traces of one run to ``host`` under ``config``, sent from ``source``, into JSON."""
 
-    def __init__(self, host: str, config: TraceConfig) -> None:
+    def __init__(self, host: str, config: TraceConfig, source: str | None = None) -> None:
         self._host = host
+        self._source = source
         self._config = _config(config)
         self._ports = config.ports
 
@@ -62,6 +63,7 @@ class JsonFormatter:
         trace = {
             "schema": SCHEMA_VERSION,
             "target": {"host": self._host, **words.of(evidence.destination)},
+            "source": self._source,
             "port": evidence.port,
             "config": self._config,
             "started_at": utc_text(started_at),

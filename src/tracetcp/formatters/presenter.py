@@ -54,13 +54,13 @@ class TextPresenter:
         """See ``Presenter``."""
         if not isinstance(event, VerdictReached):
             return self._render(event, texts)
-        from tracetcp.formatters.conclusions import render_sizes, render_verdicts
+        from tracetcp.formatters.conclusions import render_tests, render_verdicts
 
-        sizes = render_sizes(event.sizes, self._prefix)
+        tests = render_tests((*event.sizes, *event.silence, *event.words), self._prefix)
         if not self._display.explain:
-            return sizes
+            return tests
         self._judged.append((event.evidence, event.verdicts[0]))
-        return render_verdicts(event.verdicts, self._prefix) + sizes
+        return render_verdicts(event.verdicts, self._prefix) + tests
 
     def closing(self, texts: AddressTexts) -> str:
         """The table of several explained ports, and their paths side by side where that was requested."""
@@ -79,10 +79,12 @@ class TextPresenter:
 class JsonPresenter:
     """One JSON object for each trace. The prober's clock plus ``clock_to_utc`` is in seconds since 1970."""
 
-    def __init__(self, config: TraceConfig, display: Display, clock_to_utc: float) -> None:
+    def __init__(
+        self, config: TraceConfig, display: Display, clock_to_utc: float, source: str | None = None
+    ) -> None:
         from tracetcp.formatters.json import JsonFormatter
 
-        self._formatter = JsonFormatter(config.host, config)
+        self._formatter = JsonFormatter(config.host, config, source)
         self._shows_verdicts = display.explain
         self._clock_to_utc = clock_to_utc
 
@@ -92,7 +94,8 @@ class JsonPresenter:
             return ""
         instants = [record.sent_at for record in event.evidence.records]
         instants += [reply.received_at for record in event.evidence.records for reply in record.replies]
-        verdicts = (*(event.verdicts if self._shows_verdicts else ()), *event.sizes)
+        on_trace = event.verdicts if self._shows_verdicts else ()
+        verdicts = (*on_trace, *event.sizes, *event.silence, *event.words)
         started_at, ended_at = self._utc(min(instants)), self._utc(max(instants))
         return self._formatter.render(event.evidence, texts, started_at, ended_at, verdicts)
 

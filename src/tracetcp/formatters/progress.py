@@ -6,6 +6,10 @@ Turns numbers into text; ``app`` decides where it goes.
 from __future__ import annotations
 
 from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracetcp.model.silence import Waited
 
 FIRST_LINE_AFTER = 1.0
 """Seconds of work before the line appears; a short run needs none."""
@@ -23,6 +27,11 @@ def progress_text(done: int, total: int, seconds: float) -> str:
     left = (total - done) / rate
     shown = f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} min"
     return f"{done} of {total} ports, {rate:.0f} a second, {shown} left"
+
+
+def waiting_text(waited: Waited) -> str:
+    """How long silent connections have been waited for."""
+    return f"silent for {waited.seconds:.0f} of {waited.total} s"
 
 
 class ProgressLine:
@@ -44,6 +53,11 @@ class ProgressLine:
         self._next_at = now + LINE_INTERVAL
         self._is_shown = True
         return ERASE_LINE + progress_text(done, self._total, now - self._started_at)
+
+    def wait(self, waited: Waited) -> str:
+        """The text to write while connections are silent; it is for whoever calls to know who watches."""
+        self._is_shown = True
+        return ERASE_LINE + waiting_text(waited)
 
     def erase(self) -> str:
         """The text that removes the line; empty if no line is shown."""

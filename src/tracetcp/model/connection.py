@@ -20,15 +20,27 @@ TIMESTAMPS = 12
 class Connect(NamedTuple):
     """Open a connection, with ``FULL_TTL``.
 
-    ``announced_mss`` is the MSS that its SYN is to announce, None for what the route allows.
+    ``announced_mss`` is the MSS that its SYN is to announce, None for what the route allows. Segments that
+    arrive with a TTL below ``min_reply_ttl`` are not listened to, the SYN-ACK included.
     """
 
     connection: int
     announced_mss: int | None = None
+    min_reply_ttl: int = 0
+
+
+class Heed(NamedTuple):
+    """From now on listen only to segments of a connection that arrive with ``min_reply_ttl`` or more."""
+
+    connection: int
+    min_reply_ttl: int
 
 
 class Speak(NamedTuple):
-    """Send ``data`` over an open connection, in segments that leave with ``ttl``."""
+    """Send ``data`` over an open connection, in segments that leave with ``ttl``.
+
+    Without data, ``ttl`` is that of what is sent again.
+    """
 
     connection: int
     ttl: int
@@ -41,7 +53,7 @@ class Close(NamedTuple):
     connection: int
 
 
-Order: TypeAlias = Connect | Speak | Close
+Order: TypeAlias = Connect | Heed | Speak | Close
 
 
 class State(Enum):
@@ -60,6 +72,19 @@ class State(Enum):
 ENDS = (State.FINISHED, State.RESET, State.REFUSED, State.FAILED)
 
 
+class Seen(NamedTuple):
+    """What raw sockets saw of a connection beside the kernel.
+
+    ``host_ttl`` and ``end_ttl`` are the TTLs with which the SYN-ACK and the first RST arrived. ``is_expired``
+    says that a router's Time Exceeded came; ``refusal`` is another ICMP error: type, code and sender.
+    """
+
+    host_ttl: int | None = None
+    end_ttl: int | None = None
+    is_expired: bool = False
+    refusal: tuple[int, int, str] | None = None
+
+
 class Report(NamedTuple):
     """What is known of a connection at one instant; a prober tells it whenever it has changed.
 
@@ -70,7 +95,9 @@ class Report(NamedTuple):
     other side. ``path_mtu`` is what the system holds to be the path's.
     ``received`` counts the bytes that came without a gap before them, ``largest`` the payload of the largest
     segment that came, ``ahead`` the segments that came ahead of a gap. ``heard`` is the beginning of what
-    was received.
+    was received. ``acknowledged`` counts the bytes that ever arrived: unlike ``is_acknowledged`` it can be
+    trusted after the end. ``segments`` counts the segments that came, those without data included. ``seen``
+    is None without raw sockets.
     """
 
     connection: int
@@ -88,6 +115,9 @@ class Report(NamedTuple):
     largest: int = 0
     ahead: int = 0
     heard: bytes = b""
+    acknowledged: int = 0
+    segments: int = 0
+    seen: Seen | None = None
 
     @property
     def headers(self) -> int:
@@ -107,3 +137,6 @@ class Words(Protocol):
 
     def request(self) -> bytes:
         """A short message that draws a long answer."""
+
+    def opening(self) -> bytes:
+        """A short message after which the other side waits for the next one; empty where there is none."""

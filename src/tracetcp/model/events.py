@@ -74,13 +74,16 @@ class PortScanned(NamedTuple):
 class VerdictReached(NamedTuple):
     """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for.
 
-    ``sizes`` are the verdicts on packet sizes, where those were tested.
+    ``sizes``, ``silence`` and ``words`` are the verdicts on packet sizes, on silent connections and on what
+    was said, where those were tested.
     """
 
     port: int
     evidence: Evidence
     verdicts: tuple[Verdict, ...]
     sizes: tuple[Verdict, ...] = ()
+    words: tuple[Verdict, ...] = ()
+    silence: tuple[Verdict, ...] = ()
 
 
 Event: TypeAlias = """(

@@ -38,6 +38,19 @@ class Kind(Enum):
     MTU_WHOLE = "mtu-whole"
     MTU_UNKNOWN = "mtu-unknown"
     MSS_LIMITED = "mss-limited"
+    WORD_DROPPED = "word-dropped"
+    WORD_RESET = "word-reset"
+    WORD_ANSWERED = "word-answered"
+    ANY_WORD = "any-word"
+    REFUSED_BY_HOST = "refused-by-host"
+    WORD_PASSES = "word-passes"
+    WORD_UNKNOWN = "word-unknown"
+    RESIDUAL = "residual"
+    FORGOTTEN = "forgotten"
+    RESET_AFTER_IDLE = "reset-after-idle"
+    CLOSED_BY_HOST = "closed-by-host"
+    REMEMBERED = "remembered"
+    IDLE_UNKNOWN = "idle-unknown"
 
 
 class Certainty(Enum):

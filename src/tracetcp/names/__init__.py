@@ -6,6 +6,7 @@ address of a host.
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tracetcp.descriptors import room_for
@@ -13,12 +14,14 @@ from tracetcp.model import AddressTexts
 from tracetcp.model.texts import NO_ENTRIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tracetcp.names.lookups import AddressLookup
 
 OWN_DESCRIPTORS = 2
 """A kind of look-up has a pair of sockets to tell by."""
+MOST_NETWORKS = 4
+"""Names of networks that are looked up at once."""
 RESERVED_DESCRIPTORS = 4
 """Descriptors left to the runner's wait, a probe, and files being imported."""
 
@@ -41,6 +44,15 @@ class Lookups:
             origins=self._origins.found if self._origins else NO_ENTRIES,
         )
 
+    def wait_for(self, address: str) -> None:
+        """Look ``address`` up, and wait as long as a row would."""
+        from tracetcp.names.waiting import wait_for
+
+        for lookup in self:
+            lookup.ask(address)
+        for lookup in self:
+            wait_for(lookup, (address,))
+
     def close(self) -> None:
         """Stop asking and close the descriptors; safe to call twice."""
         for lookup in self:
@@ -48,10 +60,15 @@ class Lookups:
 
 
 def open_lookups(
-    *, names: bool = True, origins: bool = False, warn: Callable[[str], None] = lambda _: None
+    *,
+    names: bool = True,
+    origins: bool = False,
+    exact_origins: bool = False,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Lookups:
     """Look-ups of names (PTR records) and of origin ASes, as far as they are wanted; nothing is asked yet.
 
+    ``exact_origins`` asks for every address, and takes none for that of a neighbour in the same prefix.
     ``warn`` is told in a sentence that this process may open too few files for all of them.
     """
     wanted = [kind for kind, is_wanted in (("name", names), ("AS", origins)) if is_wanted]
@@ -59,7 +76,8 @@ def open_lookups(
     if left_out := " or ".join(wanted[len(kinds) :]):
         warn(f"no {left_out} is looked up, for this process may open too few files: raise 'ulimit -n'")
     return Lookups(
-        _open_names(workers) if "name" in kinds else None, _open_origins(workers) if "AS" in kinds else None
+        _open_names(workers) if "name" in kinds else None,
+        _open_origins(workers, is_exact=exact_origins) if "AS" in kinds else None,
     )
 
 
@@ -80,7 +98,20 @@ def _open_names(workers: int) -> AddressLookup:
     return ReverseNames(workers=workers)
 
 
-def _open_origins(workers: int) -> AddressLookup:
+def _open_origins(workers: int, *, is_exact: bool) -> AddressLookup:
     from tracetcp.names.origins import OriginNames
 
-    return OriginNames(workers=workers)
+    return OriginNames(workers=workers, shares_prefixes=not is_exact)
+
+
+def network_names(networks: Iterable[str]) -> Mapping[str, str]:
+    """The names of ``networks`` (``AS64500``) as far as they are known within a second; never raises."""
+    from tracetcp.names.origins import NetworkNames
+    from tracetcp.names.waiting import wait_for
+
+    wanted = tuple(networks)
+    with closing(NetworkNames(workers=max(1, min(len(wanted), MOST_NETWORKS)))) as lookup:
+        for network in wanted:
+            lookup.ask(network)
+        wait_for(lookup, wanted)
+        return lookup.found

@@ -1,4 +1,7 @@
-"""Address to origin AS, in the background, from Team Cymru's DNS zones; never for private addresses."""
+"""Address to origin AS, and AS to its name, in the background, from Team Cymru's DNS zones.
+
+Never for private addresses.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from ipaddress import IPv6Network, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.addresses import without_scope
+from tracetcp.names.escape import LONGEST_TEXT, printable
 from tracetcp.names.lookups import MOST_WORKERS, AddressLookup
 from tracetcp.names.resolver import system_resolver
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
     from dns.resolver import Resolver
 
+NAME_ZONE = "asn.cymru.com"
 ORIGIN_ZONES = {4: "origin.asn.cymru.com", 6: "origin6.asn.cymru.com"}
 MOST_ORIGINS = 4
 """Origin ASes shown for one address; more are a mistake or a prank."""
@@ -28,7 +33,8 @@ class OriginNames(AddressLookup):
     """The AS that announces an address (``AS64500``), from Team Cymru's DNS, asked once for each prefix.
 
     An address inside a known prefix is assumed to have the same origin. That is wrong where another AS
-    announces a part of the prefix. ``is_public`` decides which addresses may be asked about at all.
+    announces a part of the prefix; without ``shares_prefixes`` every address is asked for. ``is_public``
+    decides which addresses may be asked about at all.
     """
 
     def __init__(
@@ -36,8 +42,11 @@ class OriginNames(AddressLookup):
         open_resolver: Callable[[float], Resolver] = system_resolver,
         is_public: Callable[[str], bool] | None = None,
         workers: int = MOST_WORKERS,
+        *,
+        shares_prefixes: bool = True,
     ) -> None:
         super().__init__(open_resolver, workers)
+        self._shares_prefixes = shares_prefixes
         self._is_public = is_public or is_global
         self._prefixes: dict[IPv4Network | IPv6Network, str] = {}
 
@@ -58,9 +67,23 @@ class OriginNames(AddressLookup):
         if origin is None:
             return None
         text = " ".join(f"AS{number}" for number in origin.numbers)
-        if origin.prefix.prefixlen >= SHORTEST_PREFIXES[origin.prefix.version]:
+        if self._shares_prefixes and origin.prefix.prefixlen >= SHORTEST_PREFIXES[origin.prefix.version]:
             self._prefixes[origin.prefix] = text
         return text
+
+
+class NetworkNames(AddressLookup):
+    """The name of an AS (``EXAMPLE-AS - Example Networks, US``); what is looked up is ``AS64500``."""
+
+    def _known_at_once(self, address: str) -> str | None:  # noqa: ARG002 - nothing is known without asking
+        return None
+
+    def _is_worth_asking(self, address: str) -> bool:
+        return re.fullmatch(r"AS[0-9]{1,10}", address) is not None
+
+    def _look_up(self, resolver: Resolver, address: str) -> str | None:
+        records = [b"".join(record.strings) for record in resolver.resolve(f"{address}.{NAME_ZONE}", "TXT")]
+        return next((name for record in records if (name := parse_network_name(record, address))), None)
 
 
 class Origin(NamedTuple):
@@ -113,3 +136,16 @@ def best_origin(records: Iterable[bytes], address: str) -> Origin | None:
         number for origin in origins if origin.prefix == prefix for number in origin.numbers
     )
     return Origin(tuple(numbers)[:MOST_ORIGINS], prefix)
+
+
+def parse_network_name(text: bytes, network: str) -> str | None:
+    """The name in ``64500 | US | arin | 2010-01-01 | EXAMPLE-AS - Example Networks, US``.
+
+    None if ``text`` is anything else, or of another AS than ``network``. Control characters and what is no
+    ASCII are escaped.
+    """
+    fields = text.split(b"|")
+    if len(fields) < 5 or fields[0].strip() != network.removeprefix("AS").encode():
+        return None
+    words = b"|".join(fields[4:]).split()
+    return " ".join(printable(word) for word in words)[:LONGEST_TEXT] or None

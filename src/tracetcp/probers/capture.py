@@ -69,7 +69,13 @@ class ScapyProber(Prober):
         self._first_port = config.source_port or SystemRandom().choice(SOURCE_PORTS)
         if config.source_port is not None:
             _require_free(config.source_port, self.source)
-        self._codec = open_codec(self.source, destination, self._first_port, mtu=ETHERNET_MTU)
+        self._codec = open_codec(
+            self.source,
+            destination,
+            self._first_port,
+            mtu=ETHERNET_MTU,
+            has_fixed_labels=config.source_port is not None,
+        )
 
     def clock(self) -> float:
         """See ``Prober``."""

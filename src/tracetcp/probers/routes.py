@@ -20,6 +20,8 @@ IP_MTU = 14
 IPV6_MTU = 24
 ANY_PORT = 9
 """UDP discard; nothing is sent there."""
+LEAST_TTL = {socket.AF_INET: (socket.IPPROTO_IP, 21), socket.AF_INET6: (socket.IPPROTO_IPV6, 73)}
+"""IP_MINTTL and IPV6_MINHOPCOUNT, by family."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +167,12 @@ def set_ttl(of: socket.socket, ttl: int) -> None:
         of.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
     else:
         of.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
+
+def set_min_reply_ttl(of: socket.socket, ttl: int) -> None:
+    """Have the kernel drop what arrives for ``of`` with a smaller TTL (RFC 5082); raises ``OSError``.
+
+    ICMP errors go by the TTL in their quote, and are dropped with it.
+    """
+    level, option = LEAST_TTL[socket.AddressFamily(of.family)]
+    of.setsockopt(level, option, ttl)

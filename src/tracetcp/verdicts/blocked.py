@@ -3,8 +3,9 @@
 Silence alone never makes a block: the destination may be down or drop what it does not serve. A block needs
 both of these:
 
-R1. A control was answered at TTLs where this port was not, more often than chance allows. Where the
-    destination answered it, that counts for all higher TTLs, too: they reach the destination as well.
+R1. A control was answered at TTLs where this port was not, ``ENOUGH_ANSWERED`` times at least and more often
+    than chance allows. Where the destination answered it, that counts for all higher TTLs, too: they reach
+    the destination as well.
 R2. The silence is not explained by a branch of another length with a silent destination at its end: this
     port met nobody at all; or the destination answered the control; or the control went on ``NEARER_HOPS``
     farther; or the control went on to the last TTL it was asked at through the very router after which this
@@ -14,9 +15,10 @@ R2. The silence is not explained by a branch of another length with a silent des
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetcp.model import Outcome
+from tracetcp.model import Outcome, ReplyKind
 from tracetcp.model.icmp_words import ICMP_UNREACHABLE, ICMPV6_UNREACHABLE, icmp_words
 from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.loss import BY_CHANCE, BY_CHANCE_CERTAIN, loss_rate
@@ -32,18 +34,24 @@ PROHIBITIONS = {
 """Codes that firewalls send to reject; a SYN draws 'port unreachable' from nothing else."""
 ENOUGH_LOST = 3
 """Unanswered probes below which nothing is said, whatever the odds."""
+ENOUGH_ANSWERED = 2
+"""Answered probes of controls below which nothing is said: one may have met another branch's router."""
 ENOUGH_FLOWS = 3
 """Flows that must have met silence for certainty: each may be sent another way by load balancing."""
 
 
 class Passing(NamedTuple):
-    """Where controls were answered past the last hop of the port, and how likely its silence is chance."""
+    """Where controls were answered past the last hop of the port, and how likely its silence is chance.
+
+    ``lost`` counts the port's probes there, on ``flows`` flows; ``answered`` those of ``controls``.
+    """
 
     ttls: tuple[int, ...]
     lost: int
     flows: int
     chance: float
     controls: tuple[TracedPort, ...]
+    answered: int
 
 
 def judge(evidence: Evidence) -> Verdict | None:
@@ -67,12 +75,13 @@ def passing_controls(evidence: Evidence) -> Passing | None:
     """
     last = evidence.last_router or 0
     farther = {ttl for ttl in evidence.lost if ttl > last}
+    passed = {control.port: _passed(control, evidence) for control in evidence.controls}
     controls = tuple(
         control
         for control in evidence.controls
-        if (control.last_router or 0) >= last and any(ttl in farther for ttl in control.answered)
+        if (control.last_router or 0) >= last and farther & passed[control.port].keys()
     )
-    ttls = tuple(sorted(farther & {ttl for control in controls for ttl in control.answered}))
+    ttls = tuple(sorted(farther & {ttl for control in controls for ttl in passed[control.port]}))
     if not ttls:
         return None
     placed = max((control.distance for control in controls if control.distance), default=None)
@@ -80,17 +89,35 @@ def passing_controls(evidence: Evidence) -> Passing | None:
     chance = 1.0
     for ttl in (*ttls, *beyond):
         at = placed if placed is not None and ttl in beyond else ttl
-        answered = sum(control.answered[at] for control in controls)
+        answered = sum(passed[control.port][at] for control in controls)
         lost = sum(control.lost[at] for control in controls)
         chance *= loss_rate(answered, lost) ** evidence.lost[ttl]
     asked = {*ttls, *beyond}
     flows = {record.probe.flow for record in evidence.own_records if record.probe.ttl in asked}
-    return Passing(ttls, sum(evidence.lost[ttl] for ttl in asked), len(flows), chance, controls)
+    answered = sum(passed[control.port][ttl] for control in controls for ttl in ttls)
+    return Passing(ttls, sum(evidence.lost[ttl] for ttl in asked), len(flows), chance, controls, answered)
+
+
+def _passed(control: TracedPort, evidence: Evidence) -> Counter[int]:
+    """By TTL: the probes of ``control`` whose answer shows that it went on.
+
+    A router of this port's own path that calls the destination unreachable shows the contrary: it may give up
+    so late that no probe of this port waited for it.
+    """
+    routers = {sender for senders in evidence.routers.values() for sender in senders}
+    return Counter(
+        record.probe.ttl
+        for record in control.own_records
+        if any(
+            reply.kind is not ReplyKind.UNREACHABLE or reply.sender not in routers for reply in record.replies
+        )
+    )
 
 
 def _is_block(evidence: Evidence, passing: Passing) -> bool:
     """Whether both conditions for a block are met."""
-    if passing.lost < ENOUGH_LOST or passing.chance > BY_CHANCE:  # R1
+    is_enough = passing.lost >= ENOUGH_LOST and passing.answered >= ENOUGH_ANSWERED
+    if not is_enough or passing.chance > BY_CHANCE:  # R1
         return False
     last = evidence.last_router
     return last is None or any(  # R2

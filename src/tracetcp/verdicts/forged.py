@@ -7,26 +7,40 @@ R1. A probe got both a router's Time Exceeded and a TCP answer. It expired on th
     once.
 R2. A probe was answered, and probes of the same flow with higher TTLs expired at routers farther on. What
     answered lets packets pass, so it is not their end.
-R3. A probe got a SYN-ACK and a RST over return paths of clearly different length: two machines answered.
+R3. A probe got two answers over return paths of clearly different length: two machines answered. If both are
+    of one kind, ``DOUBLED_PROBES`` such probes are needed: a host that repeats itself may do so over a path
+    that changed.
 R4. A port is refused nearer than a control shows the destination to be (``nearness``).
+
+R5. The device is at the nearest TTL at which its answer was seen: an answer of the same kind that arrives
+    with the same TTL as one that is proven forged. Of two machines that answered one probe it is the one
+    that answered a nearer TTL alone.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import combinations
+from typing import TYPE_CHECKING, TypeAlias
 
 from tracetcp.model import Outcome, ProbeRecord, ReplyKind
-from tracetcp.model.evidence import TCP_KINDS, Evidence, reply_of
+from tracetcp.model.evidence import TCP_KINDS, Evidence, replies, reply_of
 from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.nearness import NEARER_HOPS, nearer_than_control, return_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from tracetcp.model import Reply
+
+    Answer: TypeAlias = tuple[int, ReplyKind, int | None]
+    """The TTL of the probe; the kind of its answer, and the TTL with which that arrived."""
 
 EXPIRED_PROBES = 2
 """Probes answered after they expired: one may be a packet doubled on the way."""
 FARTHER_ROUTERS = 2
 """TTLs at which routers answered beyond: one may be a route that changed just then."""
+DOUBLED_PROBES = 2
+_NAME = {ReplyKind.SYN_ACK: "a SYN-ACK", ReplyKind.RST: "a RST"}
 
 
 def judge(evidence: Evidence) -> Verdict | None:
@@ -48,7 +62,7 @@ def _answered_after_expiry(evidence: Evidence) -> Verdict | None:
         f"{len(answered)} probes expired at a router and yet were answered in the name of the destination, "
         "which they never reached."
     )
-    return _verdict(evidence, answered, Certainty.CERTAIN, fact)
+    return _verdict(evidence, _answers(answered), Certainty.CERTAIN, fact)
 
 
 def _routers_beyond(evidence: Evidence) -> Verdict | None:
@@ -64,23 +78,33 @@ def _routers_beyond(evidence: Evidence) -> Verdict | None:
         }
         if len(beyond) >= FARTHER_ROUTERS:
             fact = f"Probes of the same flow with higher TTLs went on to {evidence.place(max(beyond))}."
-            return _verdict(evidence, [answered], Certainty.LIKELY, fact)
+            return _verdict(evidence, _answers([answered]), Certainty.LIKELY, fact)
     return None
 
 
 def _two_machines(evidence: Evidence) -> Verdict | None:
+    doubled = []
     for record in evidence.own_records:
-        accepted, refused = (reply_of(record, kind) for kind in TCP_KINDS)
-        if accepted is None or refused is None or accepted.reply_ttl is None or refused.reply_ttl is None:
-            continue
-        back = return_distance(accepted.reply_ttl), return_distance(refused.reply_ttl)
-        if abs(back[0] - back[1]) >= NEARER_HOPS:
-            fact = (
-                f"One probe got a SYN-ACK with TTL {accepted.reply_ttl} and a RST with TTL "
-                f"{refused.reply_ttl}: two machines answered."
-            )
-            return _verdict(evidence, [record], Certainty.LIKELY, fact)
+        answers = [reply for _, reply in replies([record], *TCP_KINDS) if reply.reply_ttl is not None]
+        apart = [pair for pair in combinations(answers, 2) if _are_apart(*pair)]
+        if apart:
+            doubled.append(record)
+        for one, other in apart:
+            if one.kind is not other.kind or len(doubled) >= DOUBLED_PROBES:
+                fact = (
+                    f"One probe got {_NAME[one.kind]} with TTL {one.reply_ttl} and {_NAME[other.kind]} "
+                    f"with TTL {other.reply_ttl}: two machines answered."
+                )
+                return _verdict(evidence, _answers([record]), Certainty.LIKELY, fact)
     return None
+
+
+def _are_apart(one: Reply, other: Reply) -> bool:
+    return abs(_distance_back(one) - _distance_back(other)) >= NEARER_HOPS
+
+
+def _distance_back(reply: Reply) -> int:
+    return return_distance(reply.reply_ttl or 0)
 
 
 def _refused_nearer(evidence: Evidence) -> Verdict | None:
@@ -104,15 +128,19 @@ def _died_on_the_way(record: ProbeRecord, destination: str) -> bool:
     return expired is not None and expired.sender != destination
 
 
-def _verdict(evidence: Evidence, answered: Sequence[ProbeRecord], certainty: Certainty, fact: str) -> Verdict:
-    nearest = min(answered, key=lambda record: record.probe.ttl)
-    name = "a SYN-ACK" if reply_of(nearest, ReplyKind.SYN_ACK) else "a RST"
-    hop = nearest.probe.ttl
-    if all(reply_of(nearest, kind) for kind in TCP_KINDS):
-        name = "a SYN-ACK or a RST"
+def _answers(records: Iterable[ProbeRecord]) -> list[Answer]:
+    """The TCP answers to ``records``."""
+    return [(record.probe.ttl, reply.kind, reply.reply_ttl) for record, reply in replies(records, *TCP_KINDS)]
+
+
+def _verdict(evidence: Evidence, proven: Sequence[Answer], certainty: Certainty, fact: str) -> Verdict:
+    marks = {(kind, reply_ttl) for _, kind, reply_ttl in proven if reply_ttl is not None}
+    alike = [answer for answer in _answers(evidence.own_records) if answer[1:] in marks]
+    hop = min(ttl for ttl, _, _ in (*proven, *alike))  # R5
+    kinds = {kind for ttl, kind, _ in (*proven, *alike) if ttl == hop}
     return Verdict(
         kind=Kind.FORGED,
-        sentence=_sentence(name, evidence, hop),
+        sentence=_sentence(" or ".join(_NAME[kind] for kind in TCP_KINDS if kind in kinds), evidence, hop),
         certainty=certainty,
         evidence=(fact,),
         hop=hop,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tracetcp.model import Outcome
 from tracetcp.model.connection import IP_AND_TCP
 from tracetcp.model.verdict import Certainty, Kind, Verdict
+from tracetcp.verdicts.places import between, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,10 +92,10 @@ def _told(evidence: Evidence, found: SizesFound) -> Iterator[Verdict]:
 
 def _teller(evidence: Evidence, told: Told) -> str:
     if told.after and told.before == told.after + 1:
-        place = _place(evidence, told.after)
+        place = place_of(evidence, told.after)
         return place[0].upper() + place[1:]
-    after = _place(evidence, told.after) if told.after else "this machine"
-    return f"A router between {after} and {_place(evidence, told.before)}"
+    after = place_of(evidence, told.after) if told.after else "this machine"
+    return f"A router between {after} and {place_of(evidence, told.before)}"
 
 
 # Holes ------------------------------------------------------------------------------------------------------
@@ -115,23 +116,13 @@ def _hole(evidence: Evidence, found: SizesFound) -> Verdict:
     is_shared = len(evidence.routers.get(place.after, ())) > 1
     return _verdict(
         Kind.MTU_HOLE,
-        f"Packets of more than {hole.passed} bytes are lost {_where(evidence, place)}, "
+        f"Packets of more than {hole.passed} bytes are lost {between(evidence, place)}, "
         "and no router says so.",
         *facts,
         hop=place.after or None,
         address=evidence.router(place.after),
         certainty=Certainty.LIKELY if is_shared else Certainty.CERTAIN,  # 1
     )
-
-
-def _where(evidence: Evidence, place: Place) -> str:
-    before = evidence.distance if place.before is None else place.before
-    if not place.after:
-        return f"before {_place(evidence, before or 1)}"
-    after = _place(evidence, place.after)
-    if before == place.after + 1:
-        return f"after {after}"
-    return f"between {after} and {_place(evidence, before or 0)}"
 
 
 def _answerers(place: Place) -> str:
@@ -219,16 +210,6 @@ def _with(verdict: Verdict, fact: str) -> Verdict:
         address=verdict.address,
         certainty=verdict.certainty,
     )
-
-
-def _place(evidence: Evidence, ttl: int) -> str:
-    """The words for a hop: all the routers that share its load, or the host itself."""
-    if ttl == evidence.distance:
-        return f"the host ({evidence.destination})"
-    routers = evidence.routers.get(ttl, ())
-    if len(routers) > 1:
-        return f"hop {ttl} ({' or '.join(routers)})"
-    return evidence.place(ttl)
 
 
 def _headers(evidence: Evidence) -> int:

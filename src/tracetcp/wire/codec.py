@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Ipv4Codec", "Ipv6Codec", "open_codec"]
 
+LABEL_STEP = 648_055
+"""Odd, and the 20-bit circle divided by the golden ratio: neighbouring ports get labels far apart."""
+
 
 def open_codec(
     source: str,
@@ -30,12 +33,14 @@ def open_codec(
     source_port_base: int,
     *,
     mtu: int = 1500,
+    has_fixed_labels: bool = False,
     randomness: Callable[[int], bytes] = os.urandom,
 ) -> Ipv4Codec | Ipv6Codec:
     """The codec for a trace from ``source`` to ``destination`` (addresses; an IPv6 scope is not sent).
 
     Flow f has source port ``source_port_base`` + f. The MSS option follows from ``mtu`` (bytes) of the route.
-    ``randomness(n)`` returns n unpredictable bytes, for identifications and flow labels.
+    ``randomness(n)`` returns n unpredictable bytes, for identifications and flow labels. With
+    ``has_fixed_labels`` a flow's label follows from its source port, so that another run can have the same.
     """
     first = int.from_bytes(randomness(4), "big") % REMEMBERED_PROBES + 1
     build = ipv6_template if ":" in destination else ipv4_template
@@ -44,6 +49,15 @@ def open_codec(
     }
     if build is ipv4_template:
         return Ipv4Codec(source, destination, source_port_base, templates, first)
-    labels = struct.unpack(f"!{FLOWS}I", randomness(4 * FLOWS))
-    flow_labels = [label & 0xFFFFF or 1 for label in labels]
-    return Ipv6Codec(source, destination, source_port_base, templates, first, flow_labels)
+    if has_fixed_labels:
+        labels = [label_of(port) for port in range(source_port_base, source_port_base + FLOWS)]
+    else:
+        labels = [label & 0xFFFFF or 1 for label in struct.unpack(f"!{FLOWS}I", randomness(4 * FLOWS))]
+    return Ipv6Codec(
+        source, destination, source_port_base, templates, first, labels, are_secret=not has_fixed_labels
+    )
+
+
+def label_of(source_port: int) -> int:
+    """The flow label that every run gives ``source_port``: spread over all 20 bits (RFC 6437 section 3)."""
+    return source_port * LABEL_STEP & 0xFFFFF or 1

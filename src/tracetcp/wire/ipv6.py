@@ -46,8 +46,9 @@ class Ipv6Codec(PacketCodec[_Template]):
     """IPv6 probes. IPv6 has no identification, so two other fields replace it.
 
     The flow label has 20 random bits and proves that the quote is of our probe. There is one label for each
-    flow, because routers choose the path by it (RFC 6437). The window is ``RECEIVE_WINDOW`` + TTL and tells
-    which probe of the flow it was.
+    flow, because routers choose the path by it (RFC 6437). Without ``are_secret`` labels that another run can
+    have as well prove nothing, so a probe is known by its token alone. The window is ``RECEIVE_WINDOW`` + TTL
+    and tells which probe of the flow it was.
     """
 
     family: Literal[6] = 6
@@ -63,9 +64,12 @@ class Ipv6Codec(PacketCodec[_Template]):
         templates: Mapping[ProbeKind, bytes],
         first: int,
         flow_labels: Sequence[int],
+        *,
+        are_secret: bool = True,
     ) -> None:
         super().__init__(source, destination, source_port_base, templates, first)
         self._flow_labels = flow_labels
+        self._are_secret = are_secret
 
     def _template(self, source: int, packet: bytes, *, echoes_token: bool) -> _Template:
         """See ``PacketCodec``. Whatever window the kind has, each probe has ``RECEIVE_WINDOW`` + TTL."""
@@ -113,7 +117,7 @@ class Ipv6Codec(PacketCodec[_Template]):
 
     def _sent_without_token(self, quoted: QuotedProbe) -> Sent | None:
         flow = quoted.source_port - self._source_port_base
-        if quoted.window is None or not 0 <= flow < FLOWS:
+        if quoted.window is None or not 0 <= flow < FLOWS or not self._are_secret:
             return None
         if quoted.flow_label != self._flow_labels[flow]:  # R1
             return None

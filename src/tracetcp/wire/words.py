@@ -12,16 +12,28 @@ from abc import ABC, abstractmethod
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from tracetcp.model.speech import Protocol, Script
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 5223, 6443, 8443, 9443})
 SSH_PORTS = frozenset({22, 2222})
 SMTP_PORTS = frozenset({25, 587, 2525})
+HTTP_PORTS = frozenset({80, 591, 8000, 8008, 8080, 8081, 8088, 8888})
 UNSENT = 64
 """Bytes by which a message is longer than the beginning of it that is sent."""
 LONGEST_RECORD = 1 << 14
 """Bytes in a TLS record at most (RFC 8446 section 5.1); a SSH packet may be longer."""
+
+NEUTRAL = b"tracetcp tests what this path lets pass. "
+USUAL_HELLO = 517
+"""Bytes of a hello as OpenSSL pads it (RFC 7685)."""
+SEGMENTS = (1000, 760)
+"""Bytes of the segments of a long hello: as one with a post-quantum key share, and each small enough for any
+link."""
+ROOM = 32
+"""Bytes that a HTTP request is padded by, so that requests for names of different length are as long."""
 
 AGENT = "tracetcp"
 
@@ -42,6 +54,14 @@ class _Words(ABC):
         """See ``Words``."""
         return self._message(0)
 
+    def whole(self, length: int) -> bytes:
+        """A message of ``length`` bytes, or of as many as it takes at least."""
+        return self._message(length)
+
+    def opening(self) -> bytes:
+        """See ``Words``."""
+        return b""
+
     @abstractmethod
     def _message(self, length: int) -> bytes:
         """A message of ``length`` bytes, or of as many as it takes at least."""
@@ -49,22 +69,73 @@ class _Words(ABC):
 
 def words_for(port: int, host: str) -> _Words:
     """What to say to ``port`` of ``host``; HTTP to a port of no known protocol."""
-    for ports, kind in ((TLS_PORTS, Tls), (SSH_PORTS, Ssh), (SMTP_PORTS, Smtp)):
+    for ports, kind in ((TLS_PORTS, Tls), (SSH_PORTS, Ssh), (SMTP_PORTS, Smtp), (HTTP_PORTS, Web)):
         if port in ports:
             return kind(host)
     return Http(host)
 
 
+def script_for(protocol: Protocol, asked_name: str, control_name: str, content: bytes = b"") -> Script:
+    """What ``--say`` says; ``content`` is that of the file, for ``Protocol.FILE``.
+
+    The names are host names or addresses; ``asked_name`` is that of the file there.
+    """
+    if protocol is Protocol.FILE:
+        return Script(protocol, asked_name, "", _neutral(len(content)), b"", content)
+    kind = Tls if protocol is Protocol.TLS else Http
+    control, asked = kind(control_name), kind(asked_name)
+    least = max(len(words.request()) for words in (control, asked))
+    length = max(USUAL_HELLO, least) if protocol is Protocol.TLS else least + ROOM
+    segments: tuple[bytes, ...] = ()
+    if protocol is Protocol.TLS:
+        long = control.whole(sum(SEGMENTS))
+        segments = (long[: SEGMENTS[0]], long[SEGMENTS[0] :])
+    shown = asked_name if protocol is Protocol.HTTP or is_name(asked_name) else ""
+    return Script(
+        protocol,
+        shown,
+        control_name,
+        _neutral(length),
+        control.whole(length),
+        asked.whole(length),
+        segments,
+    )
+
+
+def words_like(protocol: Protocol, host: str, content: bytes = b"") -> _Words:
+    """What ``--mtu`` says to a port beside ``--say``: of that protocol, to ``host``."""
+    if protocol is Protocol.FILE:
+        return Repeated(content)
+    return Tls(host) if protocol is Protocol.TLS else Http(host)
+
+
+def _neutral(length: int) -> bytes:
+    """Words of no protocol, on one line, that whoever finds them in a log can place."""
+    return (NEUTRAL * (length // len(NEUTRAL) + 1))[:length]
+
+
 class Http(_Words):
     """A GET of ``/`` (RFC 9112), padded in a header field."""
 
-    def _message(self, length: int) -> bytes:
+    @property
+    def _fields(self) -> str:
         host = f"[{self._host.partition('%')[0]}]" if ":" in self._host else self._host
-        head = f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {AGENT}\r\nConnection: close\r\n".encode()
+        return f"Host: {host}\r\nUser-Agent: {AGENT}\r\n"
+
+    def _message(self, length: int) -> bytes:
+        head = f"GET / HTTP/1.1\r\n{self._fields}Connection: close\r\n".encode()
         field, end = b"X-Padding: ", b"\r\n\r\n"
         if length <= len(head) + 2:
             return head + b"\r\n"
         return head + field + b"x" * max(1, length - len(head) - len(field) - len(end)) + end
+
+
+class Web(Http):
+    """The same to a port where HTTP is spoken: an answered HEAD makes it a connection in use."""
+
+    def opening(self) -> bytes:
+        """See ``Words``."""
+        return f"HEAD / HTTP/1.1\r\n{self._fields}\r\n".encode()
 
 
 class Tls(_Words):
@@ -93,7 +164,7 @@ class Tls(_Words):
         return b"\x16\x03\x01" + _prefixed(2, b"\x01" + _prefixed(3, body))
 
     def _extensions(self) -> Iterable[bytes]:
-        if _is_name(self._host):
+        if is_name(self._host):
             yield _extension(
                 0, _prefixed(2, b"\0" + _prefixed(2, self._host.rstrip(".").encode("ascii", "replace")))
             )
@@ -148,7 +219,17 @@ class Smtp(_Words):
         return hello + line * lines
 
 
-def _is_name(host: str) -> bool:
+class Repeated(_Words):
+    """The same bytes over and over."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def _message(self, length: int) -> bytes:
+        return self._content * max(1, -(-length // len(self._content)))
+
+
+def is_name(host: str) -> bool:
     """Whether ``host`` is a name: an address has no place in a hello (RFC 6066 section 3)."""
     return ":" not in host and not host.replace(".", "").isdigit()
 

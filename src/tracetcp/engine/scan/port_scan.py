@@ -118,6 +118,7 @@ class ScanEngine:
         """Up to ``most`` probes to send now; none when nothing may leave before ``wake_at()``."""
         probes: list[Probe] = []
         self._window.pass_time(now)
+        self._forget_answered()
         if not self._may_send():
             self._expire_old(now)
         send_rate = self._window.send_rate
@@ -169,6 +170,12 @@ class ScanEngine:
         port = Port(Probe(self._state.tokens.draw(self), number, self._ttl, 1, 0))
         self._queue.append(port)
         return port
+
+    def _forget_answered(self) -> None:
+        """Let go of the oldest probes that are answered: where the windows never fill, nothing else does."""
+        in_flight = self._in_flight
+        while in_flight and not in_flight[0].is_in_flight:
+            in_flight.popleft()
 
     def _expire_old(self, now: float) -> None:
         """Take probes out of the deque that are answered or expired."""

@@ -27,6 +27,23 @@ R8. A trial *in the background* holds nothing up: it has spoken when its wave en
     next ones. Its result comes when the plan asks for it, by a wave of nothing.
 R9. An answer that is wanted (``wants_answer``) has come when it ends, or nothing more comes for
     ``patience``; for all but controls also once it has shown a segment as large as our SYN allows.
+R10. A trial may *keep* its connection open (``keeps``), for a later trial that names it (``over``) and may be
+    put off (``speaks_at``). It lives among those of R2, and what is told of it is noted. If it ends before it
+    is spoken over, that is decided at once.
+R11. Words that expired leave again before long. A connection that is spoken over once more only gets another
+    TTL for them; that is done as soon as they are known to have expired, when nothing else of it is on the
+    way. They leave ever more seldom: if not ``TWICE`` in the time that there is, their silence tells nothing.
+R12. A *wordless* trial is decided once its handshake is over, or ``opens_within`` has gone by; if it is put
+    off, once that time has come.
+R13. A trial that ``says`` words of its own is about who answers them. The end of the connection decides at
+    once, but for a RST where raw sockets may hear of more; of other signs one that does not listen is decided
+    by the first, and one that ``listens`` when ``LEAST_PATIENCE`` has passed without another: who answers
+    beside the path answers beside a router. Mere acknowledgement is waited on for ``ANSWER_WAIT`` where an
+    answer is wanted. What comes is an answer only as far as the words arrived: a host may speak first.
+R14. Of words in several segments, with ``leads`` all but the last leave with ``FULL_TTL``, and the last one
+    once those were acknowledged: what expires is that one.
+R15. A trial that ``hesitates`` lets the other side speak first for ``LEAST_PATIENCE``; one that is said
+    ``after_greeting``, or to a port of that custom, for ``GREETING_WAIT``.
 """
 
 from __future__ import annotations
@@ -36,7 +53,7 @@ from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
-from tracetcp.model.connection import ENDS, FULL_TTL, Close, Connect, Report, Speak, State
+from tracetcp.model.connection import ENDS, FULL_TTL, Close, Connect, Heed, Report, Speak, State
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -58,11 +75,14 @@ LEAST_PATIENCE = 0.06
 LONGEST_PATIENCE = 0.25
 """Seconds and some RTTs for what no application has to think about: hosts delay acknowledgements by 0.2 s at
 most, but for a few (RFC 9293 section 3.8.6.3 allows 0.5 s), and a silence that matters is asked again."""
+TWICE = 2
 DATA = "data"
 PATIENCE_TIMES = 2.5
 """Patience in times of what an answer takes."""
 FIRST_RESENDING = 0.2
 """Seconds and an RTT after which Linux sends again at the earliest (TCP_RTO_MIN)."""
+ANSWER_WAIT = 1.5
+"""Seconds for an application to answer what its system has acknowledged."""
 THOROUGH_ANSWER = 0.65
 """Seconds: an answer has been sent at 0, 0.2 and 0.6 s by then, where the path is short."""
 LONG_ANSWER = 1 << 14
@@ -87,13 +107,22 @@ class Fate(Enum):
     """A router told of a smaller path MTU, or the system knew of it by then and sent smaller pieces."""
     SILENT = "silent"
     UNSENT = "unsent"
-    """The connection was not opened, or not greeted."""
+    """The connection was not opened, or not greeted; or one that was kept ended before it was spoken over."""
+    OPEN = "open"
+    """It is open, and there was nothing to say."""
+
+
+KEPT = (Fate.OPEN, Fate.ARRIVED, Fate.EXPIRED)
+"""Fates after which a connection can be spoken over (again)."""
 
 
 class Trial(NamedTuple):
     """One connection and what is said over it; ``size`` is the packet (bytes) that it makes.
 
-    ``size`` 0 stands for the largest that the system sends.
+    ``size`` 0 stands for the largest that the system sends. ``over`` is the number of a kept connection;
+    ``speaks_at`` is an instant. With ``min_reply_ttl`` nothing that arrives with a smaller TTL is listened
+    to, nor are ICMP errors: by a connection that is kept only once it is open. ``says`` are words of its own,
+    in segments (R13, R14); their silence is believed after they were sent ``sends`` times.
     """
 
     ttl: int = FULL_TTL
@@ -103,18 +132,33 @@ class Trial(NamedTuple):
     is_thorough: bool = False
     wants_answer: bool = False
     in_background: bool = False
+    keeps: bool = False
+    over: int | None = None
+    is_wordless: bool = False
+    speaks_at: float = -inf
+    opens_within: float = inf
+    min_reply_ttl: int = 0
+    says: tuple[bytes, ...] = ()
+    listens: bool = False
+    leads: bool = False
+    sends: int = 1
+    hesitates: bool = False
+    after_greeting: bool = False
 
 
 class Result(NamedTuple):
     """A trial, its fate, and the last report on its connection (None if there was none).
 
-    ``size`` is the packet that was sent.
+    ``size`` is the packet that was sent. ``greeting`` is the number of bytes that came before anything was
+    said, ``answer`` the beginning of what came of words of its own.
     """
 
     trial: Trial
     fate: Fate
     size: int
     report: Report | None
+    greeting: int = 0
+    answer: bytes = b""
 
 
 Found = TypeVar("Found")
@@ -134,10 +178,17 @@ class _Running:
         self.trial = trial
         self.connection = connection
         self.opened_at = inf
+        self.lead_at: float | None = None
         self.spoken_at: float | None = None
         self.changed_at = inf
+        self.settled_at = inf
         self.size = 0
         self.errors = 0
+        self.greeting = 0
+        self.answer = b""
+        self.resent = 0
+        """How often words had been sent again when these were spoken."""
+        self.has_spoken_before = False
         self.report: Report | None = None
         self.fate: Fate | None = None
 
@@ -147,10 +198,38 @@ class _Running:
         return self.fate is not None or (self.report is not None and self.report.state is not State.OPENING)
 
     @property
+    def leads_still(self) -> bool:
+        """Whether what goes ahead of its last segment is on its way."""
+        report = self.report
+        if not self.trial.leads or report is None:
+            return False
+        is_newer = self.lead_at is not None and report.at > self.lead_at
+        return not (is_newer and report.is_acknowledged)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its handshake is over and it has not ended."""
+        return self.report is not None and self.report.state is State.OPEN
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether the other side has said something."""
+        return self.report is not None and self.report.received > 0
+
+    def sent(self, report: Report) -> int:
+        """How often the words of this trial have left."""
+        return report.retransmissions - self.resent + (not self.has_spoken_before)
+
+    def take_over(self, kept: _Running) -> None:
+        """Go on with the connection of ``kept``."""
+        self.report, self.opened_at = kept.report, kept.opened_at
+        self.has_spoken_before = kept.fate is Fate.EXPIRED  # R11
+
+    @property
     def result(self) -> Result:
         """What came of it."""
         assert self.fate is not None, "a wave ends when every trial is decided"
-        return Result(self.trial, self.fate, self.size, self.report)
+        return Result(self.trial, self.fate, self.size, self.report, self.greeting, self.answer)
 
 
 class WaveEngine(Generic[Found]):
@@ -169,6 +248,7 @@ class WaveEngine(Generic[Found]):
         self._asked: list[_Running] = []
         self._background: list[_Running] = []
         self._wave: list[_Running] = []
+        self._kept: dict[int, _Running] = {}
         self._orders: list[Order] = []
         self._opened = 0
         self._delays: dict[str, list[float]] = {}
@@ -196,6 +276,8 @@ class WaveEngine(Generic[Found]):
             return
         if isinstance(order, Connect):
             running.opened_at = at
+        elif isinstance(order, Speak) and running.lead_at is None and running.trial.leads:
+            running.lead_at = at
         elif isinstance(order, Speak):
             running.spoken_at = running.changed_at = at
             if order.ttl < FULL_TTL:
@@ -203,12 +285,19 @@ class WaveEngine(Generic[Found]):
 
     def failed(self, order: Order) -> None:
         """Tell that ``order`` could not be carried out."""
+        if order.connection in self._kept:
+            self._kept[order.connection].report = None  # it cannot be used
+            self._orders.append(Close(order.connection))
+            return
         running = self._find(order.connection)
         if running is not None:
             self._decide(running, Fate.UNSENT)
 
     def receive(self, report: Report) -> None:
         """Take a report into account."""
+        if report.connection in self._kept:
+            self._kept[report.connection].report = report  # R10
+            return
         running = self._find(report.connection)
         if running is None or running.fate is not None:
             return
@@ -218,16 +307,30 @@ class WaveEngine(Generic[Found]):
         if _progress(report) != _progress(before):
             running.changed_at = report.at
         if running.spoken_at is None:
-            if report.state in ENDS:
-                self._decide(running, Fate.UNSENT)
+            self._wait_to_speak(running, report)
             return
+        is_first = _is_first(running, before, report)
         fate = _answer(running, report)
-        if fate is not None or (report.received and not before.received):
+        if fate is not None or is_first:
             self._delays.setdefault(_kind(running.trial), []).append(report.at - running.spoken_at)
         if fate is not None:
             if fate is Fate.EXPIRED and running.trial.is_control and report.retransmissions:
                 self._routers.at(running.trial.ttl).is_limited = True  # R3
             self._decide(running, fate)
+
+    def _wait_to_speak(self, running: _Running, report: Report) -> None:
+        """Take a report on one that has not been spoken over into account."""
+        if report.state is State.OPEN:
+            running.settled_at = min(running.settled_at, report.at)
+        if report.state in ENDS:
+            self._decide(running, Fate.UNSENT)
+        elif running.trial.is_wordless and running.trial.over is None and self._is_ready(running):
+            self._decide(running, Fate.OPEN)  # R12
+
+    def _is_ready(self, running: _Running) -> bool:
+        """Whether it is open, and greeted where that is to be waited for."""
+        awaits_greeting = self._words.waits_for_greeting and running.trial.keeps
+        return running.is_open and (not awaits_greeting or running.is_greeted)
 
     def advance(self, now: float) -> None:
         """Let time pass; every report until ``now`` must have been told."""
@@ -266,26 +369,48 @@ class WaveEngine(Generic[Found]):
     def _next_wave(self, results: list[Result] | None) -> None:
         try:
             trials = next(self._plan) if results is None else self._plan.send(results)
-            while self._opened + len(trials) > IN_A_RUN:  # R2
+            while self._opened + sum(trial.over is None for trial in trials) > IN_A_RUN:  # R2
                 trials = self._plan.throw(OutOfConnections())
         except StopIteration as end:
             self.found = end.value
             self._orders += [Close(each.connection) for each in self._background if each.fate is None]
+            self._orders += map(Close, self._kept)
             self._asked, self._wave, self._is_finished = [], [], True
             return
-        open_still = sum(each.fate is None for each in self._background)
-        assert len(trials) + open_still <= AT_ONCE, "R2: a plan divides what it asks into waves"
-        self._asked = [_Running(trial, number) for number, trial in enumerate(trials, self._opened)]
+        self._asked = [self._begin(trial) for trial in trials]
         in_order = sorted(self._asked, key=lambda each: (each.trial.ttl, each.trial.is_control))  # R3
         self._wave = [*self._background, *in_order]
-        self._opened += len(trials)
-        self._orders += [Connect(each.connection, each.trial.announced_mss) for each in in_order]
+        undecided = sum(each.fate is None for each in self._wave)
+        assert undecided + len(self._kept) <= AT_ONCE, "R2: a plan divides what it asks into waves"
+        for running in in_order:
+            for order in self._beginning(running):
+                self._orders.append(order)
+
+    def _begin(self, trial: Trial) -> _Running:
+        if trial.over is not None:
+            running = _Running(trial, trial.over)
+            if trial.over in self._kept:
+                running.take_over(self._kept.pop(trial.over))
+            return running
+        self._opened += 1
+        return _Running(trial, self._opened - 1)
+
+    def _beginning(self, running: _Running) -> Iterator[Order]:
+        """The orders with which a trial begins."""
+        trial, number = running.trial, running.connection
+        if trial.over is None:
+            yield Connect(number, trial.announced_mss, 0 if trial.keeps else trial.min_reply_ttl)
+        elif not running.is_open:
+            self._decide(running, Fate.UNSENT)  # R10
+        elif not trial.is_wordless:
+            yield Heed(number, trial.min_reply_ttl)
 
     def _find(self, connection: int) -> _Running | None:
         return next((running for running in self._wave if running.connection == connection), None)
 
     def _unspoken(self) -> list[_Running]:
-        return [running for running in self._wave if running.fate is None and running.spoken_at is None]
+        waiting = (running for running in self._wave if running.fate is None and running.spoken_at is None)
+        return [running for running in waiting if not running.trial.is_wordless]
 
     def _may_speak(self) -> bool:
         return all(running.is_settled for running in self._wave)  # R1
@@ -296,12 +421,23 @@ class WaveEngine(Generic[Found]):
         if not unspoken or self._speaks_at(unspoken[0]) > now:
             return
         running = unspoken[0]
-        report = running.report
+        trial, report = running.trial, running.report
         assert report is not None, "its handshake is over"
-        running.errors = report.errors
-        yield Speak(running.connection, running.trial.ttl, self._words_of(running, report))
+        running.errors, running.resent = report.errors, report.retransmissions
+        running.greeting = report.received
+        if trial.leads and running.lead_at is None:
+            for segment in trial.says[:-1]:  # R14
+                yield Speak(running.connection, FULL_TTL, segment)
+            return
+        segments = trial.says[-1:] if trial.leads else trial.says
+        for segment in segments or (self._words_of(running, report),):
+            yield Speak(running.connection, trial.ttl, segment)
 
     def _words_of(self, running: _Running, report: Report) -> bytes:
+        if running.has_spoken_before:
+            return b""  # R11
+        if running.trial.keeps and running.trial.over is None:
+            return self._words.opening()
         if running.trial.wants_answer:
             return self._words.request()
         running.size = running.trial.size or min(report.packet, LARGEST_PACKET)
@@ -309,13 +445,21 @@ class WaveEngine(Generic[Found]):
 
     def _speaks_at(self, running: _Running) -> float:
         report = running.report
-        if self._words.waits_for_greeting and report is not None and not report.received:
+        if self._awaits_greeting(running) and report is not None and not report.received:
             return inf
+        if running.leads_still:
+            return -inf if running.lead_at is None else inf  # R14
+        if running.trial.hesitates:
+            return running.settled_at + LEAST_PATIENCE  # R15
         ttl = running.trial.ttl
         at_hop = sum(each.trial.ttl == ttl for each in self._asked)
         if ttl == FULL_TTL or (running.trial.is_control and at_hop > 1):  # R3
-            return -inf
+            return running.trial.speaks_at  # R10
         return self._routers.next_send_at(ttl, at_hop)  # R4
+
+    def _awaits_greeting(self, running: _Running) -> bool:
+        trial = running.trial
+        return trial.over is None and (self._words.waits_for_greeting or trial.after_greeting)  # R15
 
     # Silence -------------------------------------------------------------------------------------------
 
@@ -324,18 +468,36 @@ class WaveEngine(Generic[Found]):
         report = running.report
         if running.spoken_at is None:
             if report is None or report.state is State.OPENING:
-                return running.opened_at + min(HANDSHAKE_WAIT, self._timeout)
-            return inf if not self._words.waits_for_greeting else running.opened_at + GREETING_WAIT
+                return running.opened_at + min(HANDSHAKE_WAIT, self._timeout, running.trial.opens_within)
+            if running.trial.over is not None:
+                return running.trial.speaks_at if running.trial.is_wordless else inf  # R10, R12
+            if running.lead_at is not None:
+                return running.lead_at + ANSWER_WAIT
+            return running.opened_at + GREETING_WAIT if self._awaits_greeting(running) else inf
         last = running.spoken_at + min(LONGEST_SILENCE, self._timeout)
+        if running.trial.says:
+            return min(last, self._sign_due(running))
         return min(last, self._answer_due(running) if running.trial.wants_answer else self._due_at(running))
 
     def _due_at(self, running: _Running) -> float:
         """When silence decides about one that only has to arrive; infinity where something is awaited."""
         trial, report = running.trial, running.report
         is_waited_for = trial.is_thorough or trial.is_control or not self._delays
-        if is_waited_for and (report is None or 1 + report.retransmissions < ENOUGH_SENT):  # R6, R7
+        if is_waited_for and (report is None or running.sent(report) < ENOUGH_SENT):  # R6, R7
             return inf
         return inf if self._awaits_control(running) else running.changed_at + self._patience(running)
+
+    def _sign_due(self, running: _Running) -> float:
+        """When the signs of words of its own are taken for complete (R13), or for missing."""
+        trial, report = running.trial, running.report
+        if report is not None and any(signs := _signs(running, report)):
+            has_more = signs.answered or signs.errors or report.state in ENDS or not trial.wants_answer
+            wait = LEAST_PATIENCE if has_more else ANSWER_WAIT  # R13
+            return running.changed_at + wait
+        enough = max(trial.sends, 1 if self._delays else ENOUGH_SENT)
+        if self._awaits_control(running) or report is None or 1 + report.retransmissions < enough:
+            return inf
+        return running.changed_at + self._patience(running)
 
     def _answer_due(self, running: _Running) -> float:
         """When an answer is taken for complete, or for lost."""
@@ -362,7 +524,12 @@ class WaveEngine(Generic[Found]):
 
     def _decide(self, running: _Running, fate: Fate) -> None:
         running.fate = fate
-        self._orders.append(Close(running.connection))
+        if running.trial.keeps and running.is_open and fate in KEPT:
+            self._kept[running.connection] = running  # R10
+            if running.trial.min_reply_ttl:
+                self._orders.append(Heed(running.connection, running.trial.min_reply_ttl))
+        else:
+            self._orders.append(Close(running.connection))
 
 
 def _kind(trial: Trial) -> str:
@@ -370,6 +537,21 @@ def _kind(trial: Trial) -> str:
     if trial.wants_answer:
         return DATA
     return "acknowledgement" if trial.ttl == FULL_TTL else "error"
+
+
+class _Signs(NamedTuple):
+    """What has come of words so far; false where nothing has."""
+
+    answered: int
+    errors: int
+    is_acknowledged: bool
+
+
+def _signs(running: _Running, report: Report) -> _Signs:
+    assert running.spoken_at is not None, "it was said"
+    is_acknowledged = report.is_acknowledged and report.at > running.spoken_at
+    answered = report.received - running.greeting if is_acknowledged else 0  # R13
+    return _Signs(answered, report.errors - running.errors, is_acknowledged)
 
 
 def _progress(report: Report) -> tuple[int, ...]:
@@ -381,6 +563,8 @@ def _answer(running: _Running, report: Report) -> Fate | None:
     """What ``report`` decides at once about a trial that was spoken, None if nothing."""
     spoken_at = running.spoken_at
     assert spoken_at is not None, "what was said is answered"
+    if running.trial.says:
+        return _answer_to_words(running, report)
     if running.trial.wants_answer:
         return Fate.ARRIVED if report.state in ENDS or _is_long_enough(running.trial, report) else None
     if report.path_mtu < running.size:  # R5
@@ -393,6 +577,31 @@ def _answer(running: _Running, report: Report) -> Fate | None:
     return Fate.ARRIVED if report.is_acknowledged or report.state in ENDS else None
 
 
+def _is_first(running: _Running, before: Report, report: Report) -> bool:
+    """Whether ``report`` tells of the first sign since the one ``before``; notes what of words of its own."""
+    if not running.trial.says:
+        return bool(report.received and not before.received)
+    known, signs = _signs(running, before), _signs(running, report)
+    running.answer = report.heard[running.greeting :] if signs.answered else b""
+    running.changed_at = running.changed_at if signs == known else report.at
+    return any(signs) and not any(known)
+
+
+def _answer_to_words(running: _Running, report: Report) -> Fate | None:
+    """R13."""
+    trial, signs = running.trial, _signs(running, report)
+    if report.state in ENDS:
+        has_ears = report.seen is not None and report.state is State.RESET
+        return None if trial.listens and has_ears else Fate.ARRIVED  # R13
+    if trial.listens or not any(signs):  # R13
+        return None
+    if signs.answered:
+        return None if trial.wants_answer else Fate.ARRIVED
+    if signs.errors:
+        return Fate.EXPIRED
+    return None if trial.wants_answer else Fate.ARRIVED
+
+
 def _is_long_enough(trial: Trial, report: Report) -> bool:
     """Whether an answer has shown what it can show."""
     if trial.is_control:
@@ -402,6 +611,13 @@ def _is_long_enough(trial: Trial, report: Report) -> bool:
 
 def _fate_of_silence(running: _Running) -> Fate:
     if running.spoken_at is None:
-        return Fate.UNSENT
+        return Fate.OPEN if running.trial.is_wordless and running.is_open else Fate.UNSENT  # R12
+    if running.has_spoken_before and running.report is not None and running.sent(running.report) < TWICE:
+        return Fate.UNSENT  # R11
+    if running.trial.says and running.report is not None:
+        signs = _signs(running, running.report)
+        if signs.is_acknowledged:
+            return Fate.ARRIVED
+        return Fate.EXPIRED if signs.errors else Fate.SILENT
     has_answer = running.trial.wants_answer and running.report is not None and running.report.received
     return Fate.ARRIVED if has_answer else Fate.SILENT

@@ -11,11 +11,14 @@ R2. An answer of the destination is contradicted by Time Exceeded to ``CONTRADIC
     - where the destination answered nothing so near on the flow of that probe, and the answer is less than
       ``BRANCH_HOPS`` nearer: then branches of different length share the load;
     - where the destination answered a RST and, beyond that router, a SYN-ACK.
-R3. Where an answer was contradicted by routers on its own flow, somebody answers in the destination's name.
+R3. Where an answer was contradicted by routers on its own flow, or was found to be forged (``forgeries``),
+    somebody answers in the destination's name.
     From then on an end stands only ``FORGER_SECONDS`` after the last probe to it or beyond: routers may be
     far.
 R4. A RST to a TTL below ``CONFIRMATION_TTL`` may come from a host that refuses packets whose TTL runs out, or
-    be forged: the port is asked again with that TTL, ``CONFIRMATIONS`` times at most until one is answered.
+    be forged: the port is asked again with that TTL, ``CONFIRMATIONS`` times at most until one is answered,
+    and not by two machines. So is a port whose SYN-ACK came from where no control was answered: whoever lets
+    the SYN pass is not the only one to answer it. The destination has ``UNPLACED_SECONDS`` for that.
 R5. A RST stands for a while before it counts: ``STANDS_SECONDS``, or ``STANDS_RTTS`` of its own RTTs
     up to ``STANDS_MOST``. In that time a SYN-ACK or a router farther out may contradict it, and so may
     whatever is still in flight beyond it.
@@ -23,25 +26,36 @@ R6. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a c
     that it confirms.
 R7. Where columns became flows, of the pings only those of the first column contradict: the others may have
     taken a longer branch.
-R8. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow the
-    destination answered elsewhere is not lost: it answers one SYN of a flow only.
+R8. Where a control met a router at the end or beyond, somebody nearer than the destination may answer this
+    port and let it pass: ``LOOKS`` probes must have gone as far as that router and have had the time to be
+    answered by it.
+R9. Where a single probe was answered by two machines (``forgeries``), ``LOOKS`` others are sent with its TTL
+    and have the time to be answered by both.
+R10. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow
+    the destination answered elsewhere is not lost: it answers one SYN of a flow only.
+R11. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how
+    far away the destination is at most, unless its flow was met by a router right before, or by silence
+    that was asked first. The end is where that is surest; columns that went on farther than the nearest
+    answer are asked there, too.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.engine.trace.flight import Purpose
-from tracetcp.engine.trace.hops import TCP_KINDS
+from tracetcp.engine.trace.forgeries import met_two_machines
+from tracetcp.engine.trace.hops import TCP_KINDS, CellState
 from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tracetcp.engine.trace.flight import Flight
     from tracetcp.engine.trace.flows import Flows
-    from tracetcp.engine.trace.hops import HopState
+    from tracetcp.engine.trace.hops import Cell, HopState
     from tracetcp.model import Reply
 
 CONFIRMATION_TTL = 127
@@ -59,6 +73,25 @@ WITNESSES = 2
 FORGER_SECONDS = 1.0
 BRANCH_HOPS = 3
 """Branches of load sharing differ by one hop or two; three and more are next to unknown."""
+
+
+UNPLACED_SECONDS = 0.5
+"""For which an answer may be contradicted that came from where no control was answered."""
+LOOKS = 2
+"""Probes of a port that are to go as far as a router that a control met beyond its end."""
+
+
+class Firmness(IntEnum):
+    """What lies before an answer on its own flow."""
+
+    NONE = 0
+    SILENCE_BEFORE = 1
+    ROUTER_BEFORE = 2
+
+
+def _is_unclear(confirmation: Flight) -> bool:
+    """Whether nothing confirmed the answer, or two machines did."""
+    return met_two_machines(confirmation) if confirmation.replies else confirmation.is_lost
 
 
 class Ending:
@@ -90,6 +123,16 @@ class Ending:
         self._answered_from: dict[int, int] = {}
         """By flow: the lowest TTL at which the destination answered."""
         self._witnesses: list[Flight] = []
+        self.router_of_control: int | None = None
+        """The farthest TTL at which a control met a router, if that is known."""
+        self.proof: Flight | None = None
+        """The only probe that two machines answered."""
+        self.is_unplaced = False
+        """Whether controls were asked, and none was answered where this port was."""
+        self.has_branches = False
+        """Whether a nearer answer was contradicted: flows take branches of different lengths."""
+        self._has_forger = False
+        """Whether answers were found to be forged (``forgeries``)."""
 
     @property
     def outcome(self) -> Outcome | None:
@@ -104,14 +147,18 @@ class Ending:
     @property
     def wants_confirmation(self) -> bool:
         """Whether the port is to be asked again with ``CONFIRMATION_TTL``."""
-        if self.ttl is None or self.ttl >= CONFIRMATION_TTL or self.outcome is not Outcome.CLOSED:
+        if self.ttl is None or self.ttl >= CONFIRMATION_TTL or self.is_router:
+            return False
+        if self.outcome is Outcome.OPEN and not self.is_unplaced:
             return False
         asked = self._confirmations
-        return len(asked) < CONFIRMATIONS and all(each.is_lost and not each.replies for each in asked)  # R4
+        return len(asked) < CONFIRMATIONS and all(_is_unclear(each) for each in asked)  # R4
 
     def on_confirmation_sent(self, flight: Flight) -> None:
         """A confirmation probe left."""
         self._confirmations.append(flight)
+        if self.is_unplaced:
+            self.stands_at = max(self.stands_at, flight.sent_at + UNPLACED_SECONDS)  # R4
 
     def on_reply(self, flight: Flight, reply: Reply) -> None:
         """Note what may contradict an end, and start the time for which a RST may be contradicted."""
@@ -129,14 +176,62 @@ class Ending:
             stands = max(STANDS_SECONDS, STANDS_RTTS * flight.rtt(reply))
             self.stands_at = max(self.stands_at, reply.received_at + min(STANDS_MOST, stands))
 
+    def forget(self) -> None:
+        """Forget the answers that turned out to be forged: they are no longer among those of the flights."""
+        self._has_forger = True
+        self._terminal_ttls = {ttl for ttl, hop in self._hops.items() if hop.terminal()}
+        self._answered_from.clear()
+        for flight in self._flights:
+            ttl, flow = flight.probe.ttl, flight.probe.flow
+            if ttl in self._hops and flight.reply_of(*TCP_KINDS):
+                self._answered_from[flow] = min(ttl, self._answered_from.get(flow, ttl))
+
     def find(self, first: int) -> int:
         """Find the end at TTL ``first`` or beyond; returns the last router's TTL before it, 0 for none."""
         ttls = sorted(ttl for ttl in self._terminal_ttls if ttl >= first)
-        self.ttl = next((ttl for ttl in ttls if self._may_end(ttl)), None)
-        if self.ttl is not None and self._is_answer_forged(self.ttl):  # R3
+        uncontradicted = [ttl for ttl in ttls if self._may_end(ttl)]
+        self.ttl = uncontradicted[0] if uncontradicted else None
+        self.has_branches = self.ttl is not None and self.ttl > ttls[0] and not self.is_router
+        if self.has_branches:  # R11
+            self.ttl = max(uncontradicted, key=lambda ttl: (self._firmness(ttl), -ttl))
+        if self.ttl is not None and (self._has_forger or self._is_answer_forged(self.ttl)):  # R3
             last = max((each.sent_at for each in self._flights if each.probe.ttl >= self.ttl), default=0.0)
             self.doubted_until = last + FORGER_SECONDS
         return max((ttl for ttl in self._expired if self.ttl is None or ttl < self.ttl), default=0)
+
+    def _firmness(self, ttl: int) -> Firmness:
+        """How sure it is that a flow meets the destination at ``ttl`` and not nearer (R11)."""
+        flows = {flight.probe.flow for flight in self._hops[ttl].flights if flight.reply_of(*TCP_KINDS)}
+        return max(
+            (self._firmness_on(flow, ttl) for flow in flows if self._answered_from.get(flow) == ttl),
+            default=Firmness.NONE,
+        )
+
+    def _firmness_on(self, flow: int, ttl: int) -> Firmness:
+        before = [
+            flight for flight in self._flights if (flight.probe.flow, flight.probe.ttl) == (flow, ttl - 1)
+        ]
+        if any(flight.reply_of(ReplyKind.TIME_EXCEEDED) for flight in before):
+            return Firmness.ROUTER_BEFORE
+        first = min(flight.sent_at for flight in self._hops[ttl].flights if flight.probe.flow == flow)
+        return Firmness.SILENCE_BEFORE if any(each.sent_at <= first for each in before) else Firmness.NONE
+
+    @property
+    def wanted_attempts(self) -> list[int]:
+        """The columns that may go on beyond the end, on longer branches, and were not asked there (R11)."""
+        return [cell.attempt for cell in self._longer_columns() if cell.state is CellState.UNSENT]
+
+    def _longer_columns(self) -> list[Cell]:
+        """The cells at the end of the columns that met a router where another flow met the destination."""
+        if self.ttl is None or not self.has_branches or self._firmness(self.ttl) is Firmness.ROUTER_BEFORE:
+            return []
+        nearest = min(self._answered_from.values())
+        return [
+            cell
+            for cell in self._hops[self.ttl].cells
+            if self._expired_up_to.get(self._flows.of_column(cell.attempt), 0) >= nearest
+            and self._answered_from.get(self._flows.of_column(cell.attempt), inf) > self.ttl
+        ]
 
     def _expired_beyond(self, ttl: int) -> list[Flight]:
         """Probes that expired at ``ttl`` or beyond."""
@@ -210,6 +305,61 @@ class Ending:
         stands = max(STANDS_SECONDS, STANDS_RTTS * first.rtt(answer))
         self.stands_at = max(self.stands_at, flight.sent_at + stands)  # R2
 
+    @property
+    def wanted_look(self) -> int | None:
+        """The TTL at which the port is to be asked, to see whether it passes as far as a control does.
+
+        Or whether two machines answer it there, as they did one probe.
+        """
+        for ttl, looks in self._looks():
+            if len(looks) < LOOKS:
+                return ttl
+        return None
+
+    def _looks(self) -> Iterator[tuple[int, list[Flight]]]:
+        """The TTLs that want looks, each with those that were taken."""
+        ttl = self._doubted_ttl
+        if ttl is not None:
+            yield (
+                ttl,
+                [each for each in self._flights if ttl <= each.probe.ttl and each.probe.ttl in self._hops],
+            )
+        ttl = self._ttl_of_two
+        if ttl is not None and self.proof is not None:
+            since = self.proof.sent_at
+            yield (
+                ttl,
+                [each for each in self._hops[ttl].flights if each.is_alone and each.sent_at > since],
+            )
+
+    @property
+    def _ttl_of_two(self) -> int | None:
+        """Where a single probe was answered by two machines."""
+        if self.proof is None or self.ttl is None or self.is_router or self.contested_ttl is not None:
+            return None
+        ttl = self.proof.probe.ttl
+        return ttl if self.ttl <= ttl and ttl in self._hops else None
+
+    @property
+    def _doubted_ttl(self) -> int | None:
+        """Where a control met a router and no probe of this port did, nor farther out (R8)."""
+        ttl, end = self.router_of_control, self.ttl
+        if ttl is None or end is None or end > ttl or self.is_router or self._expired_beyond(ttl):
+            return None
+        return ttl
+
+    def looks_until(self, timeout: Callable[[int], float]) -> float:
+        """Until when looks may still show what contradicts the end.
+
+        ``timeout`` is how long an answer takes, by TTL; infinity while the probes have not left.
+        """
+        until = -inf
+        for ttl, looks in self._looks():
+            if len(looks) < LOOKS:
+                return inf
+            until = max(until, *(each.sent_at + timeout(ttl) for each in looks))  # R8, R9
+        return until
+
     def is_forged(self, flight: Flight) -> bool:
         """Whether a TCP answer to ``flight`` is not the destination's: its flow met a router farther out."""
         return self._expired_up_to.get(flight.probe.flow, 0) > flight.probe.ttl
@@ -222,7 +372,12 @@ class Ending:
             return hop.row(Outcome.UNREACHABLE) if hop.is_settled else None
         if self._may_be_contested(now) or now < self.doubted_until:  # R3
             return None
-        if self.outcome is Outcome.CLOSED and self._may_be_contradicted(self.ttl, now):
+        if any(
+            cell.state in (CellState.UNSENT, CellState.IN_FLIGHT) for cell in self._longer_columns()
+        ):  # R11
+            return None
+        is_doubtful = self.outcome is Outcome.CLOSED or self.is_unplaced
+        if is_doubtful and self._may_be_contradicted(self.ttl, now):
             return None
         return self._destination_row(hop, last_router_ttl)
 
@@ -249,7 +404,9 @@ class Ending:
         lost = tuple(
             cell.ping()
             for cell in hop.cells[: min(flight.probe.attempt, self._pings) - 1]
-            if cell.is_lost and cell.flight is not None and cell.flight.probe.flow not in answered_flows  # R8
+            if cell.is_lost
+            and cell.flight is not None
+            and cell.flight.probe.flow not in answered_flows  # R10
         )
         attempt = flight.probe.attempt
         if reply.kind is ReplyKind.RST:

@@ -41,7 +41,7 @@ class Flight:
     A reply counts while its row is undecided, also one that comes after the probe was given up.
     """
 
-    __slots__ = ("is_alone", "is_lost", "probe", "purpose", "replies", "sent_at", "unsupported")
+    __slots__ = ("forged", "is_alone", "is_lost", "probe", "purpose", "replies", "sent_at", "unsupported")
 
     def __init__(self, probe: Probe, purpose: Purpose, *, is_alone: bool) -> None:
         self.probe = probe
@@ -50,6 +50,8 @@ class Flight:
         self.sent_at = 0.0
         self.is_lost = False
         self.replies: list[Reply] = []
+        self.forged: list[Reply] = []
+        """Those that somebody on the way sent (``forgeries``): they count for nothing."""
         self.unsupported: list[Reply] = []
         """Those with a loose quote that no other bears out (``loose_quotes``): they count for nothing."""
 
@@ -72,7 +74,7 @@ class Flight:
         return ProbeRecord(
             self.probe,
             self.sent_at,
-            tuple(self.replies),
+            tuple(sorted((*self.forged, *self.replies), key=lambda reply: reply.received_at)),
             is_control=self.purpose is Purpose.CONTROL,
             unsupported=tuple(self.unsupported),
         )

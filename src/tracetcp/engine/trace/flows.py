@@ -31,26 +31,26 @@ CONTROL_FLOWS = 256
 class Flows:
     """The flows of one path with ``pings`` columns; ``are_shared`` if probes of a flow may fly together."""
 
-    __slots__ = ("_are_shared", "_column_flights", "_pings", "are_columns", "fresh")
+    __slots__ = ("_column_flights", "_pings", "are_columns", "are_shared", "fresh")
 
     def __init__(self, pings: int, *, are_shared: bool) -> None:
         self.fresh = pings
         """The next flow that no probe used: the first ones belong to the columns."""
         self.are_columns = are_shared
         """Whether the columns are flows: attempt k goes on flow k - 1."""
-        self._are_shared = are_shared
+        self.are_shared = are_shared
         self._pings = pings
         self._column_flights: dict[int, Flight] = {}
 
     @property
     def were_mixed(self) -> bool:
         """Whether columns are flows now and were not at first."""
-        return self.are_columns and not self._are_shared
+        return self.are_columns and not self.are_shared
 
     @property
     def first(self) -> int:
         """The flow of first attempts, which never wait for one another."""
-        return 0 if self._are_shared else self.fresh
+        return 0 if self.are_shared else self.fresh
 
     def of_column(self, attempt: int) -> int:
         """The flow of ``attempt`` at any hop."""
@@ -58,7 +58,7 @@ class Flows:
 
     def of_control(self, ttl: int, known: int) -> int:
         """The flow of a control at ``ttl``, where ``known`` is one that passes."""
-        return known if self._are_shared else FLOWS - 1 - ttl  # F5
+        return known if self.are_shared else FLOWS - 1 - ttl  # F5
 
     def is_free(self, flow: int) -> bool:
         """Whether a probe may leave on ``flow`` now."""
@@ -72,10 +72,10 @@ class Flows:
     def on_sent(self, flight: Flight) -> None:
         """``flight`` left."""
         flow = flight.probe.flow
-        last = FLOWS if self._are_shared else FLOWS - CONTROL_FLOWS
+        last = FLOWS if self.are_shared else FLOWS - CONTROL_FLOWS
         if flow == self.fresh:
             self.fresh = flow + 1 if flow + 1 < last else self._pings
-        elif flow < self._pings and not self._are_shared:
+        elif flow < self._pings and not self.are_shared:
             self._column_flights[flow] = flight
 
     def record(self, flight: Flight) -> ProbeRecord:

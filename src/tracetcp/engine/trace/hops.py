@@ -117,9 +117,20 @@ class HopState:
             cell.state = CellState.SUSPECTED
         return bool(lost)
 
+    def forget_answers(self) -> None:
+        """Look at the cells again, since some answers do not count any more."""
+        for cell in self.cells:
+            flight = cell.flight
+            if flight is not None and not flight.replies and cell.state in SETTLED:
+                cell.state = CellState.IN_FLIGHT if flight.is_in_flight else CellState.LOST
+
     def alone_losses(self) -> int:
         """How many probes that were alone on their flow got no answer here."""
         return sum(flight.is_alone and flight.is_lost and not flight.replies for flight in self.flights)
+
+    def alone_answers(self) -> int:
+        """How many probes that were alone on their flow were answered here."""
+        return sum(flight.is_alone and bool(flight.replies) for flight in self.flights)
 
     def row(self, outcome: Outcome | None = None, without: Container[Flight | None] = ()) -> Hop:
         """The row with all its cells; stars in place of the flights ``without``."""

@@ -5,7 +5,7 @@ an argument. How far first attempts go stands in ``window``, which answer ends t
 losses are asked again in ``losses``, which flow a probe takes in ``flows``. Probes are wanted in this order:
 
 R1. What the end of the trace wants to be sure (``ending``): the confirmation of a RST, a witness of a router
-    beyond it; each on a fresh flow.
+    beyond it, a look as far as a control went; each on a fresh flow.
 R2. First attempts, on flow 0, up to the end of the window and never beyond the end of the trace. A port that
     is silent where controls met the destination is asked no farther; while they look for it, no window grows.
 R3. A silent TTL just below the end may be the destination itself, which answers one SYN of a flow only: it is
@@ -24,9 +24,12 @@ A row is decided when
 R7. all its cells are settled and it lies below the end, clear of shadowed TTLs;
 R8. every cell that has only TCP answers has waited its timeout for the router that is there; if none came,
     and its flow met routers farther out, the answers are forged and the cell is a star;
-R9. its stars, if it has nothing else, are no suspected losses;
+R9. its stars, if it has nothing else, are no suspected losses: all hops of stars are asked again at a time,
+    so that silence to the last TTL takes as long as at one;
 R10. where columns are no flows yet, the routers known at the next ``SEEN_AHEAD`` TTLs are settled: load
-    sharing that is seen there makes it a row to be asked again.
+    sharing that is seen there makes it a row to be asked again;
+R11. if it is the last one, no control looks whether the destination is there, nor did one go on so that this
+    port is to be asked as far.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from typing import TYPE_CHECKING
 from tracetcp.engine.trace.ending import CONFIRMATION_TTL, Ending
 from tracetcp.engine.trace.flight import Flight, Purpose, Want
 from tracetcp.engine.trace.flows import Flows
+from tracetcp.engine.trace.forgeries import ForgedAnswers
 from tracetcp.engine.trace.hops import Cell, CellState, HopState
 from tracetcp.engine.trace.losses import SuspectedLosses
 from tracetcp.engine.trace.window import TTL_WINDOW, Stage, Window
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
 
 LONE_LOSSES_IF_LOSSY = 4
 """Losses of lone probes that clear a shadowed TTL on a path known to lose packets; elsewhere one does."""
+LONE_ANSWERS = 2
+"""Answers of the destination to lone probes that clear a TTL where it is nearer on some branches."""
 SEEN_AHEAD = 2
 """TTLs behind a row at which load sharing may still show: branches of some hops show at six probes more."""
 LONGER_BRANCH = 2
@@ -89,6 +95,7 @@ class Path:
         self._ending = Ending(self._hops, self.flights, self._flows, config.pings)
         self._spares_the_host = config.anti_flood
         """Whether a port that is silent where controls met the host is asked no farther; not under ``-F``."""
+        self._forgeries = ForgedAnswers()
         self._losses = SuspectedLosses(self._hops, state.routers, asks_again=config.anti_flood)
         self._farthest_answer_ttl = ttls.start - 1
         """The highest TTL that anything answered."""
@@ -113,6 +120,8 @@ class Path:
             yield self._lone(CONFIRMATION_TTL, Purpose.CONFIRMATION)
         if self._ending.wants_witness and self._ending.contested_ttl is not None:  # R1
             yield self._lone(self._ending.contested_ttl, Purpose.WITNESS)
+        if (look := self._ending.wanted_look) is not None:  # R1
+            yield self._lone(look, Purpose.PRESENCE)
         if window.next_first_ttl <= self._last_first_ttl():  # R2
             yield Want(window.next_first_ttl, 1, self._flows.first, Purpose.CELL)
         yield from self._wants_at_shadowed()
@@ -164,6 +173,9 @@ class Path:
             yield from self._next_attempt(end)
         elif self._flows.were_mixed and self._on_first_column(end) is None:  # flows F3
             yield from self._on_free_flow(end, 1)
+        elif self._flows.are_shared:
+            for attempt in self._ending.wanted_attempts:
+                yield from self._on_free_flow(end, attempt)
 
     def _on_first_column(self, ttl: int) -> Flight | None:
         """The last probe of ``ttl`` on the flow of the first column."""
@@ -272,10 +284,38 @@ class Path:
         if want.attempt == 1 and want.ttl == self._window.next_first_ttl:
             self._window.on_first_sent(now)
 
-    def received(self, flight: Flight, reply: Reply) -> None:
-        """Take a reply to one of this path's flights into account."""
+    def received(self, flight: Flight, reply: Reply) -> bool:
+        """Take a reply to one of this path's flights into account; whether earlier ones no longer count."""
         self._known_ttl = None
         flight.replies.append(reply)
+        is_new = self._forgeries.learn(flight)
+        self._ending.proof = self._forgeries.proof
+        if is_new:
+            self._set_aside(reply.received_at)
+        else:
+            self._forgeries.set_aside([flight])
+        if reply in flight.forged:
+            self._find_end(reply.received_at)
+        else:
+            self._take(flight, reply)
+        return is_new
+
+    def _set_aside(self, now: float) -> None:
+        """Go back to where the path would be if nobody had forged answers."""
+        self._forgeries.set_aside(self.flights)
+        answered = (each.probe.ttl for each in self.flights if each.replies and each.probe.ttl in self._hops)
+        self._farthest_answer_ttl = max(answered, default=self._first - 1)
+        self._ending.forget()
+        self._find_end(now)
+        for flight in self.flights:
+            if flight.is_lost and not flight.replies:
+                flight.is_lost = self.times_out_at(flight) <= now
+        for hop in self._hops.values():
+            hop.forget_answers()
+        self._losses.recount()
+
+    def _take(self, flight: Flight, reply: Reply) -> None:
+        """Take a reply into account that is not known to be forged."""
         if self.is_done or flight.purpose in (Purpose.CONFIRMATION, Purpose.CONTROL):
             return
         ttl = flight.probe.ttl
@@ -285,12 +325,15 @@ class Path:
             self._answer_cell(flight, reply)
         else:
             self._losses.on_answer(self._hops[ttl], reply.kind)
-        last_router = self._ending.find(self._next_row)
-        self._window.on_last_router(max(last_router, self._first - 1), reply.received_at)
+        self._find_end(reply.received_at)
         if not self._flows.are_columns and self._shares_load(flight, reply):
             self._flows.are_columns = True
         if self._flows.were_mixed:
             self._ask_off_column_again()
+
+    def _find_end(self, now: float) -> None:
+        last_router = self._ending.find(self._next_row)
+        self._window.on_last_router(max(last_router, self._first - 1), now)
 
     def _shares_load(self, flight: Flight, reply: Reply) -> bool:
         """Whether ``reply`` shows that flows go different ways."""
@@ -354,12 +397,14 @@ class Path:
         """When ``advance()`` has something to do though nothing arrives, infinity for never."""
         if self.is_done:
             return inf
-        instants = (self._ending.stands_at, self._ending.doubted_until, self._row_waits_until)
+        ending = self._ending
+        instants = (ending.stands_at, ending.doubted_until, self._row_waits_until, self._looks_until())
         return min(self._stalls_at(), *(each for each in instants if each > self._now), inf)
 
     def advance(self, now: float) -> None:
         """Let time pass: look farther when nothing has answered for a while."""
         self._now = now
+        self._hear_of_controls()
         host_ttl = self._state.host_ttl
         if host_ttl and self._spares_the_host:  # R2
             if self._farthest_answer_ttl >= host_ttl:
@@ -367,6 +412,14 @@ class Path:
             self._window.end_at(min(max(host_ttl, self._next_row), max(self._hops)))
         if not self.is_done and self._stalls_at() <= now:
             self._window.stall(now)
+
+    def _hear_of_controls(self) -> bool:
+        """Have the end know what the run knows of this port's controls; whether that is new."""
+        ending = self._ending
+        before = ending.router_of_control, ending.is_unplaced
+        ending.router_of_control = self._state.routers_of_controls.get(self.port)
+        ending.is_unplaced = self.port in self._state.unplaced_ports
+        return before != (ending.router_of_control, ending.is_unplaced)
 
     def _stalls_at(self) -> float:
         if self._ending.ttl is not None or self.port in self._state.waiting_ports:  # R2
@@ -389,20 +442,33 @@ class Path:
         for ttl in range(end - 1, last_router, -1):
             if self._hops[ttl].alone_losses() >= needed:  # R3
                 return ttl
+            if self._ending.has_branches and self._hops[ttl].alone_answers() >= LONE_ANSWERS:  # R3
+                return ttl
         return last_router
 
     def decide(self) -> bool:
-        """Decide every row that can be decided; whether stars are to be asked again before the next one."""
+        """Decide every row that can be decided; whether something is to be asked before the next one."""
+        is_more_wanted = self._hear_of_controls()
         while not self.is_done and (row := self._decided_row()) is not None:
             hop = self._hops[row.ttl]
-            if self._losses.suspects_silence(hop, is_reported=self._ending.is_router):  # R9
-                self._losses.suspect_silence(hop)
+            if self._suspects_silence(hop):  # R9
+                for other in self._hops_ahead():
+                    if other.is_settled and self._suspects_silence(other):
+                        self._losses.suspect_silence(other)
                 return True
             self._events.append(HopFinished(self.port, row))
             self._next_row += 1
             if row.outcome is not None or self._next_row > self._window.last:
                 self._finish(row.outcome or Outcome.NOT_REACHED)
-        return False
+        return is_more_wanted
+
+    def _suspects_silence(self, hop: HopState) -> bool:
+        return self._losses.suspects_silence(hop, is_reported=self._ending.is_router)
+
+    def _hops_ahead(self) -> Iterator[HopState]:
+        """The hops of the rows that are not out, up to the end."""
+        end = self._ending.ttl or self._window.last + 1
+        return (self._hops[ttl] for ttl in range(self._next_row, end))
 
     def events(self) -> list[Event]:
         """What was decided since the last call, in display order."""
@@ -414,11 +480,10 @@ class Path:
         ttl, end = self._next_row, self._ending.ttl
         hop = self._hops[ttl]
         if ttl == end:
-            return (
-                None
-                if self._awaits_column(end)
-                else self._ending.row(self._now, self._window.last_router_ttl)
-            )
+            is_held = self.port in self._state.held_ports or self._now < self._looks_until()  # R11
+            if is_held or self._awaits_column(end):
+                return None
+            return self._ending.row(self._now, self._window.last_router_ttl)
         if not hop.is_settled or (end is not None and ttl > self._last_known_ttl()):  # R7
             return None
         if not self._flows.are_columns and self._is_open_ahead(ttl):  # R10
@@ -435,6 +500,11 @@ class Path:
             return False
         asked = self._on_first_column(end)
         return asked is None or asked.is_in_flight
+
+    def _looks_until(self) -> float:
+        """Until when the end waits for what may contradict it."""
+        timeouts = self._state.timeouts
+        return self._ending.looks_until(lambda ttl: min(self._timeout, timeouts.timeout(ttl)))
 
     def _is_open_ahead(self, ttl: int) -> bool:
         """Whether a router close behind ``ttl`` may still show that flows part."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 REMEMBERED_PORTS = 8
 """Ports remembered per TTL as known to pass: more than one retry asks about, so one is left as control."""
+LONGER_BRANCH = 2
+"""Hops by which a branch may be longer than another one."""
 ICMP_KINDS = (ReplyKind.TIME_EXCEEDED, ReplyKind.UNREACHABLE)
 
 
@@ -172,9 +174,17 @@ class Routers:
         self.at(ttl).sent.append(at)
 
     def last_sent_to(self, place: Place) -> float:
-        """When a probe last left for the router at ``place``, at any TTL: one that rejects answers at two."""
+        """When a probe last left for the router at ``place``, at any TTL: one that rejects answers at two.
+
+        Where a router was met at two TTLs, those around may be its own, too.
+        """
+        around = self._around(place) if self._repeating else ()
         alike = [other for other in self._places.values() if other.senders & place.senders]
-        return max(other.sent[-1] if other.sent else -inf for other in [place, *alike])
+        return max(other.sent[-1] if other.sent else -inf for other in [place, *alike, *around])
+
+    def _around(self, place: Place) -> list[Place]:
+        ttl = next(ttl for ttl, other in self._places.items() if other is place)
+        return [other for near, other in self._places.items() if abs(near - ttl) <= LONGER_BRANCH]
 
     def on_reply(self, flight: Flight, reply: Reply) -> None:
         """Learn from an ICMP answer: who sent it, and that the port and flow asked for pass up to there."""

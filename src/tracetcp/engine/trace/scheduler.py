@@ -170,9 +170,12 @@ class TraceEngine:
             self._state.loose_quotes.add(flight.probe, reply)
 
     def _take(self, path: Path, flight: Flight, reply: Reply) -> None:
-        self._in_flight.pop(reply.token, None)
-        path.received(flight, reply)
-        self._state.timeouts.add(flight.probe.ttl, flight.rtt(reply))
+        if path.received(flight, reply):
+            self._in_flight |= {each.probe.token: (path, each) for each in path.flights if each.is_in_flight}
+        if not flight.is_in_flight:
+            self._in_flight.pop(reply.token, None)
+        if reply not in flight.forged:
+            self._state.timeouts.add(flight.probe.ttl, flight.rtt(reply))
         self._state.routers.on_reply(flight, reply)
         if reply.sender not in self._state.addresses:
             self._state.addresses.add(reply.sender)

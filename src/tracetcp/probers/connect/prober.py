@@ -35,7 +35,7 @@ from tracetcp.probers.connect.errqueue import QueuedError, queue_errors, take_er
 from tracetcp.probers.connect.single_syn import ONE_SYN_SECONDS, find_silencer, is_still_here
 from tracetcp.probers.failures import CONNECT_REASONS, OPEN_REASONS, failure
 from tracetcp.probers.prober import Prober
-from tracetcp.probers.routes import find_route, set_ttl
+from tracetcp.probers.routes import find_route, set_min_reply_ttl, set_ttl
 from tracetcp.probers.source_ports import hold_block
 from tracetcp.probers.stamps import SO_TIMESTAMPNS, received_at
 
@@ -48,8 +48,7 @@ if TYPE_CHECKING:
 LARGEST_CAPACITY = 4096
 """The most probes that a scan has in flight; each costs a descriptor and about 3 kB of kernel memory."""
 IP_BIND_ADDRESS_NO_PORT = 24
-LEAST_TTL = {4: (socket.IPPROTO_IP, 21), 6: (socket.IPPROTO_IPV6, 73)}
-"""IP_MINTTL and IPV6_MINHOPCOUNT, by family."""
+IPV6_AUTOFLOWLABEL = 70
 REMEMBERED_FLOWS = 4 * LARGEST_CAPACITY
 """Flows whose source port is kept: a trace uses a thousand for each port, a scan uses none twice."""
 TCP_SYNCNT = 7
@@ -164,13 +163,15 @@ class ConnectProber(Prober):
         try:
             set_ttl(opened, probe.ttl)
             if probe.min_reply_ttl:
-                opened.setsockopt(*LEAST_TTL[route.family], probe.min_reply_ttl)
+                set_min_reply_ttl(opened, probe.min_reply_ttl)
             queue_errors(opened)
             opened.setsockopt(socket.IPPROTO_TCP, TCP_SYNCNT, SYN_RETRANSMISSIONS)
             route.bind_device(opened)
             opened.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             if self._first_port is not None:  # which flows to other ports share
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if route.family == 6:  # a label drawn by chance would lead the same ports another way
+                    opened.setsockopt(socket.IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0)
             opened.bind(route.source_at(source_port))
         except OSError:
             opened.close()

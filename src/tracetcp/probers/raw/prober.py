@@ -83,7 +83,13 @@ class RawProber(Prober):
             prepare(receiver, route)
         self._receivers = [Receiver(receiver, protocol) for protocol, receiver in receivers.items()]
         self._descriptors = tuple(receiver.number for receiver in self._receivers)
-        self.codec = open_codec(route.source, route.destination, first_port, mtu=route.mtu)
+        self.codec = open_codec(
+            route.source,
+            route.destination,
+            first_port,
+            mtu=route.mtu,
+            has_fixed_labels=config.source_port is not None,
+        )
         self._sender = self._link or self._open_sender(opening, route)
 
     def _find_way(self, opening: ExitStack, config: TraceConfig, destination: str) -> Route:

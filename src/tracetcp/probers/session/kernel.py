@@ -12,7 +12,8 @@ of such a segment, and how it must be asked (measured on Linux 6.18, sources cit
    of the pieces is never read without the path MTU that explains it.
 3. The path MTU discovery is that of every connection (IP_PMTUDISC_WANT: with DF). IP_PMTUDISC_PROBE would
    clear DF on TCP (ip_dont_fragment in include/net/ip.h), and routers would cut what we want to see lost.
-4. A connection ends so: TTL back to ``FULL_TTL``, SO_LINGER of no time, close. The RST then arrives. A plain
+4. An end is told by SO_ERROR ahead of a soft error that came before it; a second question gives that one.
+5. A connection ends so: TTL back to ``FULL_TTL``, SO_LINGER of no time, close. The RST then arrives. A plain
    close would send what was lost again, in full and to the end. Where bytes were lost the RST lies ahead of
    what the server expects; it sends a challenge ACK (RFC 5961 section 3), which the kernel answers with the
    exact RST.
@@ -37,12 +38,14 @@ from tracetcp.model.connection import (
     TIMESTAMPS,
     Close,
     Connect,
+    Heed,
     Report,
+    Seen,
     Speak,
     State,
 )
 from tracetcp.probers.failures import CONNECT_REASONS, failure
-from tracetcp.probers.routes import find_route, set_ttl
+from tracetcp.probers.routes import find_route, set_min_reply_ttl, set_ttl
 from tracetcp.probers.session.contract import SessionProber
 from tracetcp.probers.session.link import link_mtu
 from tracetcp.probers.session.tcp_info import CLOSE, CLOSE_WAIT, ESTABLISHED, TcpInfo, read_tcp_info
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
     from tracetcp.model import SendFailure
     from tracetcp.model.connection import Order
+    from tracetcp.probers.session.ears import Ears, Overheard
 
 RESET = struct.pack("@ii", 1, 0)
 """SO_LINGER for no time at all: close() sends RST."""
@@ -67,7 +71,7 @@ ENDED = {
     errno.EPIPE: State.RESET,
     errno.ETIMEDOUT: State.FAILED,
 }
-"""Errors that end a connection; others are about a packet of it."""
+"""Errors that end a connection, if it is closed by then; a packet of it alone may be refused by ICMP."""
 MTU_PROBING = Path("/proc/sys/net/ipv4/tcp_mtu_probing")
 ALWAYS = b"2"
 FIRST_LOOK = 0.0005
@@ -76,12 +80,19 @@ LOOK_AGAIN = 1.3
 """The next look comes when this many times as much has gone by: as late as an answer is long in coming."""
 LONGEST_PAUSE = 0.1
 """Seconds between two looks at most."""
+WATCHED = 10.0
+"""Seconds for which it is looked at without being woken: longer than anybody waits for what wakes nobody."""
+SYN = 1
+"""The kernel counts the acknowledgement of our SYN as a byte."""
 
 
 class KernelSessions(SessionProber):
-    """A ``SessionProber`` of ordinary sockets, to one port. Raises what ``find_route`` raises."""
+    """A ``SessionProber`` of ordinary sockets, to one port, with ``ears`` where there are raw sockets.
 
-    def __init__(self, config: TraceConfig, destination: str, port: int) -> None:
+    Raises what ``find_route`` raises. The ears are the caller's to close.
+    """
+
+    def __init__(self, config: TraceConfig, destination: str, port: int, ears: Ears | None = None) -> None:
         self._route = find_route(destination, config.interface)
         self._port = port
         self.destination, self.family = self._route.destination, self._route.family
@@ -89,6 +100,9 @@ class KernelSessions(SessionProber):
         self.begins_small = _mtu_probing() == ALWAYS
         self._connections: dict[int, _Connection] = {}
         self._epoll = select.epoll()
+        self._ears = ears
+        if ears is not None:
+            ears.listen()
 
     def clock(self) -> float:
         """See ``SessionProber``."""
@@ -101,6 +115,8 @@ class KernelSessions(SessionProber):
             match order:
                 case Connect():
                     self._connect(order)
+                case Heed():
+                    self._connections[order.connection].heed(order.min_reply_ttl)
                 case Speak():
                     self._connections[order.connection].speak(order, now)
                 case Close():
@@ -112,36 +128,51 @@ class KernelSessions(SessionProber):
     def _connect(self, order: Connect) -> None:
         opened = socket.socket(self._route.socket_family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            self._prepare(opened, order.announced_mss)
+            self._prepare(opened, order)
             host, _, *scope = self._route.destination_address
             with suppress(BlockingIOError):
                 opened.connect((host, self._port, *scope))
         except OSError:
             opened.close()
             raise
-        self._connections[order.connection] = _Connection(order.connection, opened)
+        has_ears = self._ears is not None
+        self._connections[order.connection] = _Connection(order.connection, opened, has_ears=has_ears)
         self._epoll.register(opened, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
 
-    def _prepare(self, opened: socket.socket, announced_mss: int | None) -> None:
+    def _prepare(self, opened: socket.socket, order: Connect) -> None:
         set_ttl(opened, FULL_TTL)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if announced_mss is not None:
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, announced_mss)
+        if order.announced_mss is not None:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, order.announced_mss)
+        if order.min_reply_ttl:
+            set_min_reply_ttl(opened, order.min_reply_ttl)
         self._route.bind_device(opened)
         opened.bind(self._route.source_at(0))
 
     def descriptors(self) -> Sequence[int]:
         """See ``SessionProber``."""
-        return () if self._epoll.closed else (self._epoll.fileno(),)
+        if self._epoll.closed:
+            return ()
+        return (self._epoll.fileno(), *(self._ears.descriptors() if self._ears is not None else ()))
 
     def drain(self) -> Sequence[Report]:
         """See ``SessionProber``."""
         if self._epoll.closed:
             return []
         self._epoll.poll(0)
+        self._overhear()
         now = time.monotonic()
         reports = [connection.look(now) for connection in self._connections.values()]
         return [report for report in reports if report is not None]
+
+    def _overhear(self) -> None:
+        """Hand what the ears have heard to the connections that it is about."""
+        if self._ears is None:
+            return
+        known = {connection.local_port: connection for connection in self._connections.values()}
+        for overheard in self._ears.overheard():
+            if overheard.local_port in known:
+                known[overheard.local_port].overhear(overheard)
 
     def wake_at(self) -> float:
         """See ``SessionProber``: when the first connection is to be looked at."""
@@ -162,7 +193,9 @@ class KernelSessions(SessionProber):
 class _Connection:
     """One socket, what it has told so far, and when it is looked at next."""
 
-    def __init__(self, number: int, connected: socket.socket) -> None:
+    def __init__(self, number: int, connected: socket.socket, *, has_ears: bool = False) -> None:
+        self.local_port: int = connected.getsockname()[1]
+        self._seen = Seen() if has_ears else None
         self._number = number
         self._socket = connected
         self._state = State.OPENING
@@ -173,20 +206,45 @@ class _Connection:
         self.looks_at = inf
         """When to look at it next though nothing has woken its descriptor."""
 
+    def heed(self, min_reply_ttl: int) -> None:
+        """Listen only to what comes with that TTL or more."""
+        set_min_reply_ttl(self._socket, min_reply_ttl)
+
     def speak(self, order: Speak, now: float) -> None:
         """Send; what does not fit into the send buffer at once is not sent at all: it never comes to that."""
         set_ttl(self._socket, order.ttl)
-        self._socket.send(order.data)
+        if order.data:
+            self._socket.send(order.data)
         self._spoken_at, self.looks_at = now, now + FIRST_LOOK
         self._told = None
+
+    def overhear(self, overheard: Overheard) -> None:
+        """Note what raw sockets saw of it."""
+        seen = self._seen or Seen()
+        if overheard.icmp_type is None:
+            if overheard.is_rst:
+                self._seen = seen._replace(end_ttl=seen.end_ttl or overheard.ttl)
+            else:
+                self._seen = seen._replace(host_ttl=seen.host_ttl or overheard.ttl)
+        elif overheard.is_expired:
+            self._seen = seen._replace(is_expired=True)
+        else:
+            refusal = (overheard.icmp_type, overheard.icmp_code or 0, overheard.sender)
+            self._seen = seen._replace(refusal=refusal)
 
     def look(self, now: float) -> Report | None:
         """What has changed since the last look, None if nothing has."""
         if self._state in ENDS:
-            return None
+            told = self._told
+            if told is None or told.seen == self._seen:
+                return None
+            self._told = told._replace(at=now, seen=self._seen)
+            return self._told
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         info = read_tcp_info(self._socket)
         self._learn(number, info)
+        if number and self._state in ENDS and self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._errors += 1
         if self._state is not State.OPENING:
             self._listen()
         self._look_again(now)
@@ -198,7 +256,7 @@ class _Connection:
         return report
 
     def _look_again(self, now: float) -> None:
-        if self._state in ENDS:
+        if self._state in ENDS or now > self._spoken_at + WATCHED:
             self.looks_at = inf
         elif now >= self.looks_at:
             pause = (now - self._spoken_at) * (LOOK_AGAIN - 1)
@@ -211,10 +269,8 @@ class _Connection:
                 self._heard = (self._heard + data)[:REMEMBERED]
 
     def _learn(self, number: int, info: TcpInfo) -> None:
-        if number in ENDED:
-            self._state = ENDED[number]
-        elif number and info.state == CLOSE:
-            self._state = State.FAILED
+        if number and info.state == CLOSE:
+            self._state = ENDED.get(number, State.FAILED)
         elif number:
             self._errors += 1
         elif info.state == CLOSE:
@@ -243,13 +299,16 @@ class _Connection:
             largest=info.rcv_mss,
             ahead=info.out_of_order,
             heard=self._heard,
+            acknowledged=max(0, info.acknowledged - SYN),
+            segments=info.segments,
+            seen=self._seen,
         )
 
     def reset(self) -> None:
         """End it; see the header."""
         with suppress(OSError):
-            set_ttl(self._socket, FULL_TTL)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            set_ttl(self._socket, FULL_TTL)
         self._socket.close()
 
 

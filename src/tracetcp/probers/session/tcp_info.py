@@ -20,7 +20,8 @@ _LONG = struct.Struct("@Q")
 class TcpInfo(NamedTuple):
     """The fields that matter here. ``snd_mss`` and ``rcv_mss`` are bytes of payload; ``rtt`` is in seconds.
 
-    ``unacked`` counts segments, ``unsent`` bytes that have not left yet.
+    ``unacked`` counts segments, ``unsent`` bytes that have not left yet, ``acknowledged`` bytes, with one for
+    our SYN. ``segments`` are those that came.
     """
 
     state: int
@@ -33,7 +34,9 @@ class TcpInfo(NamedTuple):
     advmss: int
     retransmissions: int
     unsent: int
+    acknowledged: int
     received: int
+    segments: int
     out_of_order: int
 
 
@@ -52,6 +55,8 @@ def read_tcp_info(of: socket.socket) -> TcpInfo:
         advmss=word(data, 84)[0],
         retransmissions=word(data, 100)[0],
         unsent=word(data, 144)[0],
+        acknowledged=_LONG.unpack_from(data, 120)[0],
         received=_LONG.unpack_from(data, 128)[0],
+        segments=word(data, 140)[0],
         out_of_order=word(data, 224)[0],
     )
