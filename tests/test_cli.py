@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tracetcp import __version__
-from tracetcp.cli.flags import build_parser
+from tracetcp.cli.flags import build_parser, split_percent
 from tracetcp.cli.parsing import Invocation, Message, parse
 from tracetcp.config import Say, TraceConfig
 from tracetcp.errors import MissingHost, UsageError
@@ -53,6 +53,9 @@ def test_the_defaults_are_those_of_the_original() -> None:
         ("--gateway fe80::1", "gateway", "fe80::1"),
         ("--source-port 1024", "source_port", 1024),
         ("--source-port=64512", "source_port", 64512),
+        ("--tos 184", "tos", 184),
+        ("--mark 4294967295", "mark", 4294967295),
+        ("--mark 0x1F", "mark", 31),
         ("-R", "raw_only", True),
         ("--raw", "raw_only", True),
         ("-r 0 65535", "ports", range(65536)),
@@ -78,6 +81,10 @@ def test_a_flag_sets_its_value_before_or_after_the_host(line: str, name: str, va
         ("-A", Display(asn=True)),
         ("--asn", Display(asn=True)),
         ("--mtu", Display(mtu=True)),
+        ("--branches", Display(branches=95)),
+        ("--branches=99", Display(branches=99)),
+        ("--picture path.svg", Display(picture="path.svg")),
+        ("--picture=A.DOT", Display(picture="A.DOT")),
         ("--say tls", Display(say=Say("tls"))),
         ("--say tls:a-1.example", Display(say=Say("tls", "a-1.example"))),
         ("--say http:xn--d1a.example.", Display(say=Say("http", "xn--d1a.example."))),
@@ -105,6 +112,12 @@ def test_the_easy_scan_is_a_preset_that_any_flag_beside_it_overrules() -> None:
     assert preset.config == TraceConfig(host="host", ports=range(1, 101), start_hop=128, max_hops=1, pings=1)
     other = understood("-p 3 -s 1 100 host -h 200 -t 100").config
     assert (other.pings, other.start_hop, other.max_hops, other.timeout) == (3, 200, 1, 0.1)
+
+
+def test_the_host_is_no_percentage_and_what_follows_two_dashes_no_flag() -> None:
+    assert understood("--branches host:443").config.ports == (443,)
+    assert understood("--branches=90 -- host").display == Display(branches=90)
+    assert split_percent(["--", "--branches=90"]) == (["--", "--branches=90"], 95)
 
 
 def test_comparing_two_ports_traces_and_explains_them() -> None:
@@ -153,6 +166,35 @@ def test_a_range_wins_over_a_port_in_the_target(line: str) -> None:
         ("-4 -6 host", "-4 and -6"),
         ("-i", "-i/--interface"),
         ("-g", "-g/--gateway"),
+        ("--tos 256 host", "--tos: TOS byte '256' is out of range: use 0 to 255"),
+        ("--tos EF host", "--tos: TOS byte 'EF' is not a number: use 0 to 255"),
+        ("--mark 0 host", "--mark: mark '0' is out of range: use 1 to 4294967295, or 0x1 to 0xffffffff"),
+        ("--mark 4294967296 host", "--mark: mark '4294967296' is out of range"),
+        ("--mark 0x1ffffffff host", "--mark: mark '0x1ffffffff' is out of range"),
+        ("--mark red host", "--mark: mark 'red' is not a number"),
+        ("--mark 1 -g 10.0.0.1 host", "--mark and -g exclude each other"),
+        ("--mark 1 --mtu host", "--mark and --mtu exclude each other"),
+        ("--mark 1 --idle 60 host", "--mark and --idle exclude each other"),
+        ("--mark 1 --say tls host", "--mark and --say exclude each other"),
+        ("--branches --report host", "--report and --branches exclude each other"),
+        ("--picture a.svg --report host", "--report and --picture exclude each other"),
+        ("--branches=89 host", "--branches: percentage '89' is out of range: use 90 to 99"),
+        ("--branches=all host", "--branches: percentage 'all' is not a number: use 90 to 99"),
+        ("--branches= host", "--branches: percentage '' is not a number"),
+        ("--branches -s 1 2 host", "--branches and -s exclude each other"),
+        (
+            "--branches -r 1 2 host",
+            "--branches follows one port: give one port, and neither -r nor --compare",
+        ),
+        ("--branches --compare 1 2 host", "--branches follows one port"),
+        ("--branches host:80,443", "--branches follows one port"),
+        ("--branches -h 128 -m 1 host", "--branches and -h 128 -m 1 exclude each other"),
+        ("--picture path host", "--picture: 'path' has no known ending: use .svg, .dot or .mmd"),
+        ("--picture path.png host", "--picture: 'path.png' has no known ending"),
+        ("--picture a.svg -s 1 2 host", "--picture and -s exclude each other"),
+        ("--picture a.svg -h 99 -m 1 host", "--picture and -h 99 -m 1 exclude each other"),
+        ("--picture a.svg host:80,443", "--picture draws the path of one port, or of two with --compare"),
+        ("--picture", "--picture: expected one argument"),
         ("--say tls -s 1 2 host", "--say and -s exclude each other"),
         ("--say tls host:80,443", "--say tests the connection to one port: give one port"),
         ("--say tls --compare 1 2 host", "--say tests the connection to one port: give one port"),

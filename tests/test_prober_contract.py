@@ -306,7 +306,7 @@ def refuse(prober: Prober, number: int, patched: pytest.MonkeyPatch) -> None:
         raise OSError(number, "a test")
 
     where, name = {
-        "raw": ("_sender", "send"),
+        "raw": ("_sender", "sendto"),
         "scapy": ("_socket", "send"),
         "connect": ("", "_open"),
     }[prober.kind]

@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tracetcp import signals
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tracetcp.cli.parsing import Check, Diff, Invocation
     from tracetcp.formatters.display import Display
+    from tracetcp.formatters.presenter import Presenter
     from tracetcp.session import Options, Session
 
 EXIT_REACHED = 0
@@ -116,11 +118,27 @@ def trace(invocation: Invocation) -> int:
         clock_to_utc = time.time() - session.clock()
         presenter = open_presenter(config, display, session.destination, clock_to_utc, session.source)
         _collect_garbage()
-        screen.show(session, presenter, len(config.ports))
+        if display.picture is None:
+            screen.show(session, presenter, len(config.ports))
+        else:
+            _draw(display.picture, screen, session, presenter, len(config.ports))
         if session.has_reached:
             return EXIT_REACHED
         _look_for_causes(session)
         return EXIT_NOT_REACHED
+
+
+def _draw(path: str, screen: Screen, session: Session, presenter: Presenter, ports: int) -> None:
+    """Show the run, and draw it into the file at ``path``."""
+    from tracetcp.picture_file import PictureFile
+
+    with closing(PictureFile(path)) as picture:
+        try:
+            screen.show(session, presenter, ports, picture.take)
+        except KeyboardInterrupt:
+            picture.write(session.texts)
+            raise
+        picture.write(session.texts)
 
 
 def _look_for_causes(session: Session) -> None:
@@ -140,7 +158,8 @@ def _options(display: Display) -> Options:
     return Options(
         names=not display.numeric,
         origins=display.asn,
-        evidence=display.json,
+        evidence=display.json or display.picture is not None,
+        branches=display.branches,
         explain=display.explain,
         sizes=display.mtu,
         say=display.say,

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from tracetcp.errors import TracetcpError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import TextIO
 
     from tracetcp.formatters.display import Display
     from tracetcp.formatters.presenter import Presenter
     from tracetcp.formatters.progress import ProgressLine
+    from tracetcp.model import Event
     from tracetcp.model.silence import Waited
     from tracetcp.session import Session
 
@@ -50,8 +52,14 @@ class Screen:
             write(self._progress.erase(), sys.stderr)
         complain(f"tracetcp: {what}")
 
-    def show(self, session: Session, presenter: Presenter, ports: int) -> None:
-        """Write the run as it goes on."""
+    def show(
+        self,
+        session: Session,
+        presenter: Presenter,
+        ports: int,
+        take: Callable[[Sequence[Event]], None] = lambda _: None,
+    ) -> None:
+        """Write the run as it goes on; ``take`` gets every event as well."""
         from tracetcp.formatters.progress import ProgressLine
 
         progress = ProgressLine(ports, session.clock(), is_watched=self._is_watched)
@@ -59,6 +67,7 @@ class Screen:
         try:
             for events, texts in session.batches(self._wait if self._has_terminal else None):
                 write(self._end_wait(), sys.stderr)
+                take(events)
                 write("".join([presenter.render(event, texts) for event in events]), self._rows)
                 write(progress.update(session.ports_done, session.clock()), sys.stderr)
         finally:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tracetcp.afterwards import Afterwards, ConnectionTest, Tell
     from tracetcp.config import Say, TraceConfig
     from tracetcp.engine import Engine
+    from tracetcp.engine.branches.branch_engine import BranchEngine
     from tracetcp.engine.run_state import RunState
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
@@ -55,7 +56,8 @@ class Options(NamedTuple):
     in a ``VerdictReached``; so does ``explain``, which also sends control probes. So do the tests of a
     connection to the one port of the run (Linux alone): ``sizes``, of packets, ``silences``, each of so many
     seconds, and ``say``, which says words to find who stops or answers them and sends control probes as
-    well. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
+    well. So does ``branches``, which finds the paths of the one port, each hop's with so many percent of
+    certainty. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
     ``drops_privileges`` takes root and every capability from this process for good once the sockets are
     open, and does so in a child process before the host's name is looked up, or a file to be said is read.
     Without ``names_in_verdicts`` sentences have addresses alone; ``exact_origins`` asks for each address, and
@@ -69,6 +71,7 @@ class Options(NamedTuple):
     sizes: bool = False
     silences: tuple[int, ...] = ()
     say: Say | None = None
+    branches: int = 0
     pcap: str | None = None
     drops_privileges: bool = False
     names_in_verdicts: bool = True
@@ -107,6 +110,7 @@ class Session:
         *,
         names_verdicts: bool,
         afterwards: Afterwards | None = None,
+        branches: BranchEngine | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
         self.prober_kind = prober.kind
@@ -118,6 +122,7 @@ class Session:
         self._resources = resources
         self._names_verdicts = names_verdicts
         self._afterwards = afterwards
+        self._branches = branches
 
     def __enter__(self) -> Self:
         return self
@@ -157,11 +162,16 @@ class Session:
         """
         from tracetcp.runner import run
 
-        for events in run(self._engine, self._prober, tuple(self._lookups)):
-            texts = self.texts
-            self._take_note(events)
-            shown = events if self._afterwards is None else self._afterwards.take(events)
-            yield Batch(self._with_names(shown, texts), texts)
+        try:
+            for events in run(self._engine, self._prober, tuple(self._lookups)):
+                texts = self.texts
+                self._take_note(events)
+                shown = events if self._afterwards is None else self._afterwards.take(events)
+                yield Batch(self._with_names(shown, texts), texts)
+        except KeyboardInterrupt:
+            if self._branches is not None:
+                yield Batch(self._with_names(self._branches.release(), self.texts), self.texts)
+            raise
         if self._afterwards is not None:
             yield from self._finish(self._afterwards, tell)
 
@@ -294,11 +304,19 @@ def _open(
     resources.callback(lookups.close)
     state = _open_state()
     engine = _open_engine(config, options, prober, state)
-    is_judging = options.evidence or options.explain or bool(options.tested)
+    percent = options.branches
+    branches = _open_branches(engine, config, percent, prober, state) if percent else None
+    is_judging = options.evidence or options.explain or bool(options.tested) or percent > 0
     names_verdicts = is_judging and options.names_in_verdicts
     tests = _open_tests(config, options, saying, prober, state, ears) if options.tested else None
     return Session(
-        prober, lookups, engine, resources.pop_all(), names_verdicts=names_verdicts, afterwards=tests
+        prober,
+        lookups,
+        branches or engine,
+        resources.pop_all(),
+        names_verdicts=names_verdicts,
+        afterwards=tests,
+        branches=branches,
     )
 
 
@@ -411,7 +429,7 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
     may_probe = options.explain or options.say is not None
-    if not (may_probe or options.evidence or options.tested):
+    if not (may_probe or options.evidence or options.tested or options.branches):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 
@@ -422,6 +440,17 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         state,
         may_probe=may_probe,
         shares_flows=prober.shares_flows,
+    )
+
+
+def _open_branches(
+    inner: Engine, config: TraceConfig, percent: int, prober: Prober, state: RunState
+) -> BranchEngine:
+    """The engine that searches for branches once ``inner`` has traced."""
+    from tracetcp.engine.branches.branch_engine import BranchEngine
+
+    return BranchEngine(
+        inner, config, state, prober.capacity, shares_flows=prober.shares_flows, percent=percent
     )
 
 

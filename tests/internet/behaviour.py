@@ -240,19 +240,20 @@ class Network:
                 routes = (*routes, index)
             elif elapsed >= route.since and nth >= route.attempt:
                 routes = (index,)
-        return self._fixed(routes, syn.flow)
+        return self._fixed(routes, syn.flow, syn.sequence if self._scenario.by_packet else 0)
 
-    def _walk(self, routes: tuple[int, ...], flow: Flow) -> _Path:
-        """The routers that ``flow`` takes when these routes share the load."""
+    def _walk(self, routes: tuple[int, ...], flow: Flow, packet: int) -> _Path:
+        """The routers that ``flow`` takes when these routes share the load, or this packet of it."""
         route = self._scenario.routes[routes[self._pick(flow, 0, len(routes))]]
         routers: list[Router] = []
         for number, choices in enumerate(route.hops, 1):
             links = routers[-1].links if routers else ()
             allowed = [choices[link] for link in links] or choices
-            routers.append(allowed[self._pick(flow, number, len(allowed))])
+            chosen_by = (*flow, packet) if number in self._scenario.by_packet else flow
+            routers.append(allowed[self._pick(chosen_by, number, len(allowed))])
         return _path_of(routers, self._scenario.loop)
 
-    def _pick(self, flow: Flow, hop: int, choices: int) -> int:
+    def _pick(self, flow: tuple[object, ...], hop: int, choices: int) -> int:
         """The choice of ``hop`` for ``flow``; independent at each hop, like routers with different salts."""
         text = f"{flow} {hop} {self._scenario.seed}".encode()
         return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") % choices
@@ -405,6 +406,7 @@ class Network:
         destination = self._scenario.destination
         syn = arrival.syn
         self.counts.destination[syn.destination_port] += 1
+        self.counts.arrived[syn.source_port, syn.destination_port] += 1
         if syn.destination_port in destination.silent:
             return []
         is_refused = syn.ttl - arrival.distance < destination.refuse_ttl

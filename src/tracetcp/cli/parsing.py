@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetcp.cli.flags import SCAN_START_HOP, USAGE, _MessageAsked, build_parser
+from tracetcp.cli.flags import SCAN_START_HOP, USAGE, _MessageAsked, build_parser, split_percent
 from tracetcp.cli.target import parse_target, port_range
 from tracetcp.errors import MissingHost, UsageError
 from tracetcp.formatters.display import Display
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OPTIONS_VARIABLE = "TRACETCP_OPTIONS"
 """The environment variable with options that go before every command line."""
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
+PICTURE_ENDINGS = (".svg", ".dot", ".mmd")
 REPORT_PRECISION = 1
 """Decimals of a millisecond in a report where none are asked for."""
 PRINTER_PORTS = range(9100, 9108)
@@ -85,8 +86,9 @@ def _words(preset: str) -> list[str]:
 
 def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     parser = build_parser()
+    words, percent = split_percent(argv)
     try:
-        options, rest = parser.parse_known_args(list(argv))
+        options, rest = parser.parse_known_args(words)
     except _MessageAsked as asked:
         return Message(asked.text)
     _refuse_unknown(parser, [word for word in rest if word.startswith("-") and word != "-"])
@@ -95,6 +97,8 @@ def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     if options.check:
         targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
+    if options.mark is not None:
+        _refuse_beside_mark(options)
     config = _config(options, _only_target([*options.target, *rest]))
     if options.report:
         _refuse_beside_report(options, config.ports)
@@ -109,7 +113,8 @@ def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
         from tracetcp.cli.say import parse_say
 
         say = parse_say(options.say, options.versus, config.host)
-    return Invocation(config, _display(options, say))
+    _refuse_to_draw(options, config)
+    return Invocation(config, _display(options, say, percent if options.branches else 0))
 
 
 def _diff(parser: argparse.ArgumentParser, options: argparse.Namespace, targets: list[str]) -> Diff:
@@ -149,15 +154,63 @@ def _refuse_beside(flag: str, options: argparse.Namespace, ports: Sequence[int])
         raise UsageError(f"{flag} does not speak to port {ports[0]}: a printer prints whatever it hears")
 
 
+def _refuse_beside_mark(options: argparse.Namespace) -> None:
+    """What a mark cannot go with: nothing asks the routing table, or root's rights are gone by then."""
+    if options.gateway:
+        raise UsageError("--mark and -g exclude each other: a mark is for the routing table, -g replaces it")
+    for flag, is_given in (("--mtu", options.mtu), ("--say", options.say), ("--idle", options.idle)):
+        if is_given:
+            raise UsageError(
+                f"--mark and {flag} exclude each other: connections are opened when root's rights are gone"
+            )
+
+
 def _refuse_beside_report(options: argparse.Namespace, ports: Sequence[int]) -> None:
     """What ``--report`` cannot go with: it is one text about one port."""
     others = {"--json": options.json, "-c": options.condensed, "-s": options.scan, "-r": options.port_range}
     others |= {"--compare": options.compare, "--pcap": options.pcap}
+    others |= {"--branches": options.branches, "--picture": options.picture}
     for flag, is_given in others.items():
         if is_given:
             raise UsageError(f"--report and {flag} exclude each other: --report is one text about one port")
     if len(ports) > 1:
         raise UsageError(f"--report is about one port, and the target names {len(ports)}: give one of them")
+
+
+def _refuse_to_draw(options: argparse.Namespace, config: TraceConfig) -> None:
+    """Refuse ``--branches`` and ``--picture`` where there is no path of one port."""
+    if options.branches:
+        _refuse_beside_branches(options, config)
+    if options.picture is not None:
+        _refuse_beside_picture(options, config)
+
+
+def _refuse_beside_branches(options: argparse.Namespace, config: TraceConfig) -> None:
+    """What ``--branches`` cannot go with: it follows the path to one port."""
+    if options.scan:
+        raise UsageError(
+            "--branches and -s exclude each other: --branches needs the path to one port, -s has none"
+        )
+    if len(config.ports) > 1:
+        raise UsageError("--branches follows one port: give one port, and neither -r nor --compare")
+    if config.is_scan:
+        raise UsageError(
+            f"--branches and -h {config.start_hop} -m 1 exclude each other: there is no path beyond hop 30"
+        )
+
+
+def _refuse_beside_picture(options: argparse.Namespace, config: TraceConfig) -> None:
+    """What ``--picture`` cannot draw, and files that it cannot write."""
+    if not options.picture.lower().endswith(PICTURE_ENDINGS):
+        raise UsageError(f"--picture: {options.picture!r} has no known ending: use .svg, .dot or .mmd")
+    if options.scan:
+        raise UsageError("--picture and -s exclude each other: a scan has no path to draw")
+    if config.is_scan:
+        raise UsageError(
+            f"--picture and -h {config.start_hop} -m 1 exclude each other: there is no path beyond hop 30"
+        )
+    if len(config.ports) > 1 and not options.compare:
+        raise UsageError("--picture draws the path of one port, or of two with --compare: give one port")
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
@@ -213,6 +266,8 @@ def _config(options: argparse.Namespace, typed: str) -> TraceConfig:
         gateway=options.gateway,
         raw_only=options.raw,
         source_port=options.source_port,
+        tos=options.tos or 0,
+        mark=options.mark,
     )
 
 
@@ -222,7 +277,7 @@ def _family(options: argparse.Namespace) -> int | None:
     return 4 if options.ipv4 else 6 if options.ipv6 else None
 
 
-def _display(options: argparse.Namespace, say: Say | None) -> Display:
+def _display(options: argparse.Namespace, say: Say | None, percent: int) -> Display:
     if options.json and options.condensed:
         raise UsageError("--json and -c exclude each other: give one of them")
     is_scan = options.scan is not None
@@ -238,6 +293,8 @@ def _display(options: argparse.Namespace, say: Say | None) -> Display:
         asn=options.asn,
         pcap=options.pcap,
         mtu=options.mtu,
+        branches=percent,
+        picture=options.picture,
         say=say,
         report=options.report,
         idle=options.idle or (),

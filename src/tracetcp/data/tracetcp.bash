@@ -7,7 +7,7 @@
 
 
 
-_shtab_tracetcp_option_strings=(-h --start-hop -m --max-hops -p --pings -t --timeout -r --port-range -s --scan -c --condensed -n --numeric --precision -e --explain --compare --json --report --pcap -A --asn --mtu --say --versus --idle -F --no-anti-flood -4 -6 -i --interface -g --gateway --source-port -R --raw --diff '-?' --help --check -v --version)
+_shtab_tracetcp_option_strings=(-h --start-hop -m --max-hops -p --pings -t --timeout -r --port-range -s --scan -c --condensed -n --numeric --precision -e --explain --compare --json --report --pcap --picture -A --asn --mtu --say --versus --idle --branches -F --no-anti-flood -4 -6 -i --interface -g --gateway --source-port --tos --mark -R --raw --diff '-?' --help --check -v --version)
 
 _shtab_tracetcp_pos_0_COMPGEN=_tracetcp_hosts
 _shtab_tracetcp___pcap_COMPGEN=_shtab_compgen_files
@@ -34,6 +34,7 @@ _shtab_tracetcp___report_nargs=0
 _shtab_tracetcp__A_nargs=0
 _shtab_tracetcp___asn_nargs=0
 _shtab_tracetcp___mtu_nargs=0
+_shtab_tracetcp___branches_nargs=0
 _shtab_tracetcp__F_nargs=0
 _shtab_tracetcp___no_anti_flood_nargs=0
 _shtab_tracetcp__4_nargs=0

@@ -51,6 +51,10 @@ class Kind(Enum):
     CLOSED_BY_HOST = "closed-by-host"
     REMEMBERED = "remembered"
     IDLE_UNKNOWN = "idle-unknown"
+    DEAD_BRANCH = "dead-branch"
+    BRANCHES = "branches"
+    NO_BRANCH = "no-branch"
+    PER_PACKET = "per-packet"
 
 
 class Certainty(Enum):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracetcp.errors import NoPermission, NoRoute
+from tracetcp.errors import NoPermission, NoRoute, ProberError
 from tracetcp.probers.failures import NO_ROUTE, failure
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def open_prober(config: TraceConfig, destination: str) -> Prober:
     if sys.platform != "linux":
         from tracetcp.probers.capture import ScapyProber
 
+        if config.mark is not None:
+            raise ProberError("--mark needs Linux: no other system marks packets; leave it out")
         return ScapyProber(config, destination)
     try:
         return _open_on_linux(config, destination)
@@ -42,8 +44,10 @@ def _open_on_linux(config: TraceConfig, destination: str) -> Prober:
         return RawProber(config, destination)
     except PermissionError as error:
         if config.raw_only or config.gateway is not None:
+            raise NoPermission(_remedies()) from error
+        if config.mark is not None:
             raise NoPermission(
-                _remedies(),
+                f"--mark {config.mark} needs root: only root may mark packets; leave it out"
             ) from error
     from tracetcp.probers.connect.prober import ConnectProber
 

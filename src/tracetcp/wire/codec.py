@@ -33,28 +33,31 @@ def open_codec(
     source_port_base: int,
     *,
     mtu: int = 1500,
+    tos: int = 0,
     has_fixed_labels: bool = False,
     randomness: Callable[[int], bytes] = os.urandom,
 ) -> Ipv4Codec | Ipv6Codec:
     """The codec for a trace from ``source`` to ``destination`` (addresses; an IPv6 scope is not sent).
 
     Flow f has source port ``source_port_base`` + f. The MSS option follows from ``mtu`` (bytes) of the route.
+    ``tos`` is the TOS byte, the traffic class of IPv6.
     ``randomness(n)`` returns n unpredictable bytes, for identifications and flow labels. With
     ``has_fixed_labels`` a flow's label follows from its source port, so that another run can have the same.
     """
     first = int.from_bytes(randomness(4), "big") % REMEMBERED_PROBES + 1
     build = ipv6_template if ":" in destination else ipv4_template
     templates = {
-        kind: build(source, destination, mtu, wire_kind.segment) for kind, wire_kind in WIRE_KINDS.items()
+        kind: build(source, destination, mtu, wire_kind.segment, tos)
+        for kind, wire_kind in WIRE_KINDS.items()
     }
     if build is ipv4_template:
-        return Ipv4Codec(source, destination, source_port_base, templates, first)
+        return Ipv4Codec(source, destination, source_port_base, templates, first, tos)
     if has_fixed_labels:
         labels = [label_of(port) for port in range(source_port_base, source_port_base + FLOWS)]
     else:
         labels = [label & 0xFFFFF or 1 for label in struct.unpack(f"!{FLOWS}I", randomness(4 * FLOWS))]
     return Ipv6Codec(
-        source, destination, source_port_base, templates, first, labels, are_secret=not has_fixed_labels
+        source, destination, source_port_base, templates, first, tos, labels, are_secret=not has_fixed_labels
     )
 
 

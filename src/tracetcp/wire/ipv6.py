@@ -63,11 +63,12 @@ class Ipv6Codec(PacketCodec[_Template]):
         source_port_base: int,
         templates: Mapping[ProbeKind, bytes],
         first: int,
+        tos: int,
         flow_labels: Sequence[int],
         *,
         are_secret: bool = True,
     ) -> None:
-        super().__init__(source, destination, source_port_base, templates, first)
+        super().__init__(source, destination, source_port_base, templates, first, tos)
         self._flow_labels = flow_labels
         self._are_secret = are_secret
 

@@ -58,7 +58,8 @@ class PacketCodec(ABC, Generic[_Template]):
     """The packets of one trace between ``source`` and ``destination``; see ``open_codec``.
 
     Subclasses know the IP header of their family; this class knows TCP and the matching of replies.
-    ``templates`` has a packet for each kind of probe. ``length`` is the size of a SYN's packet in bytes.
+    ``templates`` has a packet with ``tos`` for each kind of probe. ``length`` is the size of a SYN's packet
+    in bytes.
     """
 
     family: Literal[4, 6]
@@ -75,11 +76,13 @@ class PacketCodec(ABC, Generic[_Template]):
         source_port_base: int,
         templates: Mapping[ProbeKind, bytes],
         first: int,
+        tos: int,
     ) -> None:
         self._destination_text = destination
         self._source, self._destination = packed(source), packed(destination)
         self._inbound = self._destination + self._source
         self._source_port_base = source_port_base
+        self._tos = tos
         options = [packet[self._header_length + TCP_HEADER :] for packet in templates.values()]
         self._options = [(each, mss_of(each)) for each in options]
         self._readings = {
@@ -170,7 +173,7 @@ class PacketCodec(ABC, Generic[_Template]):
             quoted.destination_port != sent.destination_port,
             quoted.sequence != sent.token,
             quoted.ip_id not in (None, sent.slot),
-            quoted.tos != 0,
+            quoted.tos != self._tos,
             quoted.mss not in (None, mss),
             quoted.options not in (None, options),
         )

@@ -42,24 +42,29 @@ def load_scapy(family: int) -> None:
             conf.route_autoload, conf.route6_autoload, conf.ipv6_enabled = saved
 
 
-def ipv4_template(source: str, destination: str, mtu: int, segment: Callable[[int], Packet]) -> bytes:
+def ipv4_template(
+    source: str, destination: str, mtu: int, segment: Callable[[int], Packet], tos: int
+) -> bytes:
     """The IPv4 packet of a kind of probe; the fields that each probe fills in are 0.
 
-    ``segment`` builds its TCP segment for the MSS that ``mtu`` (bytes) allows.
+    ``segment`` builds its TCP segment for the MSS that ``mtu`` (bytes) allows. ``tos`` is the TOS byte.
     """
     load_scapy(4)
     from scapy.layers.inet import IP
 
-    header = IP(src=source, dst=destination, flags="DF", id=0, ttl=0, chksum=0)
+    header = IP(src=source, dst=destination, tos=tos, flags="DF", id=0, ttl=0, chksum=0)
     return bytes(header / segment(mtu - 40))
 
 
-def ipv6_template(source: str, destination: str, mtu: int, segment: Callable[[int], Packet]) -> bytes:
+def ipv6_template(
+    source: str, destination: str, mtu: int, segment: Callable[[int], Packet], tos: int
+) -> bytes:
     """Like ``ipv4_template``, for IPv6."""
     load_scapy(6)
     from scapy.layers.inet6 import IPv6
 
-    header = IPv6(src=source.partition("%")[0], dst=destination.partition("%")[0], hlim=0, fl=0)
+    sender, receiver = source.partition("%")[0], destination.partition("%")[0]
+    header = IPv6(src=sender, dst=receiver, tc=tos, hlim=0, fl=0)
     return bytes(header / segment(mtu - 60))
 
 
