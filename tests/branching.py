@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from internet.report import SECRET
 from internet.virtual import VirtualProber
 from tracetcp.config import TraceConfig
-from tracetcp.engine import open_engine
+from tracetcp.engine import UNBOUNDED, open_engine
 from tracetcp.engine.branches.branch_engine import BranchEngine
 from tracetcp.engine.run_state import RunState
 from tracetcp.explain.explaining import ExplainingEngine
@@ -18,7 +18,10 @@ from tracetcp.runner import run
 from tracetcp.verdicts.branches import judge_branches
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from internet.scenario import Scenario
+    from tracetcp.model import Probe, SendFailure
     from tracetcp.model.branches import Branches
     from tracetcp.model.verdict import Verdict
 
@@ -81,10 +84,12 @@ def search(
     percent: int = 95,
     shares_flows: bool = True,
     interrupt_at: float | None = None,
+    capacity: int = UNBOUNDED,
+    failing: Callable[[Probe], SendFailure | None] = lambda _: None,
     **options: object,
 ) -> Search:
     """Trace ``scenario``, then search it for branches."""
-    prober = VirtualProber(scenario, family, shares_flows=shares_flows)
+    prober = VirtualProber(scenario, family, shares_flows=shares_flows, capacity=capacity, failing=failing)
     config = TraceConfig(host="target", **options)  # type: ignore[arg-type]
     state = RunState(SECRET)
 
@@ -115,6 +120,7 @@ def search(
             found = released.branches
             break
     assert found is not None, "the search ends in a verdict"
+    assert engine.ports_done == 1
     return Search(found, prober, prober.clock() - traced_at, traced, trace_probes)
 
 

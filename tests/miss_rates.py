@@ -1,6 +1,6 @@
 """How often a search for branches misses one, beside what fixed numbers of flows miss; not part of the tests.
 
-    .venv/bin/python tests/miss_rates.py [RUNS]
+    .venv/bin/python tests/miss_rates.py [RUNS [WIDTH...]]
     .venv/bin/python tests/miss_rates.py --kernel [RUNS]
 
 Each run is the real engine over a simulated network with another seed of load sharing: two hops, the hop of
@@ -60,14 +60,14 @@ def share(misses: int, runs: int) -> str:
     return f"{100 * misses / runs:5.1f} ({100 * low:.1f}..{100 * high:.1f})"
 
 
-def main(runs: int) -> None:
+def main(runs: int, *widths: int) -> None:
     """Print the table."""
     say(f"{runs} runs a width; missed a branch, in percent (95 % interval)")
     say(
         "width  tracetcp             probes  seconds  "
         + "".join(f"{flows:>3} flows             " for flows in FIXED)
     )
-    for width in WIDTHS:
+    for width in widths or WIDTHS:
         misses = probes = 0
         seconds = 0.0
         for seed in range(runs):

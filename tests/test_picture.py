@@ -18,7 +18,9 @@ from notation import TARGET, trace
 from tracetcp.errors import TracetcpError, UsageError
 from tracetcp.formatters.branches import MOST_WAYS, render_branches
 from tracetcp.formatters.picture import picture
+from tracetcp.formatters.picture.drawing import Box, Drawing
 from tracetcp.formatters.picture.layout import lay_out
+from tracetcp.formatters.picture.mermaid import as_mermaid
 from tracetcp.formatters.picture.of_branches import draw_branches
 from tracetcp.formatters.picture.of_traces import draw_traces
 from tracetcp.model import NO_TEXTS, AddressTexts, VerdictReached
@@ -27,7 +29,6 @@ from tracetcp.verdicts import judge
 
 if TYPE_CHECKING:
     from branching import Search
-    from tracetcp.formatters.picture.drawing import Drawing
     from tracetcp.model.evidence import Evidence
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -244,6 +245,10 @@ def test_names_from_the_network_are_text_in_every_language() -> None:
     assert "a#quot;b#lt;script#gt;&]#35;\\" in picture(".mmd", event, texts)
 
 
+def test_a_drawing_without_a_sentence_has_no_box_for_it() -> None:
+    assert "notes" not in as_mermaid(Drawing("a", (), (Box(0, ("b",)),), (), ()))
+
+
 # The file
 
 
@@ -326,6 +331,17 @@ Evidence: \d+ probes more than the trace, on 25 source ports\.
         text,
     )
     assert "|-- 10.6.3.1 x" in text or "`-- 10.6.3.1 x" in text
+
+
+def test_flows_that_end_at_a_hop_have_a_row() -> None:
+    searches = (
+        search(Scenario.of(load("load-balancing-dead").table | {"seed": seed}), ports=(443,))
+        for seed in range(30)
+    )
+    found = next(each for each in searches if each.found.hops[6].ended)
+    hop = found.found.hops[6]
+    text = render_branches(found.found, found.verdicts, TARGET, NO_TEXTS)
+    assert f"\n        * ({hop.ended} of {hop.drawn})\n" in text
 
 
 def test_condensed_rows_are_comments() -> None:

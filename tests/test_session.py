@@ -242,6 +242,16 @@ def test_branches_come_with_the_verdict_and_after_an_interrupt_as_far_as_they_ar
     assert found(0.001) == []
 
 
+def test_controls_are_no_flows_of_the_branches(use: UseNetwork) -> None:
+    prober = use("1 2 3 4 5 | rtt 6 | others silent")
+    with open_session(config(81), Options(names=False, explain=True, branches=95)) as session:
+        events = [event for events, _ in session.batches() for event in events]
+    (judged,) = (event for event in events if isinstance(event, VerdictReached))
+    assert judged.branches is not None
+    assert {sent.probe.port for sent in prober.sent} > {81}
+    assert {node.address for node in judged.branches.nodes} <= {f"10.{n}.1.1" for n in range(1, 6)}
+
+
 def test_evidence_without_explaining_sends_no_control(use: UseNetwork) -> None:
     prober = use("1 10[drop 80] 20 | rtt 40")
     with open_session(config(max_hops=4, timeout=1.0), Options(evidence=True)) as session:

@@ -10,14 +10,18 @@ import pytest
 from branching import HOST, arrived, search, true_links
 from internet import Scenario, load, network, trace
 from internet.scenario import SCENARIOS
+from notation import quote
 from tracetcp.config import TraceConfig
-from tracetcp.engine.branches.search import MOST_SECONDS
+from tracetcp.engine.branches.search import MOST_SECONDS, BranchSearch
 from tracetcp.engine.branches.stopping import missed, stopping_point
+from tracetcp.engine.run_state import RunState
+from tracetcp.model import Reply, ReplyKind, SendFailure
 from tracetcp.model.branches import NodeKind
 from tracetcp.model.verdict import Certainty, Kind
 
 if TYPE_CHECKING:
     from branching import Search
+    from tracetcp.model import Probe
 
 BOTH_WAYS = pytest.mark.parametrize("shares_flows", [True, False])
 DIAMONDS = ("load-balancing", "load-balancing-lengths", "load-balancing-nested")
@@ -386,17 +390,64 @@ def test_a_search_that_is_interrupted_tells_what_it_found() -> None:
 
 
 def test_probes_that_cannot_be_sent_are_losses() -> None:
-    from internet.virtual import VirtualProber
-    from tracetcp.engine.branches.search import BranchSearch
-    from tracetcp.engine.run_state import RunState
-    from tracetcp.model import SendFailure
-    from tracetcp.runner import run
+    def failing(probe: Probe) -> SendFailure | None:
+        return SendFailure(1, "a test") if probe.ttl == 2 else None
 
-    failing = VirtualProber(
-        network("1 2 | rtt 3"), failing=lambda probe: SendFailure(1, "no") if probe.ttl == 2 else None
+    found = search(network("1 2 3 | rtt 4"), failing=failing)
+    assert found.sentences == [NO_BRANCH]
+    assert "10.2.1.1" not in found.routers
+
+
+def test_a_search_keeps_to_the_capacity_of_its_prober_and_its_flows() -> None:
+    found = search(network("1 2:4 3 | rtt 4"), capacity=2)
+    assert len(found.routers) == 6
+    alone = BranchSearch(80, TraceConfig(host="target"), RunState(b"repeatable runs."), 10)
+    assert len([flow for flow in iter(alone._new_flow, None) if flow is not None]) == 768
+
+
+def test_without_pacing_it_is_over_at_once() -> None:
+    found = search(network("1 2:8 3 | rtt 4"), anti_flood=False)
+    assert len(found.routers) >= 9
+    assert found.seconds < 1.5
+
+
+def test_a_quote_that_waits_to_be_borne_out_counts_then() -> None:
+    """The fourth router is behind a NAT: its first quote is loose, and nobody else's is."""
+    scenario = bundle(4)
+    scenario.table["hop"][2]["router"][3] = {"rewrite": {"source_port": 4242}}
+    assert len(search(Scenario.of(scenario.table)).routers) == 8
+
+
+def test_a_dead_branch_at_the_first_hop_says_so() -> None:
+    hops = [{"rtt": 1, "router": [{}, {"rule": [{"action": "drop"}]}]}, {"rtt": 2}, {"rtt": 3}]
+    found = search(Scenario.of({"title": "first", "hop": hops, "destination": {"rtt": 4, "open": 80}}))
+    assert found.verdicts[0].sentence.startswith(
+        "Of 2 branches at hop 1 the one through 10.1.2.1 drops port 80: "
     )
-    search_alone = BranchSearch(
-        80, TraceConfig(host="target", max_hops=3), RunState(b"repeatable runs."), 100
+
+
+def test_a_dead_router_on_several_branches_is_named_alone() -> None:
+    hops = [{"rtt": 1}, {"rtt": 2, "routers": 2}, {"rtt": 3, "router": [{}, {"rule": [{"action": "drop"}]}]}]
+    hops += [{"rtt": 4}, {"rtt": 5}]
+    found = search(Scenario.of({"title": "mesh", "hop": hops, "destination": {"rtt": 6, "open": 80}}))
+    assert found.verdicts[0].sentence.startswith(
+        "Of 2 branches after hop 2 the one through 10.3.2.1 drops port 80: "
     )
-    list(run(search_alone, failing, wait=failing.wait))  # type: ignore[arg-type]
-    assert search_alone.samples.last_router() == 1
+
+
+def test_two_hops_that_share_by_packet_have_no_links_between_them() -> None:
+    found = search(network("1 2:2 3:2 4 | rtt 5", by_packet=[2, 3]))
+    assert len([verdict for verdict in found.verdicts if verdict.kind is Kind.PER_PACKET]) == 2
+    assert not any(near.startswith("10.2.") for near, far in found.links if far.startswith("10.3."))
+
+
+def test_a_flood_of_loose_quotes_counts_for_nothing() -> None:
+    alone = BranchSearch(80, TraceConfig(host="target"), RunState(b"repeatable runs."), 10)
+    (probe,) = alone.next_probes(0.0, 1)
+    alone.sent(probe, 0.0)
+    loose = quote(("source port",))
+    for _ in range(9):
+        alone.receive(Reply(probe.token, ReplyKind.TIME_EXCEEDED, "10.9.9.9", 0.1, 64, 11, 0, loose))
+        alone.advance(0.1)
+    assert len(alone._loose) == 4
+    assert alone.samples.last_router() == 0

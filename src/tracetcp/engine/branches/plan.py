@@ -282,10 +282,8 @@ class Plan:
     # Silence -------------------------------------------------------------------------------------------
 
     def is_settled(self, ttl: int, flow: int) -> bool:
-        """Whether ``flow`` is silent at ``ttl`` beyond doubt, where others are answered."""
+        """Whether ``flow``, of which all probes were given up at ``ttl``, is silent there beyond doubt."""
         sample = self._samples.at(ttl).by_flow[flow]
-        if not sample.is_silent:
-            return False
         return ttl >= self._edge or (self._is_asked(ttl, sample) and self._is_borne_out(ttl, sample))
 
     def _is_asked(self, ttl: int, sample: Sample) -> bool:

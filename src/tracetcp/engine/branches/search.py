@@ -31,6 +31,8 @@ MOST_SECONDS = 60.0
 IN_A_ROW = 4
 MOST_PROBES = 3000
 """The default of scamper's tracelb."""
+MOST_LOOSE = 4
+"""Loose quotes of one probe that are looked at: more are a flood."""
 CONTROL_FLOWS = 256
 """The last flows are those of controls where flows are not shared (``engine.trace.flows``)."""
 
@@ -195,6 +197,9 @@ class BranchSearch:
             return
         want, flight = known
         if reply.is_loose:
+            if len(flight.unsupported) >= MOST_LOOSE:
+                return
+            flight.unsupported.append(reply)
             self._state.loose_quotes.add(flight.probe, reply)
             self._loose.append((want, flight, reply))
             return
