@@ -166,12 +166,14 @@ class _Words:
         return [self._probe(record) for record in records]
 
     def _probe(self, record: ProbeRecord) -> dict[str, object]:
-        """A probe with its main reply: among several the router's, as in a row."""
+        """A probe with its main reply: among several the router's, and none that is forged, as in a row."""
         probe = record.probe
-        replies = sorted(
-            record.replies, key=lambda reply: (reply.kind is not ReplyKind.TIME_EXCEEDED, reply.is_loose)
+        genuine = sorted(
+            (reply for reply in record.replies if reply not in record.forged),
+            key=lambda reply: (reply.kind is not ReplyKind.TIME_EXCEEDED, reply.is_loose),
         )
-        first, *more = [self._reply(reply, record.sent_at) for reply in replies] or [NO_REPLY]
+        first, *more = [self._reply(reply, record.sent_at) for reply in genuine] or [NO_REPLY]
+        more += [self._reply(reply, record.sent_at) for reply in record.forged]
         return {
             "port": probe.port,
             "ttl": probe.ttl,
