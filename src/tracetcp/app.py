@@ -21,7 +21,7 @@ from tracetcp.shortages import shortage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracetcp.cli.parsing import Check, Diff, Invocation
+    from tracetcp.cli.parsing import Check, Diff, Invocation, ManyTargets
     from tracetcp.formatters.display import Display
     from tracetcp.formatters.presenter import Presenter
     from tracetcp.session import Options, Session
@@ -91,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from tracetcp.cli.parsing import OPTIONS_VARIABLE, Check, Diff, Message, parse
+    from tracetcp.cli.parsing import OPTIONS_VARIABLE, Check, Diff, ManyTargets, Message, parse
 
     preset = os.environ.get(OPTIONS_VARIABLE, "")
     understood = parse(argv, preset)
@@ -100,6 +100,8 @@ def _run(argv: Sequence[str]) -> int:
     if isinstance(understood, Message):
         write(understood.text)
         return 0
+    if isinstance(understood, ManyTargets):
+        return trace_many(understood)
     if isinstance(understood, Diff):
         return diff(understood)
     if isinstance(understood, Check):
@@ -126,6 +128,28 @@ def trace(invocation: Invocation) -> int:
             return EXIT_REACHED
         _look_for_causes(session)
         return EXIT_NOT_REACHED
+
+
+def trace_many(asked: ManyTargets) -> int:
+    """Trace many targets and write each as it ends."""
+    from tracetcp.targets.session import Request, open_targets
+
+    display = asked.display
+    screen = Screen(display)
+    request = Request(
+        asked.config,
+        asked.path,
+        asked.rate,
+        asked.ports,
+        asked.resume,
+        sys.stdout.fileno() if asked.resume is not None and sys.stdout is not None else None,
+        asked.all_addresses,
+    )
+    options = _options(display)._replace(evidence=display.json or asked.all_addresses)
+    with open_targets(request, options, screen.warn) as session:
+        _collect_garbage()
+        screen.show_targets(session)
+        return session.exit_status
 
 
 def _draw(path: str, screen: Screen, session: Session, presenter: Presenter, ports: int) -> None:

@@ -197,14 +197,19 @@ class Session:
         )
 
     def _with_names(self, events: list[Event], texts: AddressTexts) -> list[Event]:
-        """``events`` with the names in their sentences that their rows have waited for."""
-        if not self._names_verdicts or not texts.names:
-            return events
-        from tracetcp.explain.explaining import with_names
+        return with_names(events, texts) if self._names_verdicts else events
 
-        return [
-            with_names(event, texts.names) if isinstance(event, VerdictReached) else event for event in events
-        ]
+
+def with_names(events: list[Event], texts: AddressTexts) -> list[Event]:
+    """``events`` with the names in their sentences that their rows have waited for."""
+    if not texts.names or not any(isinstance(event, VerdictReached) for event in events):
+        return events
+    from tracetcp.explain import explaining
+
+    return [
+        explaining.with_names(event, texts.names) if isinstance(event, VerdictReached) else event
+        for event in events
+    ]
 
 
 def open_session(
@@ -249,7 +254,7 @@ def open_sessions(
             become_caller()
         for each in opened:
             if options.pcap is not None and not isinstance(each, TracetcpError):
-                _keep_packets(options.pcap, each.prober, each.resources, warn)
+                keep_packets(options.pcap, each.prober.capture, each.resources, warn)
         if options.drops_privileges:
             from tracetcp.privileges import give_up_capabilities
 
@@ -300,10 +305,10 @@ def _open(
 ) -> Session:
     """The rest of a run, which takes no privilege."""
     prober, ears, resources = sockets
-    lookups = _open_lookups(options, warn)
+    lookups = open_lookups_for(options, warn)
     resources.callback(lookups.close)
     state = _open_state()
-    engine = _open_engine(config, options, prober, state)
+    engine = open_engine_for(config, options, prober, state)
     percent = options.branches
     branches = _open_branches(engine, config, percent, prober, state) if percent else None
     is_judging = options.evidence or options.explain or bool(options.tested) or percent > 0
@@ -348,17 +353,23 @@ def _open_prober(config: TraceConfig, destination: str) -> Prober:
     return open_prober(config, destination)
 
 
-def _keep_packets(path: str, prober: Prober, resources: ExitStack, warn: Callable[[str], None]) -> None:
-    """Write a pcap file beside the trace."""
+def keep_packets(
+    path: str,
+    capture: Callable[[Callable[[], Tap]], None],
+    resources: ExitStack,
+    warn: Callable[[str], None],
+) -> None:
+    """Write a pcap file beside the trace; ``capture`` is that of the prober."""
     from tracetcp.pcap_file import PcapFile
 
     def open_tap() -> Tap:
         return resources.enter_context(closing(PcapFile(path, warn))).tap
 
-    prober.capture(open_tap)
+    capture(open_tap)
 
 
-def _open_lookups(options: Options, warn: Callable[[str], None]) -> Lookups:
+def open_lookups_for(options: Options, warn: Callable[[str], None]) -> Lookups:
+    """The look-ups that ``options`` want."""
     from tracetcp.names import open_lookups
 
     return open_lookups(
@@ -421,8 +432,8 @@ def _open_tests(
     return Afterwards(tests)
 
 
-def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
-    """The engine, with one round it that judges where verdicts or evidence are wanted."""
+def open_engine_for(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
+    """The engine of one target, with one round it that judges where verdicts or evidence are wanted."""
     from tracetcp.engine import open_engine
 
     def fresh(config: TraceConfig) -> Engine:

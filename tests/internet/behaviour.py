@@ -176,18 +176,21 @@ class Bucket:
 
 
 class Network:
-    """A running scenario. It must get SYNs in order of time; ``counts`` is what it saw."""
+    """A running scenario. It must get SYNs in order of time; ``counts`` is what it saw.
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.counts = Counts()
+    One that is ``beside`` another shares its routers: what they limit, and what is counted.
+    """
+
+    def __init__(self, scenario: Scenario, beside: Network | None = None) -> None:
+        self.counts: Counts = Counts() if beside is None else beside.counts
         self._scenario = scenario
         self._chance = Random(scenario.seed)
         self._began_at: float | None = None
         self._single = _single_path(scenario)
-        self._fixed = lru_cache(maxsize=65_536)(self._walk)
+        self._fixed = lru_cache(maxsize=65_536)(self._walk) if self._single is None else self._walk
         self._nth: Counter[tuple[int, int]] = Counter()
         self._turns: Counter[tuple[int, int]] = Counter()
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, Bucket] = {} if beside is None else beside._buckets
         self._link_free_at = -inf
         self._half_open: dict[Flow, _HalfOpen] = {}
         self._answered: set[Flow] = set()
@@ -478,8 +481,8 @@ class Network:
 class Simulation:
     """A network and the schedule of its answers; instants are on the caller's clock."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.network = Network(scenario)
+    def __init__(self, scenario: Scenario, beside: Network | None = None) -> None:
+        self.network = Network(scenario, beside)
         self._calendar: list[tuple[float, int, Answer | Pending]] = []
         self._order = count()
 

@@ -18,6 +18,7 @@ from tracetcp.limits import (
     MOST_SILENCES,
     PINGS,
     PORTS,
+    RATES,
     SILENCES,
     SOURCE_PORTS,
     START_HOPS,
@@ -44,11 +45,13 @@ examples:
   tracetcp www.example.com:443               the path of HTTPS
   tracetcp -n -c -r 130 140 -h 3 -m 1 host   which ports does hop 3 let pass?
   tracetcp -s 1 1024 192.0.2.1               which ports of a host are open?
+  tracetcp -f targets.txt --json > out       a record for each target of a list
 
 environment: TRACETCP_OPTIONS holds options that go before those of the command line
 
 exit status: 0 a port was reached, 1 none was, 2 wrong usage, 3 could not run, 130 interrupted
 """
+DEFAULT_RATE = 100
 SCAN_START_HOP = 128
 """The start hop of ``-s``: beyond any path."""
 PRECISIONS = range(4)
@@ -212,6 +215,22 @@ def build_parser() -> argparse.ArgumentParser:
         type=number(PORTS, "port"),
         metavar=("P1", "P2"),
         help=f"easy port scan: as -c -n -r P1 P2 -h {SCAN_START_HOP} -m 1 -p 1",
+    )
+    many = parser.add_argument_group("many targets")
+    many.add_argument(
+        "-f", "--targets", metavar="FILE", help="trace the targets in FILE, one a line (- for standard input)"
+    )
+    many.add_argument(
+        "--rate",
+        type=number(RATES, "rate"),
+        metavar="N",
+        help=f"probes a second over all targets (1..{RATES[-1]}, default {DEFAULT_RATE})",
+    )
+    many.add_argument(
+        "--resume", metavar="FILE", help="leave out what has a record in FILE, which --json wrote"
+    )
+    many.add_argument(
+        "--all-addresses", action="store_true", help="trace every address of a name, and compare them"
     )
     output = parser.add_argument_group("output")
     output.add_argument("-c", "--condensed", action="store_true", help="condensed output: a record a line")

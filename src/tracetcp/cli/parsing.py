@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetcp.cli.flags import SCAN_START_HOP, USAGE, _MessageAsked, build_parser, split_percent
+from tracetcp.cli.flags import DEFAULT_RATE, SCAN_START_HOP, USAGE, _MessageAsked, build_parser, split_percent
 from tracetcp.cli.target import parse_target, port_range
 from tracetcp.errors import MissingHost, UsageError
 from tracetcp.formatters.display import Display
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 OPTIONS_VARIABLE = "TRACETCP_OPTIONS"
 """The environment variable with options that go before every command line."""
+ANY_TARGET = "listed"
+"""Stands for the host where a list names it."""
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
 PICTURE_ENDINGS = (".svg", ".dot", ".mmd")
 REPORT_PRECISION = 1
@@ -34,6 +36,22 @@ class Invocation(NamedTuple):
 
     config: TraceConfig
     display: Display
+
+
+class ManyTargets(NamedTuple):
+    """A command line that asks for traces of many targets, or of all addresses of one.
+
+    ``config`` holds for each but for its host and ports; ``path`` is the list of targets, ``-`` standard
+    input, None where the host of ``config`` is the only one. ``ports``, if given, win over those in the list.
+    """
+
+    config: TraceConfig
+    display: Display
+    path: str | None
+    ports: Sequence[int] | None
+    rate: int
+    resume: str | None
+    all_addresses: bool
 
 
 class Message(NamedTuple):
@@ -57,7 +75,7 @@ class Diff(NamedTuple):
     json: bool = False
 
 
-def parse(argv: Sequence[str], preset: str = "") -> Invocation | Message | Check | Diff:
+def parse(argv: Sequence[str], preset: str = "") -> Invocation | ManyTargets | Message | Check | Diff:
     """Parse a command line; raises ``UsageError`` if anything in it is wrong.
 
     ``preset`` is a text of words, quoted as for a shell, that go before it: those of ``OPTIONS_VARIABLE``.
@@ -84,7 +102,7 @@ def _words(preset: str) -> list[str]:
         ) from error
 
 
-def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
+def _parse(argv: Sequence[str]) -> Invocation | ManyTargets | Message | Check | Diff:
     parser = build_parser()
     words, percent = split_percent(argv)
     try:
@@ -92,14 +110,24 @@ def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     except _MessageAsked as asked:
         return Message(asked.text)
     _refuse_unknown(parser, [word for word in rest if word.startswith("-") and word != "-"])
+    targets = [*options.target, *rest]
     if options.diff:
-        return _diff(parser, options, [*options.target, *rest])
+        return _diff(parser, options, targets)
     if options.check:
-        targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
+    if options.targets is not None or options.all_addresses:
+        return _many(options, targets)
+    return _one(options, targets, percent)
+
+
+def _one(options: argparse.Namespace, targets: list[str], percent: int) -> Invocation:
+    """What is asked of one target; what does not go together is refused."""
+    for flag, value in (("--rate", options.rate), ("--resume", options.resume)):
+        if value is not None:
+            raise UsageError(f"{flag} is for many targets: give it with -f or --all-addresses")
     if options.mark is not None:
         _refuse_beside_mark(options)
-    config = _config(options, _only_target([*options.target, *rest]))
+    config = _config(options, _only_target(targets))
     if options.report:
         _refuse_beside_report(options, config.ports)
     if options.versus is not None and options.say is None:
@@ -175,6 +203,40 @@ def _refuse_beside_report(options: argparse.Namespace, ports: Sequence[int]) -> 
             raise UsageError(f"--report and {flag} exclude each other: --report is one text about one port")
     if len(ports) > 1:
         raise UsageError(f"--report is about one port, and the target names {len(ports)}: give one of them")
+
+
+def _many(options: argparse.Namespace, targets: list[str]) -> ManyTargets:
+    """What ``-f`` and ``--all-addresses`` ask for; what they cannot go with is refused."""
+    flag = "-f" if options.targets is not None else "--all-addresses"
+    if options.targets is not None and targets:
+        raise UsageError(f"-f {options.targets} names the targets: leave {targets[0]!r} out, or -f")
+    for other, value, reason in (
+        ("--compare", options.compare, "--compare is for two ports of one target"),
+        ("--mtu", options.mtu, "--mtu tests one connection at a time"),
+        ("--idle", options.idle, "--idle tests one connection at a time"),
+        ("--say", options.say, "--say tests one connection at a time"),
+        ("--versus", options.versus, "--versus goes with --say"),
+        ("--report", options.report, "--report is one text about one port"),
+        ("--branches", options.branches, "--branches follows the path to one port"),
+        ("--picture", options.picture, "--picture draws the path to one target"),
+        ("--mark", options.mark, "routes are looked up when root's rights are gone"),
+        ("-g", options.gateway, "a gateway is for one target's link"),
+    ):
+        if value:
+            raise UsageError(f"{flag} and {other} exclude each other: {reason}")
+    if options.resume is not None and not options.json:
+        raise UsageError("--resume needs --json: it reads the records that --json writes")
+    is_listed = options.targets is not None
+    config = _config(options, ANY_TARGET if is_listed else _only_target(targets))
+    return ManyTargets(
+        config,
+        _display(options, None, 0),
+        options.targets,
+        config.ports if is_listed and (options.port_range or options.scan) else None,
+        DEFAULT_RATE if options.rate is None else options.rate,
+        options.resume,
+        options.all_addresses,
+    )
 
 
 def _refuse_to_draw(options: argparse.Namespace, config: TraceConfig) -> None:

@@ -75,7 +75,8 @@ class VerdictReached(NamedTuple):
     """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for.
 
     ``sizes``, ``silence`` and ``words`` are the verdicts on packet sizes, on silent connections and on what
-    was said, where those were tested; ``branches`` are the paths of the port, where those were searched for.
+    was said, where those were tested; ``branches`` are the paths of the port, where those were searched for;
+    ``conclusions`` are the verdicts on all addresses of the host, with the last one.
     """
 
     port: int
@@ -85,6 +86,7 @@ class VerdictReached(NamedTuple):
     silence: tuple[Verdict, ...] = ()
     words: tuple[Verdict, ...] = ()
     branches: Branches | None = None
+    conclusions: tuple[Verdict, ...] = ()
 
     @property
     def tested(self) -> tuple[Verdict, ...]:
