@@ -35,6 +35,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "privileges": ("errors",),
     "early_imports": ("names", "privileges"),
     "pcap_file": ("errors", "wire"),
+    "picture_file": ("errors", "formatters", "model"),
     "runner": ("engine", "errors", "model", "probers.prober"),
     "diagnosis": ("config", "errors", "model", "probers", "runner"),
     "lasting": ("config", "diagnosis", "errors", "model", "names", "probers"),
@@ -76,9 +77,23 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "say",
         "watch",
     ),
+    "targets": (
+        "cli.target_list",
+        "config",
+        "early_imports",
+        "engine",
+        "errors",
+        "model",
+        "names",
+        "privileges",
+        "probers",
+        "runner",
+        "session",
+        "verdicts",
+    ),
     "saved_runs": ("differences", "errors", "model"),
     "reporting": ("config", "errors", "model", "names", "session", "verdicts"),
-    "screen": ("errors", "formatters", "model", "session"),
+    "screen": ("errors", "formatters", "model", "session", "targets"),
     "signals": (),
     "watch_screen": (
         "config",
@@ -98,12 +113,14 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "diagnosis",
         "errors",
         "formatters",
+        "picture_file",
         "reporting",
         "saved_runs",
         "screen",
         "session",
         "shortages",
         "signals",
+        "targets",
         "watch_screen",
     ),
     "__main__": ("app",),
@@ -127,7 +144,7 @@ FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subp
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""
 WRITERS = ("app", "screen", "watch_screen")
-TOP = ("app", "reporting", "screen", "session", "shortages", "signals", "watch_screen", "__main__")
+TOP = ("app", "reporting", "screen", "session", "shortages", "signals", "targets", "watch_screen", "__main__")
 """They wire everything, so the design page does not list what they may import."""
 
 

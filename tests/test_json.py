@@ -123,6 +123,8 @@ def test_the_configuration_is_told() -> None:
         "gateway": None,
         "raw_only": False,
         "source_port": None,
+        "tos": 0,
+        "mark": None,
     }
 
 
@@ -134,6 +136,14 @@ def test_several_replies_labels_and_changes_of_one_probe() -> None:
     probe = parsed(trace(f"{A} {B} open", extra=(record,)))["hops"][1]["probes"][-1]
     assert (probe["kind"], probe["rtt_ms"], probe["changed"]) == ("time-exceeded", 10.0, ["tos"])
     assert probe["mpls"] == [{"label": 16, "traffic_class": 0, "bottom_of_stack": True, "ttl": 1}]
+    assert [reply["kind"] for reply in probe["more_replies"]] == ["rst"]
+
+
+def test_a_probe_that_only_a_forger_answered_is_lost() -> None:
+    forged = Reply(1, ReplyKind.RST, TARGET, 50.001, 60)
+    record = ProbeRecord(Probe(1, 80, 2, 4, 3), 50.0, (forged,), forged=(forged,))
+    probe = parsed(trace(f"{A} {B} open", extra=(record,)))["hops"][1]["probes"][-1]
+    assert (probe["kind"], probe["sender"], probe["rtt_ms"]) == (None, None, None)
     assert [reply["kind"] for reply in probe["more_replies"]] == ["rst"]
 
 

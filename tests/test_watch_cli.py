@@ -44,6 +44,12 @@ def test_a_watch_has_an_interval_and_may_have_an_end_and_a_heartbeat() -> None:
         ("--watch 1 -c host", "--watch and -c exclude each other: give one of them"),
         ("--watch 1 --mtu host", "--watch and --mtu exclude each other: give one of them"),
         ("--watch 1 --compare 80 443 host", "--watch and --compare exclude each other: give one of them"),
+        ("--watch 1 --say tls host", "--watch and --say exclude each other: give one of them"),
+        ("--watch 1 --idle 5 host", "--watch and --idle exclude each other: give one of them"),
+        ("--watch 1 --report host", "--watch and --report exclude each other: give one of them"),
+        ("--watch 1 --branches host", "--watch and --branches exclude each other: give one of them"),
+        ("--watch 1 --picture a.svg host", "--watch and --picture exclude each other: give one of them"),
+        ("-f list --watch 1", "-f and --watch exclude each other: --watch follows the path to one port"),
         (
             "--watch 1 -s 1 9 host",
             "--watch and -s exclude each other: a watch follows the path to one port, a scan has none",

@@ -105,7 +105,9 @@ class LastingProber(Prober):
     def trouble(self) -> LocalCause | None:
         """See ``Machine``. An address that changed is taken into use."""
         try:
-            route = find_route(self._config.gateway or self.destination, self._config.interface)
+            route = find_route(
+                self._config.gateway or self.destination, self._config.interface, tos=self._config.tos
+            )
         except NoRoute as error:
             return LocalCause(Cause.NO_ROUTE, _first_part(error))
         except (TracetcpError, OSError) as error:

@@ -26,6 +26,11 @@ WATCH_INTERVALS = range(1, 86_401)
 WATCH_COUNTS = range(1, 1_000_000_000)
 HEARTBEATS = range(1, 86_401)
 """Seconds from one line of ``--heartbeat`` to the next."""
+RATES = range(1, 100_001)
+"""Probes a second of a run over many targets."""
+TOS = range(256)
+"""The TOS byte of IPv4, the traffic class of IPv6: DSCP in the upper six bits, ECN in the lower two."""
+MARKS = range(1, 2**32)
 WORDS = range(1, 1209)
 """Bytes of a file that is said: one segment on any link of IPv6, whose MTU is 1280 at least (RFC 8200)."""
 SILENCES = range(1, 86_401)

@@ -47,7 +47,8 @@ def resolve(
     dnspython encodes international names: as IDNA 2003, or as IDNA 2008 where ``idna`` is installed.
     Takes at most ``RESOLVE_TIME`` seconds. Raises ``NameNotFound`` and ``FamilyMismatch``.
     """
-    return first_choice(resolve_all(host, family, open_resolver))
+    numeric = hosts.resolve_numeric(host, family)
+    return numeric if numeric is not None else first_choice(_look_up(host, family, open_resolver))
 
 
 def resolve_all(
@@ -55,10 +56,13 @@ def resolve_all(
     family: int | None = None,
     open_resolver: Callable[[float], Resolver] = system_resolver,
 ) -> list[str]:
-    """Every address of ``host`` that ``resolve`` chooses among."""
+    """Every address of ``host``, of ``family`` if one is given, each once, IPv6 first; see ``resolve``."""
     numeric = hosts.resolve_numeric(host, family)
-    if numeric is not None:
-        return [numeric]
+    found = [numeric] if numeric is not None else _look_up(host, family, open_resolver)
+    return sorted(dict.fromkeys(found), key=family_of, reverse=True)
+
+
+def _look_up(host: str, family: int | None, open_resolver: Callable[[float], Resolver]) -> list[str]:
     listed = hosts.addresses_of(host)
     return _of_family(listed, family) or _ask_dns(host, family, listed, open_resolver)
 
