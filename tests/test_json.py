@@ -121,6 +121,8 @@ def test_the_configuration_is_told() -> None:
         "gateway": None,
         "raw_only": False,
         "source_port": None,
+        "tos": 0,
+        "mark": None,
     }
 
 

@@ -716,6 +716,27 @@ def test_a_change_that_stays_is_told_with_its_place(
     assert len(kinds(trace(f"{A} {B} {C} {D} open", quotes=quotes))) == 2
 
 
+@pytest.mark.parametrize(
+    ("sent", "seen", "kind", "head", "tail"),
+    [
+        (184, 0, Kind.DSCP_REWRITTEN, "DSCP rewritten", "our SYN, sent with 46, is marked DSCP 0."),
+        (184, 40, Kind.DSCP_REWRITTEN, "DSCP rewritten", "our SYN, sent with 46, is marked DSCP 10."),
+        (2, 0, Kind.ECN_REWRITTEN, "ECN bits rewritten", "our SYN, sent with 2, is marked ECN 0."),
+        (184, 187, Kind.ECN_REWRITTEN, "ECN bits rewritten", "our SYN is marked ECN 3."),
+        (2, 186, Kind.DSCP_REWRITTEN, "DSCP rewritten", "our SYN is marked DSCP 46."),
+    ],
+)
+def test_a_tos_byte_of_our_own_is_what_changes(
+    sent: int, seen: int, kind: Kind, head: str, tail: str
+) -> None:
+    quotes = {1: quote((), tos=sent), 2: quote((), tos=sent)}
+    quotes |= dict.fromkeys((3, 4), quote(("tos",), tos=seen))
+    evidence = replace(trace(f"{A} {B} {C} {D} open", quotes=quotes), tos=sent)
+    _, verdict = judge(evidence)
+    assert (verdict.kind, verdict.hop) == (kind, 3)
+    assert verdict.sentence == f"{head} between hop 2 and hop 3 ({C}): {tail}"
+
+
 def test_a_change_before_the_first_quote_is_only_likely() -> None:
     verdict = judge(trace(f"{A} {B} open", quotes={1: NATTED, 2: NATTED}))[1]
     assert verdict.sentence.startswith(f"NAT before hop 1 ({A}): ")

@@ -9,12 +9,14 @@ from tracetcp.errors import UsageError
 from tracetcp.limits import (
     LAST_PATH_TTL,
     LAST_TTL,
+    MARKS,
     MAX_HOPS,
     PINGS,
     PORTS,
     SOURCE_PORTS,
     START_HOPS,
     TIMEOUTS,
+    TOS,
     require,
 )
 
@@ -40,7 +42,9 @@ class TraceConfig:
 
     ``timeout`` is in seconds. ``family`` is 4, 6 or None for the first address that the resolver returns.
     ``ports`` may be a ``range``, so that a scan of every port costs no memory here. ``source_port`` is the
-    first of the 1024 ports that the probes may leave from, None for any that are free.
+    first of the 1024 ports that the probes may leave from, None for any that are free. ``tos`` is the TOS
+    byte (traffic class) of what is sent, ``mark`` the firewall mark that this machine gives the probes
+    (Linux, root), None for none.
     Raises ``UsageError`` for a value outside its range.
     """
 
@@ -56,6 +60,8 @@ class TraceConfig:
     gateway: str | None = None
     raw_only: bool = False
     source_port: int | None = None
+    tos: int = 0
+    mark: int | None = None
 
     def __post_init__(self) -> None:
         if not self.host:
@@ -70,6 +76,9 @@ class TraceConfig:
         require(round(self.timeout * 1000), TIMEOUTS, "timeout")
         if self.source_port is not None:
             require(self.source_port, SOURCE_PORTS, "source port")
+        require(self.tos, TOS, "TOS byte")
+        if self.mark is not None:
+            require(self.mark, MARKS, "mark")
         if self.family not in (None, 4, 6):
             raise UsageError(f"address family {self.family} does not exist: use 4 or 6")
 

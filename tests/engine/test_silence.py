@@ -421,48 +421,64 @@ def test_on_random_paths_nothing_wrong_is_said(seed: int) -> None:
 # What chance does
 
 
-def tell(plan: Generator[list[Trial], list[Result], Found], *fates: Fate) -> Found:
-    """What a plan returns if its trials, one a wave, have these fates."""
+def tell(plan: Generator[list[Trial], list[Result], Found], *fates: tuple[Fate, ...]) -> Found:
+    """What a plan returns if the trials of its waves have these fates."""
     asked = next(plan)
-    for fate in fates[:-1]:
-        asked = plan.send([Result(trial, fate, 128, None) for trial in asked])
+    for wave in fates[:-1]:
+        asked = plan.send([Result(trial, fate, 128, None) for trial, fate in zip(asked, wave, strict=True)])
     with pytest.raises(StopIteration) as end:
-        plan.send([Result(trial, fates[-1], 128, None) for trial in asked])
+        plan.send([Result(trial, fate, 128, None) for trial, fate in zip(asked, fates[-1], strict=True)])
     value: Found = end.value.value
     return value
 
 
-def found_place(*fates: Fate) -> Lost:
+def found_place(*fates: tuple[Fate, ...]) -> Lost:
     """What is concluded of two hops, with four connections, if what is said has these fates."""
     search = PlaceSearch(5, [1, 2], Sign.SILENCE, [0, 1, 2, 3], lambda _: False, AnswerTtl(60, 3))
     tell(search.plan(), *fates)
     return search.lost
 
 
+LOST = (Fate.SILENT, Fate.EXPIRED)
+EXPIRES = (Fate.EXPIRED, Fate.EXPIRED)
+MUTE = (Fate.SILENT, Fate.SILENT)
+RESET = (Fate.ARRIVED, Fate.EXPIRED)
+DISCARDED = (Fate.OPEN,)
+
+
 def test_a_hop_that_was_silent_by_chance_is_passed_by() -> None:
     """A second connection's words expire where those of the first were lost three times."""
-    lost_at_two = (Fate.SILENT, Fate.EXPIRED)
-    expires_at_one = expires_at_two = (Fate.EXPIRED, Fate.OPEN)
-    told = found_place(*lost_at_two, *expires_at_one, *expires_at_two, Fate.SILENT)
+    told = found_place(LOST, EXPIRES, DISCARDED, EXPIRES, DISCARDED, (Fate.SILENT,))
     assert told == Lost(5, Sign.SILENCE, 2, True, 2, None)
 
 
 def test_a_reset_comes_instead_of_silence() -> None:
-    told = found_place(Fate.SILENT, Fate.EXPIRED, Fate.ARRIVED)
+    told = found_place(LOST, RESET)
     assert (told.sign, told.after, told.before) == (Sign.RESET, 0, 1)
-    told = found_place(Fate.SILENT, Fate.SILENT, Fate.SILENT, Fate.SILENT, Fate.ARRIVED)
+    told = found_place(MUTE, MUTE, (Fate.ARRIVED,))
     assert (told.sign, told.after, told.before) == (Sign.RESET, 0, None)
 
 
 def test_where_a_reset_was_seen_silence_proves_nothing() -> None:
-    told = found_place(Fate.ARRIVED, Fate.SILENT, Fate.EXPIRED, Fate.OPEN)
+    told = found_place(RESET, LOST, EXPIRES, DISCARDED)
     assert (told.sign, told.after, told.before) == (Sign.RESET, 1, 2)
 
 
+def test_a_router_that_is_out_of_errors_moves_no_place() -> None:
+    """Somebody else uses up what it may send: what it answers comes to what is sent again."""
+    for seed in range(20):
+        table = {"limit": {"burst": 1, "per_second": 0.6}}
+        told = found("1 5 5 5 | rtt 20 | open 5432", boxes={4: box()}, hop_2=table, hop_3=table, seed=seed)
+        assert told.lost is not None
+        assert told.lost.after in (0, 1, 2, 3, 4)
+        assert told.lost.before is None
+
+
 def test_whoever_answers_nobody_any_more_shows_nobody_nearer() -> None:
-    assert tell(AnswerTtl(60, 3).origin(), *[Fate.UNSENT] * 6) is Origin.UNKNOWN
-    assert tell(AnswerTtl(60, 3).origin(), *[Fate.UNSENT] * 4, Fate.OPEN) is Origin.NEARER
-    assert tell(AnswerTtl(60, 3).origin(), Fate.UNSENT, Fate.OPEN) is Origin.UNKNOWN
+    silent, opens = (Fate.UNSENT,), (Fate.OPEN,)
+    assert tell(AnswerTtl(60, 3).origin(), *[silent] * 6) is Origin.UNKNOWN
+    assert tell(AnswerTtl(60, 3).origin(), *[silent] * 4, opens) is Origin.NEARER
+    assert tell(AnswerTtl(60, 3).origin(), silent, opens) is Origin.UNKNOWN
 
 
 # The choice of hops

@@ -205,6 +205,7 @@ class ExplainingEngine:
             start_hop=self._config.start_hop,
             last_ttl=self._config.last_ttl,
             controls=controls if self._may_probe else (),
+            tos=self._config.tos,
         )
         return self._reply_ttls.filled_in(evidence)
 
@@ -263,7 +264,7 @@ class ExplainingEngine:
 def with_names(event: VerdictReached, names: Mapping[str, str]) -> VerdictReached:
     """``event`` with ``names`` in its sentences; the conclusions are the same, since they rest on none."""
     evidence = replace(event.evidence, names=names)
-    return VerdictReached(event.port, evidence, judge(evidence))
+    return event._replace(evidence=evidence, verdicts=judge(evidence))
 
 
 def _reach(traced: TracedPort) -> tuple[int, int]:

@@ -98,7 +98,7 @@ class Evidence(TracedPort):
 
     ``controls`` are traces of other ports to the same destination, over some or all of the same TTLs.
     ``destination`` is the address on the wire; ``start_hop`` and ``last_ttl`` bound the TTLs asked for.
-    ``names`` are those known when it was drawn up; the mapping never grows.
+    ``names`` are those known when it was drawn up; the mapping never grows. ``tos`` is that of the probes.
     """
 
     destination: str
@@ -106,6 +106,7 @@ class Evidence(TracedPort):
     last_ttl: int
     controls: tuple[TracedPort, ...] = ()
     names: Mapping[str, str] = field(default_factory=lambda: NO_ENTRIES)
+    tos: int = 0
 
     def place(self, ttl: int, address: str | None = None) -> str:
         """The words for a hop: its number and, where known, its address and name.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracetcp.errors import NoPermission, NoRoute
+from tracetcp.errors import NoPermission, NoRoute, ProberError
 from tracetcp.probers.failures import NO_ROUTE, failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracetcp.config import TraceConfig
     from tracetcp.probers.prober import Prober
 
@@ -26,11 +29,33 @@ def open_prober(config: TraceConfig, destination: str) -> Prober:
     if sys.platform != "linux":
         from tracetcp.probers.capture import ScapyProber
 
+        if config.mark is not None:
+            raise ProberError("--mark needs Linux: no other system marks packets; leave it out")
         return ScapyProber(config, destination)
-    try:
+    with lost_routes_told():
         return _open_on_linux(config, destination)
+
+
+def open_unprivileged(config: TraceConfig, destination: str) -> Prober:
+    """The prober for one of many destinations where raw sockets were refused; raises as ``open_prober``.
+
+    Somebody else holds the source ports that ``config`` names.
+    """
+    if sys.platform != "linux":
+        return open_prober(config, destination)
+    from tracetcp.probers.connect.prober import ConnectProber
+
+    with lost_routes_told():
+        return ConnectProber(config, destination, holds_block=False)
+
+
+@contextmanager
+def lost_routes_told() -> Iterator[None]:
+    """Raises ``NoRoute`` for the errors of a route that was there a moment ago."""
+    try:
+        yield
     except OSError as error:
-        if error.errno in (*NO_ROUTE, errno.EINVAL):  # there was one a moment ago
+        if error.errno in (*NO_ROUTE, errno.EINVAL):
             raise NoRoute(failure(error.errno or 0, {}).reason) from error
         raise
 
@@ -42,8 +67,10 @@ def _open_on_linux(config: TraceConfig, destination: str) -> Prober:
         return RawProber(config, destination)
     except PermissionError as error:
         if config.raw_only or config.gateway is not None:
+            raise NoPermission(_remedies()) from error
+        if config.mark is not None:
             raise NoPermission(
-                _remedies(),
+                f"--mark {config.mark} needs root: only root may mark packets; leave it out"
             ) from error
     from tracetcp.probers.connect.prober import ConnectProber
 

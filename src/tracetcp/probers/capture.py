@@ -74,6 +74,7 @@ class ScapyProber(Prober):
             destination,
             self._first_port,
             mtu=ETHERNET_MTU,
+            tos=config.tos,
             has_fixed_labels=config.source_port is not None,
         )
 

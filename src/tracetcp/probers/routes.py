@@ -18,8 +18,13 @@ from tracetcp.errors import FamilyMismatch, NoRoute, UsageError
 SO_BINDTODEVICE = 25
 IP_MTU = 14
 IPV6_MTU = 24
+ANY_ADDRESS = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - where the source differs from target to target
+ANY_MTU = 1500
 ANY_PORT = 9
 """UDP discard; nothing is sent there."""
+SO_MARK = 36
+TOS_OPTION = {socket.AF_INET: (socket.IPPROTO_IP, 1), socket.AF_INET6: (socket.IPPROTO_IPV6, 67)}
+"""IP_TOS and IPV6_TCLASS, by family."""
 LEAST_TTL = {socket.AF_INET: (socket.IPPROTO_IP, 21), socket.AF_INET6: (socket.IPPROTO_IPV6, 73)}
 """IP_MINTTL and IPV6_MINHOPCOUNT, by family."""
 
@@ -30,6 +35,7 @@ class Route:
 
     ``destination`` and ``source`` are addresses in their usual text, with a scope if link-local; ``scope`` is
     that scope's interface index, or 0; ``device`` is the interface to bind to, if any; ``mtu`` is in bytes.
+    ``tos`` and ``mark`` are those of the packets, for which the routing table may have rules.
     """
 
     destination: str
@@ -37,6 +43,8 @@ class Route:
     scope: int
     device: str | None
     mtu: int
+    tos: int = 0
+    mark: int | None = None
 
     @property
     def family(self) -> int:
@@ -58,21 +66,24 @@ class Route:
         return _socket_address(self.destination, 0, self.scope)
 
     def bind_device(self, of: socket.socket) -> None:
-        """Have ``of`` leave by ``device``, if there is one to bind to; raises ``OSError``."""
+        """Have ``of`` leave by ``device``, if there is one to bind to, and marked; raises ``OSError``."""
         if self.device is not None:
             _set_device(of, self.device)
+        set_marks(of, self.tos, self.mark)
 
 
-def find_route(destination: str, interface: str | None) -> Route:
+def find_route(destination: str, interface: str | None, *, tos: int = 0, mark: int | None = None) -> Route:
     """The route to ``destination`` (an address, perhaps scoped), from ``interface`` if one is given.
 
-    ``interface`` is a name or a local address. Raises ``NoRoute``, ``UsageError`` for an interface that does
-    not exist, ``FamilyMismatch`` for an interface address of the other family.
+    ``interface`` is a name or a local address, ``tos`` and ``mark`` are those of the packets. Raises
+    ``NoRoute``, ``UsageError`` for an interface that does not exist, ``FamilyMismatch`` for an interface
+    address of the other family.
     """
     target = ipaddress.ip_address(destination)
     family = socket.AF_INET6 if target.version == 6 else socket.AF_INET
     scope = _scope_index(destination)
     with socket.socket(family, socket.SOCK_DGRAM) as asker:
+        set_marks(asker, tos, mark)
         device = _bind(asker, target.version, interface, scope)
         if device is not None and target.is_link_local:
             scope = scope or socket.if_nametoindex(device)
@@ -83,7 +94,22 @@ def find_route(destination: str, interface: str | None) -> Route:
             raise _no_route(destination, interface, error) from error
         source = asker.getsockname()[0]
         option = (socket.IPPROTO_IPV6, IPV6_MTU) if target.version == 6 else (socket.IPPROTO_IP, IP_MTU)
-        return Route(scoped(bare, scope), scoped(source, scope), scope, device, asker.getsockopt(*option))
+        return Route(
+            scoped(bare, scope), scoped(source, scope), scope, device, asker.getsockopt(*option), tos, mark
+        )
+
+
+def any_route(interface: str | None, family: int, tos: int = 0) -> Route:
+    """A route to nowhere in particular: sockets for many destinations, from ``interface`` if one is given."""
+    source, device = ANY_ADDRESS[family], None
+    if interface is not None:
+        try:
+            own = ipaddress.ip_address(interface)
+        except ValueError:
+            device = interface
+        else:
+            source = interface if own.version == family else source
+    return Route(ANY_ADDRESS[family], source, _scope_index(source), device, ANY_MTU, tos)
 
 
 def scoped(text: str, scope: int) -> str:
@@ -159,6 +185,18 @@ def _socket_address(address: str, port: int, scope: int) -> tuple[str, int] | tu
 
 def _set_device(of: socket.socket, name: str) -> None:
     of.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(name) + b"\0")
+
+
+def set_marks(of: socket.socket, tos: int, mark: int | None) -> None:
+    """Have the packets of ``of`` leave with ``tos`` and, inside this machine, ``mark``; raises ``OSError``.
+
+    The ECN bits of TCP are the kernel's own: of ``tos`` only the upper six bits count there.
+    """
+    if tos:
+        level, option = TOS_OPTION[socket.AddressFamily(of.family)]
+        of.setsockopt(level, option, tos)
+    if mark is not None:
+        of.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
 
 
 def set_ttl(of: socket.socket, ttl: int) -> None:

@@ -130,22 +130,23 @@ def _missing(quote: Quote, sent: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _dscp(evidence: Evidence) -> Verdict | None:
-    step = find_step(evidence, lambda quote: "tos" in quote.changed and quote.tos & ~ECN_BITS != 0)
+    step = find_step(evidence, lambda quote: (quote.tos ^ evidence.tos) & ~ECN_BITS != 0)
     if step is None:
         return None
     head = f"DSCP rewritten {_between(evidence, step)}"
-    return _verdict(
-        evidence, step, Kind.DSCP_REWRITTEN, head, f"our SYN is marked DSCP {step.quote.tos >> 2}"
-    )
+    sent = f", sent with {evidence.tos >> 2}," if evidence.tos & ~ECN_BITS else ""
+    tail = f"our SYN{sent} is marked DSCP {step.quote.tos >> 2}"
+    return _verdict(evidence, step, Kind.DSCP_REWRITTEN, head, tail)
 
 
 def _ecn(evidence: Evidence) -> Verdict | None:
-    step = find_step(evidence, lambda quote: "tos" in quote.changed and quote.tos & ECN_BITS != 0)
+    step = find_step(evidence, lambda quote: (quote.tos ^ evidence.tos) & ECN_BITS != 0)
     if step is None:
         return None
     head = f"ECN bits rewritten {_between(evidence, step)}"
-    bits = step.quote.tos & ECN_BITS
-    return _verdict(evidence, step, Kind.ECN_REWRITTEN, head, f"our SYN is marked ECN {bits}")
+    sent = f", sent with {evidence.tos & ECN_BITS}," if evidence.tos & ECN_BITS else ""
+    tail = f"our SYN{sent} is marked ECN {step.quote.tos & ECN_BITS}"
+    return _verdict(evidence, step, Kind.ECN_REWRITTEN, head, tail)
 
 
 def _between(evidence: Evidence, step: Step) -> str:

@@ -33,7 +33,7 @@ from tracetcp.model import QUOTE_FIELDS, ProbeKind, Quote, Reply, ReplyKind, Tcp
 from tracetcp.model.tcp_options import mss_of
 from tracetcp.wire.checksums import word_sum
 from tracetcp.wire.kinds import WIRE_KINDS, readings
-from tracetcp.wire.probe_table import KIND_STEP, ProbeTable, Sent
+from tracetcp.wire.probe_table import KIND_STEP
 from tracetcp.wire.protocols import ICMP_ERRORS, IN_TRANSIT_CODE, TCP
 from tracetcp.wire.quotes import (
     ICMP_HEADER,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tracetcp.model import Probe
+    from tracetcp.wire.probe_table import ProbeTable, Sent
 
 _TCP_HEADER = struct.Struct("!HHIIBBHH")
 
@@ -58,7 +59,8 @@ class PacketCodec(ABC, Generic[_Template]):
     """The packets of one trace between ``source`` and ``destination``; see ``open_codec``.
 
     Subclasses know the IP header of their family; this class knows TCP and the matching of replies.
-    ``templates`` has a packet for each kind of probe. ``length`` is the size of a SYN's packet in bytes.
+    ``templates`` has a packet with ``tos`` for each kind of probe. ``length`` is the size of a SYN's packet
+    in bytes.
     """
 
     family: Literal[4, 6]
@@ -74,12 +76,14 @@ class PacketCodec(ABC, Generic[_Template]):
         destination: str,
         source_port_base: int,
         templates: Mapping[ProbeKind, bytes],
-        first: int,
+        probes: ProbeTable,
+        tos: int,
     ) -> None:
         self._destination_text = destination
         self._source, self._destination = packed(source), packed(destination)
         self._inbound = self._destination + self._source
         self._source_port_base = source_port_base
+        self._tos = tos
         options = [packet[self._header_length + TCP_HEADER :] for packet in templates.values()]
         self._options = [(each, mss_of(each)) for each in options]
         self._readings = {
@@ -88,7 +92,7 @@ class PacketCodec(ABC, Generic[_Template]):
         }
         self._pseudo_sum = word_sum(self._source) + word_sum(self._destination) + TCP
         self.length = len(templates[ProbeKind.SYN])
-        self._probes = ProbeTable(first)
+        self._probes = probes
         self._templates = {
             kind: self._template(
                 number * KIND_STEP + source_port_base, packet, echoes_token=WIRE_KINDS[kind].echoes_token
@@ -170,7 +174,7 @@ class PacketCodec(ABC, Generic[_Template]):
             quoted.destination_port != sent.destination_port,
             quoted.sequence != sent.token,
             quoted.ip_id not in (None, sent.slot),
-            quoted.tos != 0,
+            quoted.tos != self._tos,
             quoted.mss not in (None, mss),
             quoted.options not in (None, options),
         )

@@ -1,11 +1,12 @@
 """Searches the place where silent connections are forgotten, with those that are left.
 
 R1. The hops that answered the trace are asked. A hop where the words expire lies before the place. A hop
-    where they meet a RST, or silence where a new connection's words expire, lies behind it; one that is
-    silent to both proves nothing. Nor does silence once a RST has shown how the place answers.
+    where they meet a RST, or silence where those of a new connection, said right behind them, expire at
+    once, lies behind it. One that is silent to both proves nothing, nor one that answers only what is sent
+    again: it may have been out of errors. Nor does silence once a RST has shown how the place answers.
 R2. A RST, or three transmissions, use a connection up; words that expired leave again with another TTL,
-    ``MOST_AIMS`` times. The next hop is chosen such that as few questions as can be suffice for so many
-    connections, whatever the answers.
+    ``MOST_AIMS`` times, if nothing else of theirs can be on its way. The next hop is chosen such that as few
+    questions as can be suffice for so many connections, whatever the answers.
 R3. Two connections must agree on what was silent: a second one is asked at the hop that was, or else at the
     destination. If its words expire after all, the search goes on from there.
 R4. A RST that only words to the destination meet is the destination's own, or comes from right before it. A
@@ -94,8 +95,10 @@ class PlaceSearch:
             aims = aims + 1 if aimed is not None else 0
             connection = self._pool.pop(0) if aimed is None else aimed
             ttl = hops[pick(len(hops), len(self._pool) + 1)]  # R2
-            result = yield from self._say(connection, ttl)
-            aimed = connection if result.fate is Fate.EXPIRED else None
+            result = yield from self._say(connection, ttl, is_aimed=aimed is not None)
+            aimed = connection if result.fate is Fate.EXPIRED and result.sent == 1 else None  # R2
+            if result.fate is Fate.EXPIRED and aimed is None:
+                yield from self._discard(connection)
         if aimed is not None:
             yield from self._discard(aimed)
 
@@ -103,23 +106,28 @@ class PlaceSearch:
         """Whether others suffice even if each is used up by one hop, and one is left to agree."""
         return len(self._pool) > len(hops).bit_length()
 
-    def _say(self, connection: int, ttl: int) -> Asking[Result]:
-        """Say something to a hop, and note what that says of the place."""
-        (result,) = yield [words_over(connection, ttl)._replace(keeps=True)]
+    def _say(self, connection: int, ttl: int, *, is_aimed: bool = False) -> Asking[Result]:
+        """Say something to a hop, and note what that says of the place.
+
+        A control goes with it. What was said before cannot wait for that: it leaves again by itself.
+        """
+        words, control = words_over(connection, ttl)._replace(keeps=True), CONTROL._replace(ttl=ttl)
+        result, *beside = yield [words] if is_aimed else [words, control]
         if self._is_heard(result):
             self.is_contradictory = True
         elif result.fate is Fate.EXPIRED:  # R1
             self._lies_behind(ttl)
         elif result.fate is Fate.ARRIVED:
             self._note_reset(ttl)
-        elif result.fate is Fate.SILENT and self._sign is Sign.SILENCE:  # R1
-            yield from self._compare(ttl)
+        elif result.fate is Fate.SILENT and self._sign is Sign.SILENCE:
+            (answer,) = beside or (yield [control])
+            self._note_silence(ttl, answer)
         return result
 
-    def _compare(self, ttl: int) -> Asking[None]:
+    def _note_silence(self, ttl: int, control: Result) -> None:
         """Whether a new connection's words expire where those of a silent one met silence."""
-        (control,) = yield [CONTROL._replace(ttl=ttl)]
-        if control.fate is Fate.EXPIRED:
+        was_at_once = control.report is None or not control.report.retransmissions
+        if control.fate is Fate.EXPIRED and was_at_once:  # R1
             self._before = ttl
             self._connections += 1
         else:

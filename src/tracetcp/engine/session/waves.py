@@ -31,8 +31,9 @@ R10. A trial may *keep* its connection open (``keeps``), for a later trial that 
     put off (``speaks_at``). It lives among those of R2, and what is told of it is noted. If it ends before it
     is spoken over, that is decided at once.
 R11. Words that expired leave again before long. A connection that is spoken over once more only gets another
-    TTL for them; that is done as soon as they are known to have expired, when nothing else of it is on the
-    way. They leave ever more seldom: if not ``TWICE`` in the time that there is, their silence tells nothing.
+    TTL for them. The plan must do that as soon as they are known to have expired, and only if they were sent
+    once (``sent``): another error on its way would be taken for the new TTL's. They leave ever more seldom:
+    if not ``TWICE`` in the time that there is, their silence tells nothing.
 R12. A *wordless* trial is decided once its handshake is over, or ``opens_within`` has gone by; if it is put
     off, once that time has come.
 R13. A trial that ``says`` words of its own is about who answers them. The end of the connection decides at
@@ -149,8 +150,8 @@ class Trial(NamedTuple):
 class Result(NamedTuple):
     """A trial, its fate, and the last report on its connection (None if there was none).
 
-    ``size`` is the packet that was sent. ``greeting`` is the number of bytes that came before anything was
-    said, ``answer`` the beginning of what came of words of its own.
+    ``size`` is the packet that was sent, ``sent`` how often. ``greeting`` is the number of bytes that came
+    before anything was said, ``answer`` the beginning of what came of words of its own.
     """
 
     trial: Trial
@@ -159,6 +160,7 @@ class Result(NamedTuple):
     report: Report | None
     greeting: int = 0
     answer: bytes = b""
+    sent: int = 1
 
 
 Found = TypeVar("Found")
@@ -229,7 +231,8 @@ class _Running:
     def result(self) -> Result:
         """What came of it."""
         assert self.fate is not None, "a wave ends when every trial is decided"
-        return Result(self.trial, self.fate, self.size, self.report, self.greeting, self.answer)
+        sent = self.sent(self.report) if self.report is not None else 0
+        return Result(self.trial, self.fate, self.size, self.report, self.greeting, self.answer, sent)
 
 
 class WaveEngine(Generic[Found]):

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tracetcp.config import TraceConfig
     from tracetcp.model import Probe, SendFailure
 
+ECN_BITS = 3
 LARGEST_CAPACITY = 4096
 """The most probes that a scan has in flight; each costs a descriptor and about 3 kB of kernel memory."""
 IP_BIND_ADDRESS_NO_PORT = 24
@@ -76,24 +77,30 @@ class _PendingSyn(NamedTuple):
 class ConnectProber(Prober):
     """A ``Prober`` of connecting sockets, for one destination.
 
-    Raises ``ProberError`` for a gateway, and what ``find_route`` raises.
+    Without ``holds_block`` somebody else holds the source ports that ``config`` names. Raises ``ProberError``
+    for a gateway and for a TOS byte that the kernel does not send, and what ``find_route`` raises.
     """
 
     kind = "connect"
     shares_flows = False
 
-    def __init__(self, config: TraceConfig, destination: str) -> None:
+    def __init__(self, config: TraceConfig, destination: str, *, holds_block: bool = True) -> None:
         if config.gateway is not None:
             raise ProberError(
                 f"gateway {config.gateway} cannot be used without raw sockets: "
                 "run tracetcp as root or with CAP_NET_RAW, or let the routing table choose the gateway"
             )
-        self._route = find_route(destination, config.interface)
+        if config.tos & ECN_BITS:
+            raise ProberError(
+                f"--tos {config.tos} cannot be sent without raw sockets: the kernel keeps the ECN bits for "
+                f"itself; give {config.tos & ~ECN_BITS}, or run tracetcp as root or with CAP_NET_RAW"
+            )
+        self._route = find_route(destination, config.interface, tos=config.tos)
         self.destination, self.source = self._route.destination, self._route.source
         self._silencer = find_silencer(self._route)
         self._first_port = config.source_port
         self._holders: list[socket.socket] = []
-        if config.source_port is not None:
+        if config.source_port is not None and holds_block:
             self._holders = hold_block(self._route, config.source_port, FLOWS, is_shared=True)
         self._timeout = config.timeout
         self.longest_wait = inf if self._silencer else ONE_SYN_SECONDS

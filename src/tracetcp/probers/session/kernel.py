@@ -93,7 +93,7 @@ class KernelSessions(SessionProber):
     """
 
     def __init__(self, config: TraceConfig, destination: str, port: int, ears: Ears | None = None) -> None:
-        self._route = find_route(destination, config.interface)
+        self._route = find_route(destination, config.interface, tos=config.tos)
         self._port = port
         self.destination, self.family = self._route.destination, self._route.family
         self.link_mtu = min(link_mtu(self._route) or self._route.mtu, LONGEST_PACKET)
