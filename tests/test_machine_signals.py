@@ -125,7 +125,7 @@ def test_an_ending_signal_is_a_line_and_a_status(
 ) -> None:
     later: list[tuple[int, object]] = []
     monkeypatch.setattr("signal.signal", lambda number, handler: later.append((number, handler)))
-    monkeypatch.setattr("tracetcp.cli.parsing.parse", lambda _: signals._end(signal.SIGTERM, None))
+    monkeypatch.setattr("tracetcp.cli.parsing.parse", lambda *_: signals._end(signal.SIGTERM, None))
     assert app.main(["-v"]) == 143
     assert capsys.readouterr() == ("", "Trace ended by SIGTERM.\n")
     assert later == [(signal.SIGTERM, signal.SIG_IGN)]
