@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from lab import Chain, missing_for_namespaces
 from lab.namespaces import remove_orphans
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # An example that takes long on a busy machine is no failure.
 os.environ.pop("TRACETCP_OPTIONS", None)  # the tests' command lines are whole
-settings.register_profile("tracetcp", deadline=None)
+settings.register_profile("tracetcp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tracetcp")
 
 

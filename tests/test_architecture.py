@@ -34,6 +34,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "privileges": ("errors",),
     "early_imports": ("names", "privileges"),
     "pcap_file": ("errors", "wire"),
+    "picture_file": ("errors", "formatters", "model"),
     "runner": ("engine", "errors", "model", "probers.prober"),
     "diagnosis": ("config", "errors", "model", "probers", "runner"),
     "dialogue": ("errors", "model", "probers", "runner"),
@@ -72,9 +73,23 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "runner",
         "say",
     ),
+    "targets": (
+        "cli.target_list",
+        "config",
+        "early_imports",
+        "engine",
+        "errors",
+        "model",
+        "names",
+        "privileges",
+        "probers",
+        "runner",
+        "session",
+        "verdicts",
+    ),
     "saved_runs": ("differences", "errors", "model"),
     "reporting": ("config", "errors", "model", "names", "session", "verdicts"),
-    "screen": ("errors", "formatters", "model", "session"),
+    "screen": ("errors", "formatters", "model", "session", "targets"),
     "signals": (),
     "shortages": (),
     "app": (
@@ -83,12 +98,14 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "diagnosis",
         "errors",
         "formatters",
+        "picture_file",
         "reporting",
         "saved_runs",
         "screen",
         "session",
         "shortages",
         "signals",
+        "targets",
     ),
     "__main__": ("app",),
 }
@@ -100,7 +117,7 @@ FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subp
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""
 WRITERS = ("app", "screen")
-TOP = ("app", "reporting", "screen", "session", "shortages", "signals", "__main__")
+TOP = ("app", "reporting", "screen", "session", "shortages", "signals", "targets", "__main__")
 """They wire everything, so the design page does not list what they may import."""
 
 

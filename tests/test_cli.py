@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tracetcp import __version__
-from tracetcp.cli.flags import build_parser
-from tracetcp.cli.parsing import Invocation, Message, parse
+from tracetcp.cli.flags import build_parser, split_percent
+from tracetcp.cli.parsing import Invocation, ManyTargets, Message, parse
 from tracetcp.config import Say, TraceConfig
 from tracetcp.errors import MissingHost, UsageError
 from tracetcp.formatters.display import Display
@@ -81,6 +81,10 @@ def test_a_flag_sets_its_value_before_or_after_the_host(line: str, name: str, va
         ("-A", Display(asn=True)),
         ("--asn", Display(asn=True)),
         ("--mtu", Display(mtu=True)),
+        ("--branches", Display(branches=95)),
+        ("--branches=99", Display(branches=99)),
+        ("--picture path.svg", Display(picture="path.svg")),
+        ("--picture=A.DOT", Display(picture="A.DOT")),
         ("--say tls", Display(say=Say("tls"))),
         ("--say tls:a-1.example", Display(say=Say("tls", "a-1.example"))),
         ("--say http:xn--d1a.example.", Display(say=Say("http", "xn--d1a.example."))),
@@ -108,6 +112,12 @@ def test_the_easy_scan_is_a_preset_that_any_flag_beside_it_overrules() -> None:
     assert preset.config == TraceConfig(host="host", ports=range(1, 101), start_hop=128, max_hops=1, pings=1)
     other = understood("-p 3 -s 1 100 host -h 200 -t 100").config
     assert (other.pings, other.start_hop, other.max_hops, other.timeout) == (3, 200, 1, 0.1)
+
+
+def test_the_host_is_no_percentage_and_what_follows_two_dashes_no_flag() -> None:
+    assert understood("--branches host:443").config.ports == (443,)
+    assert understood("--branches=90 -- host").display == Display(branches=90)
+    assert split_percent(["--", "--branches=90"]) == (["--", "--branches=90"], 95)
 
 
 def test_comparing_two_ports_traces_and_explains_them() -> None:
@@ -166,6 +176,25 @@ def test_a_range_wins_over_a_port_in_the_target(line: str) -> None:
         ("--mark 1 --mtu host", "--mark and --mtu exclude each other"),
         ("--mark 1 --idle 60 host", "--mark and --idle exclude each other"),
         ("--mark 1 --say tls host", "--mark and --say exclude each other"),
+        ("--branches --report host", "--report and --branches exclude each other"),
+        ("--picture a.svg --report host", "--report and --picture exclude each other"),
+        ("--branches=89 host", "--branches: percentage '89' is out of range: use 90 to 99"),
+        ("--branches=all host", "--branches: percentage 'all' is not a number: use 90 to 99"),
+        ("--branches= host", "--branches: percentage '' is not a number"),
+        ("--branches -s 1 2 host", "--branches and -s exclude each other"),
+        (
+            "--branches -r 1 2 host",
+            "--branches follows one port: give one port, and neither -r nor --compare",
+        ),
+        ("--branches --compare 1 2 host", "--branches follows one port"),
+        ("--branches host:80,443", "--branches follows one port"),
+        ("--branches -h 128 -m 1 host", "--branches and -h 128 -m 1 exclude each other"),
+        ("--picture path host", "--picture: 'path' has no known ending: use .svg, .dot or .mmd"),
+        ("--picture path.png host", "--picture: 'path.png' has no known ending"),
+        ("--picture a.svg -s 1 2 host", "--picture and -s exclude each other"),
+        ("--picture a.svg -h 99 -m 1 host", "--picture and -h 99 -m 1 exclude each other"),
+        ("--picture a.svg host:80,443", "--picture draws the path of one port, or of two with --compare"),
+        ("--picture", "--picture: expected one argument"),
         ("--say tls -s 1 2 host", "--say and -s exclude each other"),
         ("--say tls host:80,443", "--say tests the connection to one port: give one port"),
         ("--say tls --compare 1 2 host", "--say tests the connection to one port: give one port"),
@@ -283,3 +312,63 @@ def test_help_is_a_message_that_names_every_flag(line: str) -> None:
 @pytest.mark.parametrize("line", ["-v", "--version"])
 def test_the_version_is_a_message(line: str) -> None:
     assert parse(line.split()) == Message(f"tracetcp {__version__}\n")
+
+
+def many(line: str) -> ManyTargets:
+    asked = parse(line.split())
+    assert isinstance(asked, ManyTargets)
+    return asked
+
+
+def test_a_list_of_targets_takes_the_flags_of_every_trace() -> None:
+    asked = many("-f list -p 1 -t 500 -6 --json --resume out --rate 7 -e")
+    assert (asked.path, asked.rate, asked.resume, asked.all_addresses) == ("list", 7, "out", False)
+    assert (asked.config.pings, asked.config.timeout, asked.config.family) == (1, 0.5, 6)
+    assert asked.ports is None
+    assert asked.display == Display(json=True, explain=True)
+    assert many("--targets - -c").path == "-"
+    assert many("-f list").rate == 100
+    assert many("-f list -r 5 6").ports == range(5, 7)
+    scan = many("-f list -s 1 9")
+    assert (scan.ports, scan.config.is_scan, scan.display.condensed) == (range(1, 10), True, True)
+
+
+def test_all_addresses_of_one_host_need_no_list() -> None:
+    asked = many("--all-addresses host:443")
+    assert (asked.path, asked.all_addresses, asked.config.host, asked.config.ports) == (
+        None,
+        True,
+        "host",
+        (443,),
+    )
+    assert asked.ports is None
+    assert many("--all-addresses -f list").path == "list"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("-f list host", "-f list names the targets: leave 'host' out, or -f"),
+        ("-f list --compare 1 2", "-f and --compare exclude each other"),
+        ("-f list --mtu", "-f and --mtu exclude each other"),
+        ("-f list -g 192.0.2.1", "-f and -g exclude each other"),
+        ("--all-addresses --mtu host", "--all-addresses and --mtu exclude each other"),
+        ("-f list --resume out", "--resume needs --json"),
+        ("--rate 5 host", "--rate is for many targets: give it with -f or --all-addresses"),
+        ("--resume out host", "--resume is for many targets"),
+        ("-f list --rate 0", "rate '0' is out of range: use 1 to 100000"),
+        ("-f list --json -c", "--json and -c exclude each other"),
+        ("-f list -4 -6", "-4 and -6 exclude each other"),
+        ("-f", "expected one argument"),
+    ],
+)
+def test_what_many_targets_cannot_go_with_is_refused_in_one_line(line: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(line.split())
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_all_addresses_without_a_host_is_no_target() -> None:
+    with pytest.raises(MissingHost):
+        parse(["--all-addresses"])

@@ -46,7 +46,7 @@ def test_the_choice_of_a_branch_is_no_difference() -> None:
     assert [found for run in runs for found in compare(runs[0], run).differences] == []
 
 
-@pytest.mark.parametrize("networks", [22, pytest.param(440, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("networks", [11, pytest.param(440, marks=pytest.mark.slow)])
 def test_random_networks_differ_in_nothing_from_themselves(networks: int) -> None:
     """Those of the hunt, with every fault: their second run differs from the first by chance alone."""
     for seed in range(networks):

@@ -137,6 +137,14 @@ def test_several_replies_labels_and_changes_of_one_probe() -> None:
     assert [reply["kind"] for reply in probe["more_replies"]] == ["rst"]
 
 
+def test_a_probe_that_only_a_forger_answered_is_lost() -> None:
+    forged = Reply(1, ReplyKind.RST, TARGET, 50.001, 60)
+    record = ProbeRecord(Probe(1, 80, 2, 4, 3), 50.0, (forged,), forged=(forged,))
+    probe = parsed(trace(f"{A} {B} open", extra=(record,)))["hops"][1]["probes"][-1]
+    assert (probe["kind"], probe["sender"], probe["rtt_ms"]) == (None, None, None)
+    assert [reply["kind"] for reply in probe["more_replies"]] == ["rst"]
+
+
 def test_an_rtt_is_never_negative() -> None:
     early = ProbeRecord(Probe(1, 80, 1, 4, 3), 50.0, (Reply(1, ReplyKind.TIME_EXCEEDED, A, 49.9, 64, 11, 0),))
     assert parsed(trace(f"{A} open", extra=(early,)))["hops"][0]["probes"][-1]["rtt_ms"] == 0.0

@@ -86,7 +86,7 @@ def test_slow_server_delays_the_report_by_a_second_once(lab: Chain) -> None:
     assert "late" not in finished.out
     assert finished.out.startswith("\nTracing route to 10.0.7.1 on port 80\n")
     assert shape(finished.out).count("~ ms") == 6 * 3 + 1
-    assert finished.seconds < 4.0  # at most one second each for header and rows, the rest for a busy machine
+    assert finished.seconds < 5.5  # a second each for header and rows, and a busy machine; to wait takes six
 
 
 def test_server_that_needs_a_moment_is_waited_for(lab: Chain) -> None:

@@ -347,6 +347,14 @@ def test_nothing_is_said_unless_it_is_asked_for(lab: Chain) -> None:
     assert not any(b"example" in bytes(packet) for packet in captured.packets())
 
 
+@pytest.mark.parametrize("flags", ["--report", "-c", "-c -e"])
+def test_every_form_of_output_has_the_verdict(lab: Chain, flags: str) -> None:
+    serve(lab)
+    _drop(lab)
+    out = say(lab, flags=flags).out.replace("`", "")
+    assert "A TLS hello for blocked.example is dropped after hop 2 (10.0.2.1)." in out
+
+
 def test_every_connection_ends(lab: Chain) -> None:
     serve(lab)
     _drop(lab)

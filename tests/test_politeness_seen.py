@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from internet.lab import SimulatedInternet
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone]
+pytestmark = pytest.mark.netns
 
 IN_100_MS, IN_1_S = 3, 20
 BLOCKED = "1000-1019"

@@ -281,7 +281,7 @@ JUNK = st.recursive(
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_file_ends_in_anything_but_a_trace_or_a_reason(data: st.DataObject) -> None:
     trace = json.loads(OPEN)
     for _ in range(data.draw(st.integers(1, 3))):

@@ -217,6 +217,41 @@ def test_after_an_interrupt_what_was_decided_still_comes(use: UseNetwork) -> Non
     assert prober.is_closed
 
 
+def test_branches_come_with_the_verdict_and_after_an_interrupt_as_far_as_they_are_known(
+    use: UseNetwork,
+) -> None:
+    def found(interrupt_at: float) -> list[VerdictReached]:
+        use("1 2:16 3 | rtt 4", interrupt_at=interrupt_at)
+        seen: list[VerdictReached] = []
+        with open_session(config(), Options(names=False, branches=95)) as session:
+            try:
+                for events, _ in session.batches():
+                    seen += [event for event in events if isinstance(event, VerdictReached)]
+            except KeyboardInterrupt:
+                pass
+            else:
+                assert interrupt_at == inf
+        return seen
+
+    (whole,), (part,) = found(inf), found(0.3)
+    assert whole.branches is not None
+    assert part.branches is not None
+    assert not whole.branches.is_cut_short
+    assert part.branches.is_cut_short
+    assert 2 < len(part.branches.nodes) < len(whole.branches.nodes)
+    assert found(0.001) == []
+
+
+def test_controls_are_no_flows_of_the_branches(use: UseNetwork) -> None:
+    prober = use("1 2 3 4 5 | rtt 6 | others silent")
+    with open_session(config(81), Options(names=False, explain=True, branches=95)) as session:
+        events = [event for events, _ in session.batches() for event in events]
+    (judged,) = (event for event in events if isinstance(event, VerdictReached))
+    assert judged.branches is not None
+    assert {sent.probe.port for sent in prober.sent} > {81}
+    assert {node.address for node in judged.branches.nodes} <= {f"10.{n}.1.1" for n in range(1, 6)}
+
+
 def test_evidence_without_explaining_sends_no_control(use: UseNetwork) -> None:
     prober = use("1 10[drop 80] 20 | rtt 40")
     with open_session(config(max_hops=4, timeout=1.0), Options(evidence=True)) as session:

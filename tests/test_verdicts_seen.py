@@ -298,8 +298,9 @@ COOKBOOK = {
 ON_KERNELS = (
     "The port answers, and still the connection hangs",
     "The connection dies when nothing was said for a while",
+    "The port is open, and one name does not work",
 )
-"""Sections whose runs need real kernels: ``test_kernel_mtu`` and ``test_kernel_idle`` hold what they say."""
+"""Sections whose runs need real kernels: ``test_kernel_mtu``, ``_idle`` and ``_say`` hold what they say."""
 ON_SAVED_RUNS = ("Before and after a change", "A ticket for the provider")
 """Sections that ``test_tickets_seen`` holds."""
 CONCLUSIONS = ("Verdict: ", "Evidence: ", "Note: ", "The paths ", "# PORTS", "HOP ")
@@ -324,8 +325,13 @@ def test_the_cookbook_says_what_the_program_says(title: str) -> None:
     with simulated(load(COOKBOOK[title])) as net:
         for block in blocks:
             command, *shown = block.splitlines()
-            out = net.tracetcp(*shlex.split(command)).out.splitlines()
+            out = _without_counts(net.tracetcp(*shlex.split(command)).out.splitlines())
             expected = [line[4:] for line in shown if line.startswith("    ")]
             told = [line for line in expected if line.startswith(CONCLUSIONS) or TABLE_ROW.fullmatch(line)]
             assert told
-            assert [line for line in told if line not in out] == []
+            assert [line for line in _without_counts(told) if line not in out] == []
+
+
+def _without_counts(lines: list[str]) -> list[str]:
+    """``lines`` without numbers of probes: of a machine that is busy, some are sent again."""
+    return [re.sub(r"\b\d+ probes\b", "N probes", line) for line in lines]

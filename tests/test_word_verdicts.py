@@ -149,7 +149,7 @@ def test_the_answer_to_a_file_stands_alone() -> None:
             "itself refuses {}: alert 112, unrecognized name.",
             Certainty.CERTAIN,
         ),
-        (HTTP, heard(data=FORBIDDEN), OK, 'itself refuses {}: "HTTP/1.1 403 Forbidden".', Certainty.CERTAIN),
+        (HTTP, heard(data=FORBIDDEN), OK, 'itself refuses {}: "HTTP/1.1 403 Forbidden".', Certainty.LIKELY),
         (TLS, CLOSED, HELLO, "itself closes the connection upon {}.", Certainty.LIKELY),
         (TLS, TAKEN, HELLO, "acknowledges {}, and says nothing.", Certainty.POSSIBLE),
     ],
@@ -371,6 +371,20 @@ def test_an_answer_a_hop_or_two_before_the_host_may_be_its_own(at: int) -> None:
     assert only(judged(told)).kind is Kind.WORD_PASSES
     cut = found((*expired(1), *heard(at), *lost(FULL_TTL)), again=AGAIN)
     assert only(judged(cut)).kind is Kind.WORD_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [(PATH, Kind.WORD_ANSWERED), ("10.0.0.1 10.0.1.1|10.0.1.2 10.0.2.1 open", Kind.REFUSED_BY_HOST)],
+)
+def test_another_answer_a_hop_or_two_before_the_host_is_likely_somebodys(path: str, kind: Kind) -> None:
+    told = found(
+        (*expired(1, 2), *heard(3, FORBIDDEN), *heard(data=FORBIDDEN)),
+        control=signs(*heard(data=OK)),
+        again=AGAIN,
+    )
+    verdict = only(judged(told, HTTP, path))
+    assert (verdict.kind, verdict.certainty) == (kind, Certainty.LIKELY)
 
 
 @pytest.mark.parametrize(

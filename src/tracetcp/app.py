@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tracetcp import signals
@@ -20,8 +21,9 @@ from tracetcp.shortages import shortage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracetcp.cli.parsing import Check, Diff, Invocation
+    from tracetcp.cli.parsing import Check, Diff, Invocation, ManyTargets
     from tracetcp.formatters.display import Display
+    from tracetcp.formatters.presenter import Presenter
     from tracetcp.session import Options, Session
 
 EXIT_REACHED = 0
@@ -89,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from tracetcp.cli.parsing import OPTIONS_VARIABLE, Check, Diff, Message, parse
+    from tracetcp.cli.parsing import OPTIONS_VARIABLE, Check, Diff, ManyTargets, Message, parse
 
     preset = os.environ.get(OPTIONS_VARIABLE, "")
     understood = parse(argv, preset)
@@ -98,6 +100,8 @@ def _run(argv: Sequence[str]) -> int:
     if isinstance(understood, Message):
         write(understood.text)
         return 0
+    if isinstance(understood, ManyTargets):
+        return trace_many(understood)
     if isinstance(understood, Diff):
         return diff(understood)
     if isinstance(understood, Check):
@@ -116,11 +120,49 @@ def trace(invocation: Invocation) -> int:
         clock_to_utc = time.time() - session.clock()
         presenter = open_presenter(config, display, session.destination, clock_to_utc, session.source)
         _collect_garbage()
-        screen.show(session, presenter, len(config.ports))
+        if display.picture is None:
+            screen.show(session, presenter, len(config.ports))
+        else:
+            _draw(display.picture, screen, session, presenter, len(config.ports))
         if session.has_reached:
             return EXIT_REACHED
         _look_for_causes(session)
         return EXIT_NOT_REACHED
+
+
+def trace_many(asked: ManyTargets) -> int:
+    """Trace many targets and write each as it ends."""
+    from tracetcp.targets.session import Request, open_targets
+
+    display = asked.display
+    screen = Screen(display)
+    request = Request(
+        asked.config,
+        asked.path,
+        asked.rate,
+        asked.ports,
+        asked.resume,
+        sys.stdout.fileno() if asked.resume is not None and sys.stdout is not None else None,
+        asked.all_addresses,
+    )
+    options = _options(display)._replace(evidence=display.json or asked.all_addresses)
+    with open_targets(request, options, screen.warn) as session:
+        _collect_garbage()
+        screen.show_targets(session)
+        return session.exit_status
+
+
+def _draw(path: str, screen: Screen, session: Session, presenter: Presenter, ports: int) -> None:
+    """Show the run, and draw it into the file at ``path``."""
+    from tracetcp.picture_file import PictureFile
+
+    with closing(PictureFile(path)) as picture:
+        try:
+            screen.show(session, presenter, ports, picture.take)
+        except KeyboardInterrupt:
+            picture.write(session.texts)
+            raise
+        picture.write(session.texts)
 
 
 def _look_for_causes(session: Session) -> None:
@@ -140,7 +182,8 @@ def _options(display: Display) -> Options:
     return Options(
         names=not display.numeric,
         origins=display.asn,
-        evidence=display.json,
+        evidence=display.json or display.picture is not None,
+        branches=display.branches,
         explain=display.explain,
         sizes=display.mtu,
         say=display.say,

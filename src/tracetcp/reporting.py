@@ -101,7 +101,7 @@ def _trace(session: Session) -> TicketTrace:
     return TicketTrace(
         evidence=evidence,
         verdicts=found.verdicts,
-        tested=(*found.sizes, *found.silence),
+        tested=found.tested,
         contact=judge_contact(evidence, found.verdicts[0], session.texts.origins),
         texts=session.texts,
         source=session.source,

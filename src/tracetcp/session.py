@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tracetcp.afterwards import Afterwards, ConnectionTest, Tell
     from tracetcp.config import Say, TraceConfig
     from tracetcp.engine import Engine
+    from tracetcp.engine.branches.branch_engine import BranchEngine
     from tracetcp.engine.run_state import RunState
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
@@ -55,7 +56,8 @@ class Options(NamedTuple):
     in a ``VerdictReached``; so does ``explain``, which also sends control probes. So do the tests of a
     connection to the one port of the run (Linux alone): ``sizes``, of packets, ``silences``, each of so many
     seconds, and ``say``, which says words to find who stops or answers them and sends control probes as
-    well. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
+    well. So does ``branches``, which finds the paths of the one port, each hop's with so many percent of
+    certainty. ``pcap`` is where the packets are written: a path, or ``-`` for standard output.
     ``drops_privileges`` takes root and every capability from this process for good once the sockets are
     open, and does so in a child process before the host's name is looked up, or a file to be said is read.
     Without ``names_in_verdicts`` sentences have addresses alone; ``exact_origins`` asks for each address, and
@@ -69,6 +71,7 @@ class Options(NamedTuple):
     sizes: bool = False
     silences: tuple[int, ...] = ()
     say: Say | None = None
+    branches: int = 0
     pcap: str | None = None
     drops_privileges: bool = False
     names_in_verdicts: bool = True
@@ -107,6 +110,7 @@ class Session:
         *,
         names_verdicts: bool,
         afterwards: Afterwards | None = None,
+        branches: BranchEngine | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
         self.prober_kind = prober.kind
@@ -118,6 +122,7 @@ class Session:
         self._resources = resources
         self._names_verdicts = names_verdicts
         self._afterwards = afterwards
+        self._branches = branches
 
     def __enter__(self) -> Self:
         return self
@@ -157,11 +162,16 @@ class Session:
         """
         from tracetcp.runner import run
 
-        for events in run(self._engine, self._prober, tuple(self._lookups)):
-            texts = self.texts
-            self._take_note(events)
-            shown = events if self._afterwards is None else self._afterwards.take(events)
-            yield Batch(self._with_names(shown, texts), texts)
+        try:
+            for events in run(self._engine, self._prober, tuple(self._lookups)):
+                texts = self.texts
+                self._take_note(events)
+                shown = events if self._afterwards is None else self._afterwards.take(events)
+                yield Batch(self._with_names(shown, texts), texts)
+        except KeyboardInterrupt:
+            if self._branches is not None:
+                yield Batch(self._with_names(self._branches.release(), self.texts), self.texts)
+            raise
         if self._afterwards is not None:
             yield from self._finish(self._afterwards, tell)
 
@@ -187,14 +197,19 @@ class Session:
         )
 
     def _with_names(self, events: list[Event], texts: AddressTexts) -> list[Event]:
-        """``events`` with the names in their sentences that their rows have waited for."""
-        if not self._names_verdicts or not texts.names:
-            return events
-        from tracetcp.explain.explaining import with_names
+        return with_names(events, texts) if self._names_verdicts else events
 
-        return [
-            with_names(event, texts.names) if isinstance(event, VerdictReached) else event for event in events
-        ]
+
+def with_names(events: list[Event], texts: AddressTexts) -> list[Event]:
+    """``events`` with the names in their sentences that their rows have waited for."""
+    if not texts.names or not any(isinstance(event, VerdictReached) for event in events):
+        return events
+    from tracetcp.explain import explaining
+
+    return [
+        explaining.with_names(event, texts.names) if isinstance(event, VerdictReached) else event
+        for event in events
+    ]
 
 
 def open_session(
@@ -239,7 +254,7 @@ def open_sessions(
             become_caller()
         for each in opened:
             if options.pcap is not None and not isinstance(each, TracetcpError):
-                _keep_packets(options.pcap, each.prober, each.resources, warn)
+                keep_packets(options.pcap, each.prober.capture, each.resources, warn)
         if options.drops_privileges:
             from tracetcp.privileges import give_up_capabilities
 
@@ -290,15 +305,23 @@ def _open(
 ) -> Session:
     """The rest of a run, which takes no privilege."""
     prober, ears, resources = sockets
-    lookups = _open_lookups(options, warn)
+    lookups = open_lookups_for(options, warn)
     resources.callback(lookups.close)
     state = _open_state()
-    engine = _open_engine(config, options, prober, state)
-    is_judging = options.evidence or options.explain or bool(options.tested)
+    engine = open_engine_for(config, options, prober, state)
+    percent = options.branches
+    branches = _open_branches(engine, config, percent, prober, state) if percent else None
+    is_judging = options.evidence or options.explain or bool(options.tested) or percent > 0
     names_verdicts = is_judging and options.names_in_verdicts
     tests = _open_tests(config, options, saying, prober, state, ears) if options.tested else None
     return Session(
-        prober, lookups, engine, resources.pop_all(), names_verdicts=names_verdicts, afterwards=tests
+        prober,
+        lookups,
+        branches or engine,
+        resources.pop_all(),
+        names_verdicts=names_verdicts,
+        afterwards=tests,
+        branches=branches,
     )
 
 
@@ -330,17 +353,23 @@ def _open_prober(config: TraceConfig, destination: str) -> Prober:
     return open_prober(config, destination)
 
 
-def _keep_packets(path: str, prober: Prober, resources: ExitStack, warn: Callable[[str], None]) -> None:
-    """Write a pcap file beside the trace."""
+def keep_packets(
+    path: str,
+    capture: Callable[[Callable[[], Tap]], None],
+    resources: ExitStack,
+    warn: Callable[[str], None],
+) -> None:
+    """Write a pcap file beside the trace; ``capture`` is that of the prober."""
     from tracetcp.pcap_file import PcapFile
 
     def open_tap() -> Tap:
         return resources.enter_context(closing(PcapFile(path, warn))).tap
 
-    prober.capture(open_tap)
+    capture(open_tap)
 
 
-def _open_lookups(options: Options, warn: Callable[[str], None]) -> Lookups:
+def open_lookups_for(options: Options, warn: Callable[[str], None]) -> Lookups:
+    """The look-ups that ``options`` want."""
     from tracetcp.names import open_lookups
 
     return open_lookups(
@@ -403,15 +432,15 @@ def _open_tests(
     return Afterwards(tests)
 
 
-def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
-    """The engine, with one round it that judges where verdicts or evidence are wanted."""
+def open_engine_for(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
+    """The engine of one target, with one round it that judges where verdicts or evidence are wanted."""
     from tracetcp.engine import open_engine
 
     def fresh(config: TraceConfig) -> Engine:
         return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
 
     may_probe = options.explain or options.say is not None
-    if not (may_probe or options.evidence or options.tested):
+    if not (may_probe or options.evidence or options.tested or options.branches):
         return fresh(config)
     from tracetcp.explain.explaining import ExplainingEngine
 
@@ -422,6 +451,17 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         state,
         may_probe=may_probe,
         shares_flows=prober.shares_flows,
+    )
+
+
+def _open_branches(
+    inner: Engine, config: TraceConfig, percent: int, prober: Prober, state: RunState
+) -> BranchEngine:
+    """The engine that searches for branches once ``inner`` has traced."""
+    from tracetcp.engine.branches.branch_engine import BranchEngine
+
+    return BranchEngine(
+        inner, config, state, prober.capacity, shares_flows=prober.shares_flows, percent=percent
     )
 
 

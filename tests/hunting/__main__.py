@@ -45,7 +45,7 @@ class Place(NamedTuple):
     def user_of(self, turn: int) -> str | None:
         """Whom the case of this turn is run as; None for root."""
         is_nobody = self.user == NOBODY or (self.user == "both" and turn % 2 == 1)
-        return NOBODY if self.is_wire and is_nobody else None
+        return NOBODY if is_nobody else None
 
 
 class Found(NamedTuple):
@@ -68,12 +68,14 @@ def hunt_one(seed: int, faults: Sequence[str], place: Place) -> Found:
         judgement, error = None, str(failure)
     words = f"--fault {case.asked} --seeds {seed}"
     if place.is_wire:
-        words += f" --wire --as {user or 'root'}"
+        words += " --wire"
+    if place.is_wire or user:
+        words += f" --as {user or 'root'}"
     return Found(f"{words} (-{case.family} {case.command})", user, case.fault.name, judgement, error)
 
 
 def _run(case: Case, place: Place, user: str | None) -> Sighting:
-    return run_on_wire(case, user) if place.is_wire else run_virtually(case)
+    return run_on_wire(case, user) if place.is_wire else run_virtually(case, user)
 
 
 def _hunt(seeds: Sequence[int], faults: Sequence[str], place: Place, seconds: float) -> Iterator[Found]:
@@ -137,7 +139,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--fault", action="append", metavar="NAME", help=f"only these: {' '.join(FAULTS)}")
     parser.add_argument("--wire", action="store_true", help="the installed program on a TUN device, as root")
     parser.add_argument(
-        "--as", dest="user", choices=("root", NOBODY, "both"), default="root", help="with --wire: as whom"
+        "--as",
+        dest="user",
+        choices=("root", NOBODY, "both"),
+        default="root",
+        help="as whom, so by which prober",
     )
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no run after so many")
     parser.add_argument("--show", action="store_true", help="one seed at length, its network as a scenario")

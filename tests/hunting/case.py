@@ -70,7 +70,8 @@ def kept(path: Path) -> Case:
     """The case of a file that ``tests/hunt --show`` printed: a scenario with a table ``hunt``."""
     table = tomllib.loads(path.read_text())
     hunt = table.pop("hunt")
-    fault = Fault(**{key: tuple(v) if isinstance(v, list) else v for key, v in hunt["fault"].items()})
+    fields: Values = {key: tuple(v) if isinstance(v, list) else v for key, v in hunt["fault"].items()}
+    fault = Fault(**fields)
     scenario, family = Scenario.of(table, path.stem), hunt["family"]
     config = read_command(scenario.command, scenario.destination.addresses[family]).config
     return Case(0, fault.name, fault, family, hunt["port"], scenario, config)

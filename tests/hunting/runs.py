@@ -18,13 +18,21 @@ from tracetcp.explain.explaining import ExplainingEngine
 from tracetcp.runner import run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hunting.case import Case
     from hunting.sighting import Sighting
+    from internet import Scenario
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
+    from tracetcp.model import Reply
 
 LONGEST_RUN = 120.0
 """Seconds after which the program is stopped."""
+NAMING = frozenset(
+    {"source address", "source port", "destination address", "destination port", "sequence number"}
+)
+"""What the kernel finds a quote's socket by."""
 STATUSES = (0, 1)
 """Of a program that has run: reached, and not reached."""
 
@@ -33,14 +41,35 @@ class RunFailed(Exception):
     """A run that came to nothing; the text says how."""
 
 
-def run_virtually(case: Case) -> Sighting:
-    """The real engine under ``-e``, in no time; raises ``RunFailed``."""
-    prober, state = VirtualProber(case.scenario, case.family), RunState(SECRET)
+class ConnectingProber(VirtualProber):
+    """Tells what sockets that connect tell: the first answer to each probe, and nothing that is quoted."""
+
+    def __init__(self, scenario: Scenario, family: int) -> None:
+        super().__init__(scenario, family, shares_flows=False, tells_reply_ttls=False)
+        self._answered: set[int] = set()
+
+    def drain(self) -> Sequence[Reply]:
+        """See ``Prober.drain``."""
+        replies = []
+        for reply in super().drain():
+            is_known = reply.quote is None or not NAMING.intersection(reply.quote.changed)
+            if is_known and reply.token not in self._answered:
+                self._answered.add(reply.token)
+                replies.append(reply._replace(quote=None))
+        return replies
+
+
+def run_virtually(case: Case, user: str | None = None) -> Sighting:
+    """The real engine under ``-e``, in no time, as root's or as that of ``user``; raises ``RunFailed``."""
+    prober = (
+        ConnectingProber(case.scenario, case.family) if user else VirtualProber(case.scenario, case.family)
+    )
+    state, shares_flows = RunState(SECRET), prober.shares_flows
 
     def opened(config: TraceConfig) -> Engine:
-        return open_engine(config, state, prober.capacity)
+        return open_engine(config, state, prober.capacity, shares_flows=shares_flows)
 
-    engine = ExplainingEngine(case.config, prober.destination, opened, state)
+    engine = ExplainingEngine(case.config, prober.destination, opened, state, shares_flows=shares_flows)
     try:
         return from_events([event for events in run(engine, prober, wait=prober.wait) for event in events])
     except AssertionError as error:

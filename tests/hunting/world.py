@@ -8,7 +8,8 @@ T2. Under ``-F``, at routers that limit harder than one answer a second, and in 
 T3. Flows may take branches of other lengths: the host is at each of those distances, and beyond the nearest
     one it may be silent, since it answers one SYN of a flow.
 T4. A quote rewritten beyond recognition hides its hop: over IPv6 a sequence number, where less than 16 bytes
-    of TCP are quoted. Without privilege the kernel recognises by addresses, ports and sequence number.
+    of TCP are quoted. Without privilege the kernel recognises by addresses, ports and sequence number. With
+    one ping, so does a rewriting that no other hop around shows: one probe alone may have met a forger.
 T5. A host that is down is not reported, or late, if the timeout ends before its last router gives up.
 T6. Whoever answers in the host's name beside the path, with nothing but silence from there to the host, looks
     like a host that refuses SYNs whose TTL runs out: the trace may end with that silence.
@@ -22,6 +23,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from internet.scenario import LONGEST_PATH
+from tracetcp.engine.loose_quotes import AROUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,6 +39,8 @@ INJECTED = {"rst-injected": CLOSED, "syn-ack-injected": OPEN}
 """Faults that let the SYN pass and answer it all the same."""
 UNNAMED_BY_KERNEL = frozenset({"source", "source_port", "destination", "destination_port", "sequence"})
 """Fields by which the kernel finds the socket that a quote belongs to."""
+LOOSE = frozenset({"source_port", "destination", "destination_port", "sequence"})
+"""Fields whose change makes a quote loose."""
 REACHES_WINDOW = 16
 """TCP bytes of an IPv6 quote that tell a probe whose sequence number was rewritten."""
 NO_GATEWAY_WAIT = 0.9
@@ -134,16 +138,31 @@ class World:
             return True
         if not self.is_raw:
             return not fields & UNNAMED_BY_KERNEL
-        if "sequence" in fields and self.case.family == 6:
-            return router.quote >= REACHES_WINDOW
-        return True
+        return self._is_quote_known(router)
+
+    def _may_look_forged(self, ttl: int) -> bool:
+        """Whether a single probe may be all that shows a rewriting (T4)."""
+        fields = LOOSE.intersection(self.fault.fields)
+        if self.case.config.pings > 1 or not fields or not self.is_raw or ttl < self.fault.hop:
+            return False
+        around = range(max(ttl - AROUND, self.fault.hop), ttl + AROUND + 1)
+        others = (router for each in around if each != ttl for router in self.routers(each))
+        return not any(map(self._shows_rewriting, others))
+
+    def _shows_rewriting(self, router: Router) -> bool:
+        return not router.is_silent and self._is_quote_known(router)
+
+    def _is_quote_known(self, router: Router) -> bool:
+        is_unknown = "sequence" in self.fault.fields and self.case.family == 6
+        return not is_unknown or router.quote >= REACHES_WINDOW
 
     def must_answer(self, ttl: int) -> bool:
         """Whether a star at ``ttl`` is false but for loss: T2, T3, T4."""
         routers = self.routers(ttl)
         if not routers or ttl > self.path_end or ttl >= self.nearest:
             return False
-        return all(self._speaks(router, ttl) and not self._may_be_mean(router) for router in routers)
+        is_sure = all(self._speaks(router, ttl) and not self._may_be_mean(router) for router in routers)
+        return is_sure and not self._may_look_forged(ttl)
 
     def _may_be_mean(self, router: Router) -> bool:
         limit = router.limits.get(self.case.family)

@@ -176,18 +176,21 @@ class Bucket:
 
 
 class Network:
-    """A running scenario. It must get SYNs in order of time; ``counts`` is what it saw."""
+    """A running scenario. It must get SYNs in order of time; ``counts`` is what it saw.
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.counts = Counts()
+    One that is ``beside`` another shares its routers: what they limit, and what is counted.
+    """
+
+    def __init__(self, scenario: Scenario, beside: Network | None = None) -> None:
+        self.counts: Counts = Counts() if beside is None else beside.counts
         self._scenario = scenario
         self._chance = Random(scenario.seed)
         self._began_at: float | None = None
         self._single = _single_path(scenario)
-        self._fixed = lru_cache(maxsize=65_536)(self._walk)
+        self._fixed = lru_cache(maxsize=65_536)(self._walk) if self._single is None else self._walk
         self._nth: Counter[tuple[int, int]] = Counter()
         self._turns: Counter[tuple[int, int]] = Counter()
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, Bucket] = {} if beside is None else beside._buckets
         self._link_free_at = -inf
         self._half_open: dict[Flow, _HalfOpen] = {}
         self._answered: set[Flow] = set()
@@ -240,19 +243,20 @@ class Network:
                 routes = (*routes, index)
             elif elapsed >= route.since and nth >= route.attempt:
                 routes = (index,)
-        return self._fixed(routes, syn.flow)
+        return self._fixed(routes, syn.flow, syn.sequence if self._scenario.by_packet else 0)
 
-    def _walk(self, routes: tuple[int, ...], flow: Flow) -> _Path:
-        """The routers that ``flow`` takes when these routes share the load."""
+    def _walk(self, routes: tuple[int, ...], flow: Flow, packet: int) -> _Path:
+        """The routers that ``flow`` takes when these routes share the load, or this packet of it."""
         route = self._scenario.routes[routes[self._pick(flow, 0, len(routes))]]
         routers: list[Router] = []
         for number, choices in enumerate(route.hops, 1):
             links = routers[-1].links if routers else ()
             allowed = [choices[link] for link in links] or choices
-            routers.append(allowed[self._pick(flow, number, len(allowed))])
+            chosen_by = (*flow, packet) if number in self._scenario.by_packet else flow
+            routers.append(allowed[self._pick(chosen_by, number, len(allowed))])
         return _path_of(routers, self._scenario.loop)
 
-    def _pick(self, flow: Flow, hop: int, choices: int) -> int:
+    def _pick(self, flow: tuple[object, ...], hop: int, choices: int) -> int:
         """The choice of ``hop`` for ``flow``; independent at each hop, like routers with different salts."""
         text = f"{flow} {hop} {self._scenario.seed}".encode()
         return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") % choices
@@ -405,6 +409,7 @@ class Network:
         destination = self._scenario.destination
         syn = arrival.syn
         self.counts.destination[syn.destination_port] += 1
+        self.counts.arrived[syn.source_port, syn.destination_port] += 1
         if syn.destination_port in destination.silent:
             return []
         is_refused = syn.ttl - arrival.distance < destination.refuse_ttl
@@ -476,8 +481,8 @@ class Network:
 class Simulation:
     """A network and the schedule of its answers; instants are on the caller's clock."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.network = Network(scenario)
+    def __init__(self, scenario: Scenario, beside: Network | None = None) -> None:
+        self.network = Network(scenario, beside)
         self._calendar: list[tuple[float, int, Answer | Pending]] = []
         self._order = count()
 

@@ -54,7 +54,8 @@ class Counts:
     """What a network saw and sent.
 
     ``ttl`` meters every SYN by its original TTL; ``router`` meters, by address, the SYNs whose TTL ended at a
-    router; ``destination`` counts, by port, the SYNs that reached the destination. ``answers`` counts packets
+    router; ``destination`` counts, by port, the SYNs that reached the destination, ``arrived`` by source port
+    and port. ``answers`` counts packets
     sent in answer, ``limited`` errors not sent because of a rate limit, ``queue_losses`` SYNs lost at the
     bottleneck, ``resets`` RSTs of the client.
     """
@@ -63,6 +64,7 @@ class Counts:
         self.ttl: dict[int, Meter] = {}
         self.router: dict[str, Meter] = {}
         self.destination: Counter[int] = Counter()
+        self.arrived: Counter[tuple[int, int]] = Counter()
         self.answers = self.limited = self.queue_losses = self.resets = 0
 
     @property

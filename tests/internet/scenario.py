@@ -17,6 +17,7 @@ Top level
     defaults            a hop table whose keys hold for every hop without its own
     hop                 list of hop tables: the path; its last hop is the last router
     route               list of further paths (below)
+    by_packet           hops (numbers) that choose among their routers for each packet, not for each flow
     loop                number of a hop: after the last hop the path continues there, again and again
     destination, bottleneck, noise, dns    tables (below)
 
@@ -331,6 +332,7 @@ class Scenario:
     clients: Mapping[int, str]
     routes: tuple[Route, ...]
     loop: int | None
+    by_packet: frozenset[int]
     destination: Destination
     bottleneck: Bottleneck | None
     noise: Noise
@@ -374,6 +376,7 @@ def _read_scenario(table: Table) -> Scenario:
         },
         routes=(route, *further),
         loop=table.whole("loop", 0, 1, max(1, len(route.hops))) or None,
+        by_packet=frozenset(int(str(hop)) for hop in table.several("by_packet")),
         destination=destination,
         bottleneck=_read_bottleneck(table.table("bottleneck")),
         noise=_read_noise(table.table("noise") or Table({}, table.where)),

@@ -18,6 +18,7 @@ from tracetcp.limits import (
     MOST_SILENCES,
     PINGS,
     PORTS,
+    RATES,
     SILENCES,
     SOURCE_PORTS,
     START_HOPS,
@@ -27,7 +28,7 @@ from tracetcp.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 DESCRIPTION = "Show where TCP packets to a port really go: SYNs with rising TTLs, answered hop by hop."
@@ -44,14 +45,19 @@ examples:
   tracetcp www.example.com:443               the path of HTTPS
   tracetcp -n -c -r 130 140 -h 3 -m 1 host   which ports does hop 3 let pass?
   tracetcp -s 1 1024 192.0.2.1               which ports of a host are open?
+  tracetcp -f targets.txt --json > out       a record for each target of a list
 
 environment: TRACETCP_OPTIONS holds options that go before those of the command line
 
 exit status: 0 a port was reached, 1 none was, 2 wrong usage, 3 could not run, 130 interrupted
 """
+DEFAULT_RATE = 100
 SCAN_START_HOP = 128
 """The start hop of ``-s``: beyond any path."""
 PRECISIONS = range(4)
+PERCENTS = range(90, 100)
+USUAL_PERCENT = 95
+BRANCHES = "--branches"
 
 
 class _Help(argparse.Action):
@@ -111,6 +117,26 @@ def mark(text: str) -> int:
     if value not in MARKS:
         raise argparse.ArgumentTypeError(f"mark {text!r} is out of range: {bounds}")
     return value
+
+
+def split_percent(argv: Sequence[str]) -> tuple[list[str], int]:
+    """``argv`` with plain ``--branches`` for ``--branches=PERCENT``, and that percentage.
+
+    argparse would take the host for an optional value. Raises ``UsageError`` for one out of range.
+    """
+    words: list[str] = []
+    percent = USUAL_PERCENT
+    for place, word in enumerate(argv):
+        if word == "--":
+            return [*words, *argv[place:]], percent
+        if word.startswith(f"{BRANCHES}="):
+            try:
+                percent = number(PERCENTS, "percentage")(word.partition("=")[2])
+            except argparse.ArgumentTypeError as error:
+                raise UsageError(f"{BRANCHES}: {error}") from None
+            word = BRANCHES  # noqa: PLW2901 - it is the flag without its value
+        words.append(word)
+    return words, percent
 
 
 def silences(text: str) -> tuple[int, ...]:
@@ -190,6 +216,22 @@ def build_parser() -> argparse.ArgumentParser:
         metavar=("P1", "P2"),
         help=f"easy port scan: as -c -n -r P1 P2 -h {SCAN_START_HOP} -m 1 -p 1",
     )
+    many = parser.add_argument_group("many targets")
+    many.add_argument(
+        "-f", "--targets", metavar="FILE", help="trace the targets in FILE, one a line (- for standard input)"
+    )
+    many.add_argument(
+        "--rate",
+        type=number(RATES, "rate"),
+        metavar="N",
+        help=f"probes a second over all targets (1..{RATES[-1]}, default {DEFAULT_RATE})",
+    )
+    many.add_argument(
+        "--resume", metavar="FILE", help="leave out what has a record in FILE, which --json wrote"
+    )
+    many.add_argument(
+        "--all-addresses", action="store_true", help="trace every address of a name, and compare them"
+    )
     output = parser.add_argument_group("output")
     output.add_argument("-c", "--condensed", action="store_true", help="condensed output: a record a line")
     output.add_argument("-n", "--numeric", action="store_true", help="no reverse DNS")
@@ -214,6 +256,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="explain the trace in one Markdown text for a ticket, and say whom to call",
     )
     output.add_argument("--pcap", metavar="FILE", help="keep our probes and the replies that counted")
+    output.add_argument(
+        "--picture",
+        metavar="FILE",
+        help="draw the path, the branches or the compared ports into FILE (.svg, .dot or .mmd)",
+    )
     output.add_argument("-A", "--asn", action="store_true", help="origin AS of each hop, looked up in DNS")
     connection = parser.add_argument_group("connection")
     connection.add_argument(
@@ -236,6 +283,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="S[,S...]",
         help="after the trace, leave connections silent for so many seconds, then find where they "
         "are forgotten",
+    )
+    paths = parser.add_argument_group("load sharing")
+    paths.add_argument(
+        BRANCHES,
+        action="store_true",
+        help="after the trace, find every path that load sharing makes; --branches=99 for 99 %% certainty",
     )
     sending = parser.add_argument_group("sending")
     sending.add_argument(

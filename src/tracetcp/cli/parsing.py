@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetcp.cli.flags import SCAN_START_HOP, USAGE, _MessageAsked, build_parser
+from tracetcp.cli.flags import DEFAULT_RATE, SCAN_START_HOP, USAGE, _MessageAsked, build_parser, split_percent
 from tracetcp.cli.target import parse_target, port_range
 from tracetcp.errors import MissingHost, UsageError
 from tracetcp.formatters.display import Display
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 OPTIONS_VARIABLE = "TRACETCP_OPTIONS"
 """The environment variable with options that go before every command line."""
+ANY_TARGET = "listed"
+"""Stands for the host where a list names it."""
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
+PICTURE_ENDINGS = (".svg", ".dot", ".mmd")
 REPORT_PRECISION = 1
 """Decimals of a millisecond in a report where none are asked for."""
 PRINTER_PORTS = range(9100, 9108)
@@ -33,6 +36,22 @@ class Invocation(NamedTuple):
 
     config: TraceConfig
     display: Display
+
+
+class ManyTargets(NamedTuple):
+    """A command line that asks for traces of many targets, or of all addresses of one.
+
+    ``config`` holds for each but for its host and ports; ``path`` is the list of targets, ``-`` standard
+    input, None where the host of ``config`` is the only one. ``ports``, if given, win over those in the list.
+    """
+
+    config: TraceConfig
+    display: Display
+    path: str | None
+    ports: Sequence[int] | None
+    rate: int
+    resume: str | None
+    all_addresses: bool
 
 
 class Message(NamedTuple):
@@ -56,7 +75,7 @@ class Diff(NamedTuple):
     json: bool = False
 
 
-def parse(argv: Sequence[str], preset: str = "") -> Invocation | Message | Check | Diff:
+def parse(argv: Sequence[str], preset: str = "") -> Invocation | ManyTargets | Message | Check | Diff:
     """Parse a command line; raises ``UsageError`` if anything in it is wrong.
 
     ``preset`` is a text of words, quoted as for a shell, that go before it: those of ``OPTIONS_VARIABLE``.
@@ -83,21 +102,32 @@ def _words(preset: str) -> list[str]:
         ) from error
 
 
-def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
+def _parse(argv: Sequence[str]) -> Invocation | ManyTargets | Message | Check | Diff:
     parser = build_parser()
+    words, percent = split_percent(argv)
     try:
-        options, rest = parser.parse_known_args(list(argv))
+        options, rest = parser.parse_known_args(words)
     except _MessageAsked as asked:
         return Message(asked.text)
     _refuse_unknown(parser, [word for word in rest if word.startswith("-") and word != "-"])
+    targets = [*options.target, *rest]
     if options.diff:
-        return _diff(parser, options, [*options.target, *rest])
+        return _diff(parser, options, targets)
     if options.check:
-        targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
+    if options.targets is not None or options.all_addresses:
+        return _many(options, targets)
+    return _one(options, targets, percent)
+
+
+def _one(options: argparse.Namespace, targets: list[str], percent: int) -> Invocation:
+    """What is asked of one target; what does not go together is refused."""
+    for flag, value in (("--rate", options.rate), ("--resume", options.resume)):
+        if value is not None:
+            raise UsageError(f"{flag} is for many targets: give it with -f or --all-addresses")
     if options.mark is not None:
         _refuse_beside_mark(options)
-    config = _config(options, _only_target([*options.target, *rest]))
+    config = _config(options, _only_target(targets))
     if options.report:
         _refuse_beside_report(options, config.ports)
     if options.versus is not None and options.say is None:
@@ -111,7 +141,8 @@ def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
         from tracetcp.cli.say import parse_say
 
         say = parse_say(options.say, options.versus, config.host)
-    return Invocation(config, _display(options, say))
+    _refuse_to_draw(options, config)
+    return Invocation(config, _display(options, say, percent if options.branches else 0))
 
 
 def _diff(parser: argparse.ArgumentParser, options: argparse.Namespace, targets: list[str]) -> Diff:
@@ -166,11 +197,82 @@ def _refuse_beside_report(options: argparse.Namespace, ports: Sequence[int]) -> 
     """What ``--report`` cannot go with: it is one text about one port."""
     others = {"--json": options.json, "-c": options.condensed, "-s": options.scan, "-r": options.port_range}
     others |= {"--compare": options.compare, "--pcap": options.pcap}
+    others |= {"--branches": options.branches, "--picture": options.picture}
     for flag, is_given in others.items():
         if is_given:
             raise UsageError(f"--report and {flag} exclude each other: --report is one text about one port")
     if len(ports) > 1:
         raise UsageError(f"--report is about one port, and the target names {len(ports)}: give one of them")
+
+
+def _many(options: argparse.Namespace, targets: list[str]) -> ManyTargets:
+    """What ``-f`` and ``--all-addresses`` ask for; what they cannot go with is refused."""
+    flag = "-f" if options.targets is not None else "--all-addresses"
+    if options.targets is not None and targets:
+        raise UsageError(f"-f {options.targets} names the targets: leave {targets[0]!r} out, or -f")
+    for other, value, reason in (
+        ("--compare", options.compare, "--compare is for two ports of one target"),
+        ("--mtu", options.mtu, "--mtu tests one connection at a time"),
+        ("--idle", options.idle, "--idle tests one connection at a time"),
+        ("--say", options.say, "--say tests one connection at a time"),
+        ("--versus", options.versus, "--versus goes with --say"),
+        ("--report", options.report, "--report is one text about one port"),
+        ("--branches", options.branches, "--branches follows the path to one port"),
+        ("--picture", options.picture, "--picture draws the path to one target"),
+        ("--mark", options.mark, "routes are looked up when root's rights are gone"),
+        ("-g", options.gateway, "a gateway is for one target's link"),
+    ):
+        if value:
+            raise UsageError(f"{flag} and {other} exclude each other: {reason}")
+    if options.resume is not None and not options.json:
+        raise UsageError("--resume needs --json: it reads the records that --json writes")
+    is_listed = options.targets is not None
+    config = _config(options, ANY_TARGET if is_listed else _only_target(targets))
+    return ManyTargets(
+        config,
+        _display(options, None, 0),
+        options.targets,
+        config.ports if is_listed and (options.port_range or options.scan) else None,
+        DEFAULT_RATE if options.rate is None else options.rate,
+        options.resume,
+        options.all_addresses,
+    )
+
+
+def _refuse_to_draw(options: argparse.Namespace, config: TraceConfig) -> None:
+    """Refuse ``--branches`` and ``--picture`` where there is no path of one port."""
+    if options.branches:
+        _refuse_beside_branches(options, config)
+    if options.picture is not None:
+        _refuse_beside_picture(options, config)
+
+
+def _refuse_beside_branches(options: argparse.Namespace, config: TraceConfig) -> None:
+    """What ``--branches`` cannot go with: it follows the path to one port."""
+    if options.scan:
+        raise UsageError(
+            "--branches and -s exclude each other: --branches needs the path to one port, -s has none"
+        )
+    if len(config.ports) > 1:
+        raise UsageError("--branches follows one port: give one port, and neither -r nor --compare")
+    if config.is_scan:
+        raise UsageError(
+            f"--branches and -h {config.start_hop} -m 1 exclude each other: there is no path beyond hop 30"
+        )
+
+
+def _refuse_beside_picture(options: argparse.Namespace, config: TraceConfig) -> None:
+    """What ``--picture`` cannot draw, and files that it cannot write."""
+    if not options.picture.lower().endswith(PICTURE_ENDINGS):
+        raise UsageError(f"--picture: {options.picture!r} has no known ending: use .svg, .dot or .mmd")
+    if options.scan:
+        raise UsageError("--picture and -s exclude each other: a scan has no path to draw")
+    if config.is_scan:
+        raise UsageError(
+            f"--picture and -h {config.start_hop} -m 1 exclude each other: there is no path beyond hop 30"
+        )
+    if len(config.ports) > 1 and not options.compare:
+        raise UsageError("--picture draws the path of one port, or of two with --compare: give one port")
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, flags: list[str]) -> None:
@@ -237,7 +339,7 @@ def _family(options: argparse.Namespace) -> int | None:
     return 4 if options.ipv4 else 6 if options.ipv6 else None
 
 
-def _display(options: argparse.Namespace, say: Say | None) -> Display:
+def _display(options: argparse.Namespace, say: Say | None, percent: int) -> Display:
     if options.json and options.condensed:
         raise UsageError("--json and -c exclude each other: give one of them")
     is_scan = options.scan is not None
@@ -253,6 +355,8 @@ def _display(options: argparse.Namespace, say: Say | None) -> Display:
         asn=options.asn,
         pcap=options.pcap,
         mtu=options.mtu,
+        branches=percent,
+        picture=options.picture,
         say=say,
         report=options.report,
         idle=options.idle or (),

@@ -16,6 +16,11 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '--port-range'; Help = 'one trace per port from P1 to P2 (0..65535)' }
         [pscustomobject]@{ Flag = '-s'; Help = 'easy port scan: as -c -n -r P1 P2 -h 128 -m 1 -p 1' }
         [pscustomobject]@{ Flag = '--scan'; Help = 'easy port scan: as -c -n -r P1 P2 -h 128 -m 1 -p 1' }
+        [pscustomobject]@{ Flag = '-f'; Help = 'trace the targets in FILE, one a line (- for standard input)' }
+        [pscustomobject]@{ Flag = '--targets'; Help = 'trace the targets in FILE, one a line (- for standard input)' }
+        [pscustomobject]@{ Flag = '--rate'; Help = 'probes a second over all targets (1..100000, default 100)' }
+        [pscustomobject]@{ Flag = '--resume'; Help = 'leave out what has a record in FILE, which --json wrote' }
+        [pscustomobject]@{ Flag = '--all-addresses'; Help = 'trace every address of a name, and compare them' }
         [pscustomobject]@{ Flag = '-c'; Help = 'condensed output: a record a line' }
         [pscustomobject]@{ Flag = '--condensed'; Help = 'condensed output: a record a line' }
         [pscustomobject]@{ Flag = '-n'; Help = 'no reverse DNS' }
@@ -27,12 +32,14 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '--json'; Help = 'one JSON object a trace, one line an object' }
         [pscustomobject]@{ Flag = '--report'; Help = 'explain the trace in one Markdown text for a ticket, and say whom to call' }
         [pscustomobject]@{ Flag = '--pcap'; Help = 'keep our probes and the replies that counted' }
+        [pscustomobject]@{ Flag = '--picture'; Help = 'draw the path, the branches or the compared ports into FILE (.svg, .dot or .mmd)' }
         [pscustomobject]@{ Flag = '-A'; Help = 'origin AS of each hop, looked up in DNS' }
         [pscustomobject]@{ Flag = '--asn'; Help = 'origin AS of each hop, looked up in DNS' }
         [pscustomobject]@{ Flag = '--mtu'; Help = 'after the trace, find the packet size that the connection loses, and where' }
         [pscustomobject]@{ Flag = '--say'; Help = 'after the trace, say this to the host and find who stops or answers it: tls, tls:NAME, http, http:NAME, or @FILE (one segment)' }
         [pscustomobject]@{ Flag = '--versus'; Help = 'the harmless name that --say compares with (default example.com)' }
         [pscustomobject]@{ Flag = '--idle'; Help = 'after the trace, leave connections silent for so many seconds, then find where they are forgotten' }
+        [pscustomobject]@{ Flag = '--branches'; Help = 'after the trace, find every path that load sharing makes; --branches=99 for 99 %% certainty' }
         [pscustomobject]@{ Flag = '-F'; Help = 'no pacing and no slow retries at limited routers' }
         [pscustomobject]@{ Flag = '--no-anti-flood'; Help = 'no pacing and no slow retries at limited routers' }
         [pscustomobject]@{ Flag = '-4'; Help = 'IPv4 only' }

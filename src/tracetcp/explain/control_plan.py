@@ -32,6 +32,7 @@ R8. A control that is answered beyond k is traced, one after the other, until th
 from __future__ import annotations
 
 from collections import Counter
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.model import Outcome
@@ -106,14 +107,11 @@ def plan_controls(evidence: Evidence, known: Known) -> tuple[Step, ...]:
 
 def wants_confirmation(evidence: Evidence) -> bool:
     """Whether the port in doubt is worth another SYN."""
-    distance = evidence.distance
-    if distance is None:
-        return False
-    controls = evidence.controls
+    distance, controls = evidence.distance or inf, evidence.controls
     is_placed = any(control.distance == distance for control in controls)
     is_passed = any(farthest_router(control, evidence.destination) >= distance for control in controls)
     seen = _arrived(evidence, distance) + sum(_arrived(control, distance) for control in controls)
-    return not is_placed and not is_passed and seen < MOST_SYNS  # R6
+    return distance < inf and not is_placed and not is_passed and seen < MOST_SYNS  # R6
 
 
 def ports_to_ask(port: int) -> tuple[int, ...]:
@@ -241,7 +239,7 @@ def _syns_left(evidence: Evidence, distance: int) -> int:
     return max(least, min(most, MOST_SYNS - _arrived(evidence, distance))) - seen
 
 
-def _arrived(traced: TracedPort, distance: int) -> int:
+def _arrived(traced: TracedPort, distance: float) -> int:
     """How many probes reached the destination if it is ``distance`` hops away, lost ones included."""
     return sum(
         reply_of(record, *TCP_KINDS) is not None or (not record.replies and record.probe.ttl >= distance)

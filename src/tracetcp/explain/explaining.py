@@ -264,7 +264,7 @@ class ExplainingEngine:
 def with_names(event: VerdictReached, names: Mapping[str, str]) -> VerdictReached:
     """``event`` with ``names`` in its sentences; the conclusions are the same, since they rest on none."""
     evidence = replace(event.evidence, names=names)
-    return VerdictReached(event.port, evidence, judge(evidence))
+    return event._replace(evidence=evidence, verdicts=judge(evidence))
 
 
 def _reach(traced: TracedPort) -> tuple[int, int]:

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 
 class Display(NamedTuple):
-    """How traces are shown. ``precision`` is the number of decimals of an RTT in milliseconds."""
+    """How traces are shown. ``precision`` is the number of decimals of an RTT in milliseconds.
+
+    ``branches`` is the certainty in percent with which they are searched for, 0 where they are not.
+    """
 
     condensed: bool = False
     numeric: bool = False
@@ -23,3 +26,5 @@ class Display(NamedTuple):
     say: Say | None = None
     report: bool = False
     idle: tuple[int, ...] = ()
+    branches: int = 0
+    picture: str | None = None

@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from tracetcp.model import ReplyKind
+from tracetcp.model.branches import NodeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from tracetcp.config import TraceConfig
     from tracetcp.model import AddressTexts, Hop, MplsLabel, ProbeRecord, Reply
+    from tracetcp.model.branches import Branches
     from tracetcp.model.evidence import Evidence, TracedPort
     from tracetcp.model.verdict import Verdict
 
@@ -53,6 +55,7 @@ class JsonFormatter:
         started_at: datetime,
         ended_at: datetime,
         verdicts: Sequence[Verdict] = (),
+        branches: Branches | None = None,
     ) -> str:
         """The line of one finished trace, with the names and origins in ``texts``.
 
@@ -79,6 +82,7 @@ class JsonFormatter:
                 words.control(control) for control in evidence.controls if control.port not in self._ports
             ],
             "verdicts": [verdict_as_json(verdict) for verdict in verdicts],
+            "branches": None if branches is None else words.branches(branches, evidence.destination),
         }
         return json.dumps(trace, ensure_ascii=True, separators=(",", ":")) + "\n"
 
@@ -110,16 +114,66 @@ class _Words:
             "probes": self.probes(control.own_records),
         }
 
+    def branches(self, found: Branches, destination: str) -> dict[str, object]:
+        """The graph of a port."""
+        addresses = [destination if n.kind is NodeKind.HOST else n.address for n in found.nodes]
+        return {
+            "percent": found.percent,
+            "cut_short": found.is_cut_short,
+            "probes": found.probes,
+            "nodes": [
+                {
+                    "id": node.number,
+                    "kind": node.kind.value,
+                    "address": address,
+                    "name": self._names.get(address or ""),
+                    "origin": self._origins.get(address or ""),
+                    "ttls": list(node.ttls),
+                    "source_ports": list(node.source_ports),
+                }
+                for node, address in zip(found.nodes, addresses, strict=True)
+            ],
+            "links": [
+                {"from": link.near, "to": link.far, "source_ports": list(link.source_ports)}
+                for link in found.links
+            ],
+            "hops": [
+                {
+                    "ttl": hop.ttl,
+                    "flows": hop.drawn,
+                    "shares": [{"node": share.node, "flows": share.flows} for share in hop.shares],
+                    "ended": hop.ended,
+                    "missed": round(hop.missed, 4),
+                    "by_packet": hop.is_by_packet,
+                }
+                for hop in found.hops
+            ],
+            "flows": [
+                {
+                    "source_port": flow.source_port,
+                    "outer_port": flow.outer_port,
+                    "reached": flow.has_reached,
+                    "steps": [
+                        {"ttl": s.ttl, "node": s.node, "probes": s.probes, "answers": s.answers}
+                        for s in flow.steps
+                    ],
+                }
+                for flow in found.flows
+            ],
+        }
+
     def probes(self, records: Iterable[ProbeRecord]) -> list[dict[str, object]]:
         return [self._probe(record) for record in records]
 
     def _probe(self, record: ProbeRecord) -> dict[str, object]:
-        """A probe with its main reply: among several the router's, as in a row."""
+        """A probe with its main reply: among several the router's, and none that is forged, as in a row."""
         probe = record.probe
-        replies = sorted(
-            record.replies, key=lambda reply: (reply.kind is not ReplyKind.TIME_EXCEEDED, reply.is_loose)
+        genuine = sorted(
+            (reply for reply in record.replies if reply not in record.forged),
+            key=lambda reply: (reply.kind is not ReplyKind.TIME_EXCEEDED, reply.is_loose),
         )
-        first, *more = [self._reply(reply, record.sent_at) for reply in replies] or [NO_REPLY]
+        first, *more = [self._reply(reply, record.sent_at) for reply in genuine] or [NO_REPLY]
+        more += [self._reply(reply, record.sent_at) for reply in record.forged]
         return {
             "port": probe.port,
             "ttl": probe.ttl,

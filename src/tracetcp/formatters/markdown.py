@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 NOTHING = "-"
 _SAFE_IN_CODE = re.compile(r"[^A-Za-z0-9 .,:/_()%+=-]")
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&@$^])")
-_ADDRESS = re.compile(
+_FOREIGN = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*[0-9A-Fa-f:](?:%\w+)?)"
+    r"|[^\s()]*(?:://|@|[A-Za-z_-]\.[\w-]|\w\.[A-Za-z_-]|:\w+:|#\w|GH-\d)[^\s()]*|\b[0-9a-f]{7,40}\b"
 )
+"""Addresses, and what is made a link, a person or a picture: names, mail, ``:100:``, ``#1``, commits."""
 
 
 def code(text: str) -> str:
@@ -27,9 +29,13 @@ def code(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """A sentence of this program: its addresses as code, every sign of markup escaped."""
+    """A sentence of this program: addresses and names in it as code, every sign of markup escaped.
+
+    Control characters become ``?``.
+    """
+    text = re.sub(r"[^ -~]", "?", text)
     pieces, at = [], 0
-    for found in _ADDRESS.finditer(text):
+    for found in _FOREIGN.finditer(text):
         pieces += [_MARKUP.sub(r"\\\1", text[at : found.start()]), code(found[0])]
         at = found.end()
     return "".join([*pieces, _MARKUP.sub(r"\\\1", text[at:])])

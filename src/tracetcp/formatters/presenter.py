@@ -40,6 +40,7 @@ class TextPresenter:
         self._display = display
         self._prefix = COMMENT_PREFIX if display.condensed else ""
         self._judged: list[tuple[Evidence, Verdict]] = []
+        self._destination = destination
         if display.condensed:
             from tracetcp.formatters.condensed import CondensedFormatter
 
@@ -56,11 +57,21 @@ class TextPresenter:
             return self._render(event, texts)
         from tracetcp.formatters.conclusions import render_tests, render_verdicts
 
-        tests = render_tests((*event.sizes, *event.silence, *event.words), self._prefix)
+        tests = render_tests(event.tested, self._prefix)
+        tests += self._branches(event, texts)
         if not self._display.explain:
             return tests
         self._judged.append((event.evidence, event.verdicts[0]))
         return render_verdicts(event.verdicts, self._prefix) + tests
+
+    def _branches(self, event: VerdictReached, texts: AddressTexts) -> str:
+        if event.branches is None:
+            return ""
+        from tracetcp.formatters.branches import render_branches
+        from tracetcp.verdicts.branches import judge_branches
+
+        verdicts = judge_branches(event.branches)
+        return render_branches(event.branches, verdicts, self._destination, texts, self._prefix)
 
     def closing(self, texts: AddressTexts) -> str:
         """The table of several explained ports, and their paths side by side where that was requested."""
@@ -95,9 +106,16 @@ class JsonPresenter:
         instants = [record.sent_at for record in event.evidence.records]
         instants += [reply.received_at for record in event.evidence.records for reply in record.replies]
         on_trace = event.verdicts if self._shows_verdicts else ()
-        verdicts = (*on_trace, *event.sizes, *event.silence, *event.words)
+        verdicts = (*on_trace, *event.tested)
+        if event.branches is not None:
+            from tracetcp.verdicts.branches import judge_branches
+
+            verdicts = (*verdicts, *judge_branches(event.branches))
+        verdicts = (*verdicts, *event.conclusions)
         started_at, ended_at = self._utc(min(instants)), self._utc(max(instants))
-        return self._formatter.render(event.evidence, texts, started_at, ended_at, verdicts)
+        return self._formatter.render(
+            event.evidence, texts, started_at, ended_at, verdicts, branches=event.branches
+        )
 
     def closing(self, texts: AddressTexts) -> str:  # noqa: ARG002 - see Presenter
         """Empty: nothing follows the last object."""

@@ -40,6 +40,9 @@ IN_SHORT = {
 TESTED_IN_SHORT = {
     Kind.MTU_HOLE: "loses large packets",
     Kind.MTU_HOLE_BACK: "loses large packets on the way back",
+    Kind.WORD_DROPPED: "loses what is said",
+    Kind.WORD_RESET: "resets on what is said",
+    Kind.WORD_ANSWERED: "has what is said answered on the way",
     Kind.FORGOTTEN: "forgets silent connections",
     Kind.RESET_AFTER_IDLE: "resets silent connections",
     Kind.CLOSED_BY_HOST: "closes silent connections",

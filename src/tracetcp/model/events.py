@@ -9,6 +9,7 @@ from tracetcp.model.hop import Hop, Outcome, ProbeRecord
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tracetcp.model.branches import Branches
     from tracetcp.model.evidence import Evidence
     from tracetcp.model.verdict import Verdict
 
@@ -74,15 +75,23 @@ class VerdictReached(NamedTuple):
     """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for.
 
     ``sizes``, ``silence`` and ``words`` are the verdicts on packet sizes, on silent connections and on what
-    was said, where those were tested.
+    was said, where those were tested; ``branches`` are the paths of the port, where those were searched for;
+    ``conclusions`` are the verdicts on all addresses of the host, with the last one.
     """
 
     port: int
     evidence: Evidence
     verdicts: tuple[Verdict, ...]
     sizes: tuple[Verdict, ...] = ()
-    words: tuple[Verdict, ...] = ()
     silence: tuple[Verdict, ...] = ()
+    words: tuple[Verdict, ...] = ()
+    branches: Branches | None = None
+    conclusions: tuple[Verdict, ...] = ()
+
+    @property
+    def tested(self) -> tuple[Verdict, ...]:
+        """Those of every test over connections, in the order of the tests."""
+        return (*self.sizes, *self.silence, *self.words)
 
 
 Event: TypeAlias = (

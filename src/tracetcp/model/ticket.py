@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class TicketTrace:
     """The trace over one family.
 
-    ``verdicts`` name no names; ``tested`` are those on packet sizes and silent connections. ``is_raw`` says
-    that raw sockets were used. The instants have a time zone.
+    ``verdicts`` name no names; ``tested`` are those of the tests of connections that follow a trace.
+    ``is_raw`` says that raw sockets were used. The instants have a time zone.
     """
 
     evidence: Evidence

@@ -51,6 +51,12 @@ class Kind(Enum):
     CLOSED_BY_HOST = "closed-by-host"
     REMEMBERED = "remembered"
     IDLE_UNKNOWN = "idle-unknown"
+    DEAD_BRANCH = "dead-branch"
+    BRANCHES = "branches"
+    NO_BRANCH = "no-branch"
+    PER_PACKET = "per-packet"
+    ADDRESSES_ALIKE = "addresses-alike"
+    ADDRESSES_DIFFER = "addresses-differ"
 
 
 class Certainty(Enum):

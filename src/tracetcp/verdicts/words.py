@@ -10,10 +10,11 @@ R3. Somebody answers words that could not reach the host. His place is behind th
     but a router answers. If a router behind him also reports the same words, he listens only; if his RST's
     TTL moves with that of the words, he is nearer than he looks.
     Nearer is ``NEARER_HOPS`` at least, or what a router bears witness to: each connection has a source port
-    of its own, and branches of load sharing differ by a hop or two. Within that, an answer is the host's, and
-    a RST is likely somebody's before it where no load is shared.
+    of its own, and branches of load sharing differ by a hop or two. Within that, an answer like the control's
+    is the host's, and another one, or a RST, is likely somebody's before it where no load is shared.
 R4. The host, or who is as far away, takes the word. Then it passes, unless the answer refuses where the
-    control's does not: a TLS alert, a HTTP status, a closed connection.
+    control's does not: a TLS alert, a HTTP status, a closed connection. The last two are likely the host's:
+    a block page just before it looks the same.
 R5. Words are reset, and only those that can reach the host: it is the host, or somebody between it and the
     last hop; only raw sockets can tell, by the TTL of the RST: that of the SYN-ACK, or one or two more for
     somebody so much nearer. A TTL of another system tells nothing; without raw sockets the host is likely.
@@ -177,7 +178,7 @@ class _Judge:
     def _asked(self) -> Verdict:
         signs = self._found.asked
         has_data = any(not sign.is_reset for sign in signs.nearer)
-        if (has_data and self._is_clearly_nearer(signs)) or (self._is_near and signs.is_taken):
+        if (has_data and self._is_somebodys(signs)) or (self._is_near and signs.is_taken):
             return self._answered(signs)  # R3
         if signs.nearer and not has_data:
             return self._stopped(signs, self._one, "", self._comparison(signs))  # R3
@@ -254,6 +255,15 @@ class _Judge:
         is_far_from_host = at is not None and self._found.distance - at >= NEARER_HOPS
         return is_far_from_host or _witness(signs) is not None
 
+    def _is_somebodys(self, signs: Signs) -> bool:
+        """Whether data that came from nearer is not the host's: R3."""
+        if self._is_clearly_nearer(signs):
+            return True
+        control = self._found.control.last
+        usual = words_of(control.heard) if control is not None else ""
+        is_other = any(sign.heard and words_of(sign.heard) != usual for sign in signs.nearer)
+        return is_other and not self._shares_load()
+
     def _shares_load(self, last: float = inf) -> bool:
         """Whether several routers answered at a hop, up to ``last``."""
         return any(len(senders) > 1 for ttl, senders in self._evidence.routers.items() if ttl <= last)
@@ -317,6 +327,7 @@ class _Judge:
             Kind.WORD_ANSWERED,
             f"{where} {who} answers {one} in place of {self._host}, {far}.",
             *facts,
+            certainty=Certainty.CERTAIN if self._is_clearly_nearer(signs) else Certainty.LIKELY,
         )
 
     def _refused(self, signs: Signs) -> Verdict | None:
@@ -324,14 +335,13 @@ class _Judge:
         one, other = signs.last, self._found.control.last
         if one is None or other is None or not other.heard:
             return None
-        name, certainty = self._one, Certainty.CERTAIN
-        alert, status = alert_of(one.heard), status_of(one.heard)
+        name, alert, status = self._one, alert_of(one.heard), status_of(one.heard)
         is_alert = alert is not None and alert != alert_of(other.heard)
+        certainty = Certainty.CERTAIN if is_alert and not signs.nearer else Certainty.LIKELY
         if is_alert or (status in REFUSALS and status != status_of(other.heard)):
             how = f"itself refuses {_small(name)}: {words_of(one.heard)}."
         elif not one.heard and one.end is not None:
             how = f"itself closes the connection upon {_small(name)}."
-            certainty = Certainty.LIKELY
         elif not one.heard:
             how = f"acknowledges {_small(name)}, and says nothing."
             certainty = Certainty.POSSIBLE

@@ -36,7 +36,7 @@ R10. The row of the destination shows the lost pings before the answer, then the
 R11. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how
     far away the destination is at most, unless its flow was met by a router right before, or by silence
     that was asked first. The end is where that is surest; columns that went on farther than the nearest
-    answer are asked there, too.
+    answer are asked there, too. (Only where columns are flows from the start: elsewhere see ``flows`` F3.)
 """
 
 from __future__ import annotations
@@ -191,7 +191,8 @@ class Ending:
         ttls = sorted(ttl for ttl in self._terminal_ttls if ttl >= first)
         uncontradicted = [ttl for ttl in ttls if self._may_end(ttl)]
         self.ttl = uncontradicted[0] if uncontradicted else None
-        self.has_branches = self.ttl is not None and self.ttl > ttls[0] and not self.is_router
+        is_beyond = self.ttl is not None and self.ttl > ttls[0] and not self.is_router
+        self.has_branches = is_beyond and self._flows.are_shared
         if self.has_branches:  # R11
             self.ttl = max(uncontradicted, key=lambda ttl: (self._firmness(ttl), -ttl))
         if self.ttl is not None and (self._has_forger or self._is_answer_forged(self.ttl)):  # R3
@@ -320,17 +321,12 @@ class Ending:
         """The TTLs that want looks, each with those that were taken."""
         ttl = self._doubted_ttl
         if ttl is not None:
-            yield (
-                ttl,
-                [each for each in self._flights if ttl <= each.probe.ttl and each.probe.ttl in self._hops],
-            )
-        ttl = self._ttl_of_two
-        if ttl is not None and self.proof is not None:
-            since = self.proof.sent_at
-            yield (
-                ttl,
-                [each for each in self._hops[ttl].flights if each.is_alone and each.sent_at > since],
-            )
+            asked = (each for each in self._flights if each.probe.ttl in self._hops)
+            yield ttl, [each for each in asked if each.probe.ttl >= ttl]
+        ttl, proof = self._ttl_of_two, self.proof
+        if ttl is not None and proof is not None:
+            flights = self._hops[ttl].flights
+            yield ttl, [each for each in flights if each.is_alone and each.sent_at > proof.sent_at]
 
     @property
     def _ttl_of_two(self) -> int | None:
@@ -370,11 +366,9 @@ class Ending:
         hop = self._hops[self.ttl]
         if self.is_router:
             return hop.row(Outcome.UNREACHABLE) if hop.is_settled else None
-        if self._may_be_contested(now) or now < self.doubted_until:  # R3
-            return None
-        if any(
-            cell.state in (CellState.UNSENT, CellState.IN_FLIGHT) for cell in self._longer_columns()
-        ):  # R11
+        waiting = (CellState.UNSENT, CellState.IN_FLIGHT)
+        may_go_on = any(cell.state in waiting for cell in self._longer_columns())  # R11
+        if may_go_on or self._may_be_contested(now) or now < self.doubted_until:  # R3
             return None
         is_doubtful = self.outcome is Outcome.CLOSED or self.is_unplaced
         if is_doubtful and self._may_be_contradicted(self.ttl, now):

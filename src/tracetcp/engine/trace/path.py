@@ -173,9 +173,8 @@ class Path:
             yield from self._next_attempt(end)
         elif self._flows.were_mixed and self._on_first_column(end) is None:  # flows F3
             yield from self._on_free_flow(end, 1)
-        elif self._flows.are_shared:
-            for attempt in self._ending.wanted_attempts:
-                yield from self._on_free_flow(end, attempt)
+        for attempt in self._ending.wanted_attempts:
+            yield from self._on_free_flow(end, attempt)
 
     def _on_first_column(self, ttl: int) -> Flight | None:
         """The last probe of ``ttl`` on the flow of the first column."""

@@ -64,20 +64,23 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class BatchSender:
-    """Sends packets of ``length`` bytes each through ``sender``, a connected socket, in the background.
+    """Sends packets of ``length`` bytes each through ``sender`` to ``address``, in the background.
 
-    One batch at a time, from a thread of its own: the kernel takes as long to send a SYN as Python takes to
-    build it and handle its reply. The thread starts with the first batch, so that it never has privileges
-    that the process has already given up.
+    ``address`` is a ``struct sockaddr``. One batch at a time, from a thread of its own: the kernel takes as
+    long to send a SYN as Python takes to build it and handle its reply. The thread starts with the first
+    batch, so that it never has privileges that the process has already given up.
     """
 
-    def __init__(self, sender: socket.socket, length: int) -> None:
+    def __init__(self, sender: socket.socket, address: bytes, length: int) -> None:
         self._number = sender.fileno()
         self._length = length
         self._packets = (ctypes.c_char * (MOST_PACKETS * length))()
         self._view = memoryview(self._packets).cast("B")
         self._headers, self._vectors = _Headers(), _Vectors()
         _aim(self._headers, self._vectors, self._packets, length)
+        self._address = ctypes.create_string_buffer(address, len(address))
+        for header in self._headers:
+            header.message.name, header.message.name_length = ctypes.addressof(self._address), len(address)
         self._thread: Executor | None = None
 
     def start(self, packets: Sequence[bytes]) -> Future[list[float]]:
