@@ -354,6 +354,8 @@ def test_all_addresses_of_one_host_need_no_list() -> None:
         ("-f list -g 192.0.2.1", "-f and -g exclude each other"),
         ("--all-addresses --mtu host", "--all-addresses and --mtu exclude each other"),
         ("-f list --resume out", "--resume needs --json"),
+        ("--all-addresses --count 5 host", "--count needs --watch: give both, or neither"),
+        ("-f list --metrics out", "--metrics needs --watch: give both, or neither"),
         ("--rate 5 host", "--rate is for many targets: give it with -f or --all-addresses"),
         ("--resume out host", "--resume is for many targets"),
         ("-f list --rate 0", "rate '0' is out of range: use 1 to 100000"),

@@ -33,8 +33,8 @@ from watching import SETTLED, Watched, in_turn
 if TYPE_CHECKING:
     from internet import Scenario
 
-LOSING = re.compile(r"^loss")
-"""Scenarios that lose a fifth and more: there loss is true, and told."""
+LOSING = re.compile(r"^loss|^load-balancing-dead$")
+"""Scenarios that lose a fifth and more, or one of the watch's source ports: there loss is true, and told."""
 PROBERS = {"shared flows": True, "one probe a flow": False}
 BROKEN_AT, MENDED_AT = 60.5, 120.5
 FAR = " | rtt 20"

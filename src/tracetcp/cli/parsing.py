@@ -116,6 +116,10 @@ def _parse(argv: Sequence[str]) -> Invocation | ManyTargets | Message | Check | 
         return _diff(parser, options, targets)
     if options.check:
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
+    if options.watch is None:
+        for flag in ("count", "heartbeat", "metrics"):
+            if getattr(options, flag) is not None:
+                raise UsageError(f"--{flag} needs --watch: give both, or neither")
     if options.targets is not None or options.all_addresses:
         return _many(options, targets)
     return _one(options, targets, percent)
@@ -150,9 +154,6 @@ def _one(options: argparse.Namespace, targets: list[str], percent: int) -> Invoc
 def _watch(options: argparse.Namespace, config: TraceConfig) -> Watch | None:
     """How to watch; refuses what a watch of one port cannot go with."""
     if options.watch is None:
-        for flag in ("count", "heartbeat", "metrics"):
-            if getattr(options, flag) is not None:
-                raise UsageError(f"--{flag} needs --watch: give both, or neither")
         return None
     others = {"--mtu": options.mtu, "--say": options.say, "--idle": options.idle, "--report": options.report}
     others |= {"-c": options.condensed, "--compare": options.compare, "--branches": options.branches}
