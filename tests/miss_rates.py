@@ -1,7 +1,7 @@
 """How often a search for branches misses one, beside what fixed numbers of flows miss; not part of the tests.
 
     .venv/bin/python tests/miss_rates.py [RUNS [WIDTH...]]
-    .venv/bin/python tests/miss_rates.py --kernel [RUNS]
+    .venv/bin/python tests/miss_rates.py --kernel [RUNS [WIDTH...]]
 
 Each run is the real engine over a simulated network with another seed of load sharing: two hops, the hop of
 the branches, one more hop, the host. A miss is a router of that hop that is not in the graph. Intervals are
@@ -82,12 +82,12 @@ def main(runs: int, *widths: int) -> None:
         )
 
 
-def on_kernels(runs: int) -> None:
+def on_kernels(runs: int, *widths: int) -> None:
     """Print the table for real kernels."""
     say(f"{runs} runs a width on real kernels; missed a branch, in percent (95 % interval)")
     say("width  tracetcp             seconds  dead branch and its ports named")
     with Bundle(8) as bundle:
-        for width in (2, 4, 8):
+        for width in widths or (2, 4, 8):
             bundle.share(width)
             misses = named = broken = 0
             seconds = 0.0

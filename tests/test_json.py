@@ -31,6 +31,8 @@ from tracetcp.model.verdict import Certainty, Kind
 from tracetcp.verdicts import judge
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracetcp.model.evidence import Evidence
 
 SCHEMA = json.loads((resources.files("tracetcp") / "schema.json").read_text(encoding="utf-8"))
@@ -211,9 +213,17 @@ def test_the_documented_object_is_valid_and_the_fields_are_documented() -> None:
     example = re.search(r"```json\n(.*?)```", document, re.DOTALL)
     assert example is not None
     validator().validate(json.loads(example[1]))
-    fields = set(SCHEMA["properties"])
-    for definition in SCHEMA["$defs"].values():
-        fields |= set(definition["properties"])
-    fields |= set(SCHEMA["properties"]["config"]["properties"])
+    fields = set(_properties(SCHEMA))
     assert {field for field in fields if f"`{field}`" not in document} == set()
     assert {kind.value for kind in Kind if f"`{kind.value}`" not in document} == set()
+
+
+def _properties(schema: object) -> Iterator[str]:
+    """The names of all members in ``schema``, however deep."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", ())
+        for part in schema.values():
+            yield from _properties(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _properties(part)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracetcp.cli.parsing import Check, Diff, Invocation, ManyTargets
+    from tracetcp.config import TraceConfig, Watch
     from tracetcp.formatters.display import Display
     from tracetcp.formatters.presenter import Presenter
     from tracetcp.session import Options, Session
@@ -116,6 +117,8 @@ def trace(invocation: Invocation) -> int:
 
     config, display = invocation.config, invocation.display
     screen = Screen(display)
+    if invocation.watch is not None:
+        return _watch(config, display, invocation.watch, screen)
     with open_session(config, _options(display), screen.warn) as session:
         clock_to_utc = time.time() - session.clock()
         presenter = open_presenter(config, display, session.destination, clock_to_utc, session.source)
@@ -128,6 +131,30 @@ def trace(invocation: Invocation) -> int:
             return EXIT_REACHED
         _look_for_causes(session)
         return EXIT_NOT_REACHED
+
+
+def _watch(config: TraceConfig, display: Display, watch: Watch, screen: Screen) -> int:
+    """Watch until the count is full or a signal comes; the status is that of the last state."""
+    from tracetcp.session import open_session
+    from tracetcp.watch_screen import WatchScreen, shows_block
+
+    options = _options(display)._replace(
+        explain=True, names=shows_block(display) and not display.numeric, watch=watch
+    )
+    with open_session(config, options, screen.warn) as session:
+        shown = WatchScreen(config, display, watch, session)
+        _collect_garbage()
+        interrupted: KeyboardInterrupt | None = None
+        try:
+            shown.show()
+        except KeyboardInterrupt as error:
+            interrupted = error
+        last = shown.last
+    if last is None or (last.state is None and interrupted is not None):
+        raise interrupted or KeyboardInterrupt
+    if last.state is None or last.local is not None:
+        return EXIT_COULD_NOT_RUN
+    return EXIT_REACHED if last.state.is_up else EXIT_NOT_REACHED
 
 
 def trace_many(asked: ManyTargets) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tracetcp import __version__
 from tracetcp.errors import UsageError
 from tracetcp.limits import (
+    HEARTBEATS,
     LAST_TTL,
     MARKS,
     MAX_HOPS,
@@ -24,6 +25,8 @@ from tracetcp.limits import (
     START_HOPS,
     TIMEOUTS,
     TOS,
+    WATCH_COUNTS,
+    WATCH_INTERVALS,
     whole_number,
 )
 
@@ -289,6 +292,28 @@ def build_parser() -> argparse.ArgumentParser:
         BRANCHES,
         action="store_true",
         help="after the trace, find every path that load sharing makes; --branches=99 for 99 %% certainty",
+    )
+    watching = parser.add_argument_group("watching")
+    watching.add_argument(
+        "--watch",
+        type=number(WATCH_INTERVALS, "interval"),
+        metavar="S",
+        help="ask again every S seconds and tell what changes, until Ctrl-C",
+    )
+    watching.add_argument(
+        "--count",
+        type=number(WATCH_COUNTS, "count"),
+        metavar="N",
+        help="end the watch after N intervals",
+    )
+    watching.add_argument(
+        "--heartbeat",
+        type=number(HEARTBEATS, "heartbeat"),
+        metavar="S",
+        help="tell every S seconds how things are, changed or not",
+    )
+    watching.add_argument(
+        "--metrics", metavar="FILE", help="keep OpenMetrics text of the watch in FILE, for monitoring"
     )
     sending = parser.add_argument_group("sending")
     sending.add_argument(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from tracetcp.config import Say, TraceConfig
+    from tracetcp.config import Say, TraceConfig, Watch
 
 OPTIONS_VARIABLE = "TRACETCP_OPTIONS"
 """The environment variable with options that go before every command line."""
@@ -32,10 +32,11 @@ SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeou
 
 
 class Invocation(NamedTuple):
-    """A command line that asks for a trace: what to trace, and how to show it."""
+    """A command line that asks for a trace: what to trace, how to show it, and how to watch it if at all."""
 
     config: TraceConfig
     display: Display
+    watch: Watch | None = None
 
 
 class ManyTargets(NamedTuple):
@@ -128,6 +129,7 @@ def _one(options: argparse.Namespace, targets: list[str], percent: int) -> Invoc
     if options.mark is not None:
         _refuse_beside_mark(options)
     config = _config(options, _only_target(targets))
+    watch = _watch(options, config)
     if options.report:
         _refuse_beside_report(options, config.ports)
     if options.versus is not None and options.say is None:
@@ -142,7 +144,33 @@ def _one(options: argparse.Namespace, targets: list[str], percent: int) -> Invoc
 
         say = parse_say(options.say, options.versus, config.host)
     _refuse_to_draw(options, config)
-    return Invocation(config, _display(options, say, percent if options.branches else 0))
+    return Invocation(config, _display(options, say, percent if options.branches else 0), watch)
+
+
+def _watch(options: argparse.Namespace, config: TraceConfig) -> Watch | None:
+    """How to watch; refuses what a watch of one port cannot go with."""
+    if options.watch is None:
+        for flag in ("count", "heartbeat", "metrics"):
+            if getattr(options, flag) is not None:
+                raise UsageError(f"--{flag} needs --watch: give both, or neither")
+        return None
+    others = {"--mtu": options.mtu, "--say": options.say, "--idle": options.idle, "--report": options.report}
+    others |= {"-c": options.condensed, "--compare": options.compare, "--branches": options.branches}
+    others |= {"--picture": options.picture, "--mark": options.mark}
+    for flag, is_given in others.items():
+        if is_given:
+            raise UsageError(f"--watch and {flag} exclude each other: give one of them")
+    if options.scan or config.is_scan:
+        raise UsageError(
+            "--watch and -s exclude each other: a watch follows the path to one port, a scan has none"
+        )
+    if len(config.ports) > 1:
+        raise UsageError(f"--watch watches one port, and {len(config.ports)} are given: start one for each")
+    if options.metrics == "":
+        raise UsageError("--metrics names no file: give one, as in --metrics /var/lib/node_exporter/db.prom")
+    from tracetcp.config import Watch
+
+    return Watch(options.watch, options.count, options.heartbeat)
 
 
 def _diff(parser: argparse.ArgumentParser, options: argparse.Namespace, targets: list[str]) -> Diff:
@@ -219,6 +247,7 @@ def _many(options: argparse.Namespace, targets: list[str]) -> ManyTargets:
         ("--report", options.report, "--report is one text about one port"),
         ("--branches", options.branches, "--branches follows the path to one port"),
         ("--picture", options.picture, "--picture draws the path to one target"),
+        ("--watch", options.watch, "--watch follows the path to one port"),
         ("--mark", options.mark, "routes are looked up when root's rights are gone"),
         ("-g", options.gateway, "a gateway is for one target's link"),
     ):
@@ -360,4 +389,5 @@ def _display(options: argparse.Namespace, say: Say | None, percent: int) -> Disp
         say=say,
         report=options.report,
         idle=options.idle or (),
+        metrics=options.metrics,
     )

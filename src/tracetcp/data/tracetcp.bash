@@ -7,7 +7,7 @@
 
 
 
-_shtab_tracetcp_option_strings=(-h --start-hop -m --max-hops -p --pings -t --timeout -r --port-range -s --scan -f --targets --rate --resume --all-addresses -c --condensed -n --numeric --precision -e --explain --compare --json --report --pcap --picture -A --asn --mtu --say --versus --idle --branches -F --no-anti-flood -4 -6 -i --interface -g --gateway --source-port --tos --mark -R --raw --diff '-?' --help --check -v --version)
+_shtab_tracetcp_option_strings=(-h --start-hop -m --max-hops -p --pings -t --timeout -r --port-range -s --scan -f --targets --rate --resume --all-addresses -c --condensed -n --numeric --precision -e --explain --compare --json --report --pcap --picture -A --asn --mtu --say --versus --idle --branches --watch --count --heartbeat --metrics -F --no-anti-flood -4 -6 -i --interface -g --gateway --source-port --tos --mark -R --raw --diff '-?' --help --check -v --version)
 
 _shtab_tracetcp_pos_0_COMPGEN=_tracetcp_hosts
 _shtab_tracetcp__f_COMPGEN=_shtab_compgen_files

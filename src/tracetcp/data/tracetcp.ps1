@@ -40,6 +40,10 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '--versus'; Help = 'the harmless name that --say compares with (default example.com)' }
         [pscustomobject]@{ Flag = '--idle'; Help = 'after the trace, leave connections silent for so many seconds, then find where they are forgotten' }
         [pscustomobject]@{ Flag = '--branches'; Help = 'after the trace, find every path that load sharing makes; --branches=99 for 99 %% certainty' }
+        [pscustomobject]@{ Flag = '--watch'; Help = 'ask again every S seconds and tell what changes, until Ctrl-C' }
+        [pscustomobject]@{ Flag = '--count'; Help = 'end the watch after N intervals' }
+        [pscustomobject]@{ Flag = '--heartbeat'; Help = 'tell every S seconds how things are, changed or not' }
+        [pscustomobject]@{ Flag = '--metrics'; Help = 'keep OpenMetrics text of the watch in FILE, for monitoring' }
         [pscustomobject]@{ Flag = '-F'; Help = 'no pacing and no slow retries at limited routers' }
         [pscustomobject]@{ Flag = '--no-anti-flood'; Help = 'no pacing and no slow retries at limited routers' }
         [pscustomobject]@{ Flag = '-4'; Help = 'IPv4 only' }

@@ -6,6 +6,8 @@ router is sent more because several engines ask it, and nothing is learnt twice.
 
 from __future__ import annotations
 
+from copy import copy
+
 from tracetcp.engine.loose_quotes import LooseQuotes
 from tracetcp.engine.tokens import TokenRegistry
 from tracetcp.engine.trace.routers import Routers
@@ -48,3 +50,15 @@ class RunState:
         """Ports that were answered where no control was."""
         self.addresses: set[str] = set()
         """Every address that answered: each is told of once."""
+
+    def renewed(self) -> RunState:
+        """The memory for another look at a path that may have changed: what was sent is known, no router is.
+
+        Tokens and RTTs are shared with this one.
+        """
+        fresh = copy(self)
+        fresh.routers = self.routers.renewed()
+        fresh.loose_quotes = LooseQuotes()
+        fresh.distance = fresh.host_ttl = 0
+        fresh.waiting_ports = set()
+        return fresh

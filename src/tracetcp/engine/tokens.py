@@ -72,3 +72,9 @@ class TokenRegistry:
         """Give every token back."""
         self._in_use.difference_update(self._owners)
         self._owners.clear()
+
+    def keep(self, owner: TokenOwner) -> None:
+        """Give back every token but those of ``owner``: nobody else waits for an answer."""
+        kept = {token: each for token, each in self._owners.items() if each is owner}
+        self._in_use.difference_update(self._owners.keys() - kept.keys())
+        self._owners = kept

@@ -69,8 +69,8 @@ class JsonFormatter:
             "source": self._source,
             "port": evidence.port,
             "config": self._config,
-            "started_at": _utc(started_at),
-            "ended_at": _utc(ended_at),
+            "started_at": utc_text(started_at),
+            "ended_at": utc_text(ended_at),
             "outcome": _slug(evidence.outcome.value),
             "hops": [words.hop(hop, evidence.own_records) for hop in evidence.hops],
             "other_probes": words.probes(
@@ -239,7 +239,8 @@ def _config(config: TraceConfig) -> dict[str, object]:
     }
 
 
-def _utc(instant: datetime) -> str:
+def utc_text(instant: datetime) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

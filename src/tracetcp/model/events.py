@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tracetcp.model.branches import Branches
     from tracetcp.model.evidence import Evidence
     from tracetcp.model.verdict import Verdict
+    from tracetcp.model.watching import WatchEvent
 
 
 class TraceStarted(NamedTuple):
@@ -94,7 +95,7 @@ class VerdictReached(NamedTuple):
         return (*self.sizes, *self.silence, *self.words)
 
 
-Event: TypeAlias = (
+Event: TypeAlias = """(
     TraceStarted
     | AddressSeen
     | NameFound
@@ -103,7 +104,8 @@ Event: TypeAlias = (
     | TraceFinished
     | PortScanned
     | VerdictReached
-)
+    | WatchEvent
+)"""
 
 
 def spelled_out(events: Iterable[Event]) -> Iterator[Event]:

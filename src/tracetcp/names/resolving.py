@@ -48,7 +48,7 @@ def resolve(
     Takes at most ``RESOLVE_TIME`` seconds. Raises ``NameNotFound`` and ``FamilyMismatch``.
     """
     numeric = hosts.resolve_numeric(host, family)
-    return numeric if numeric is not None else _first_choice(_look_up(host, family, open_resolver))
+    return numeric if numeric is not None else first_choice(_look_up(host, family, open_resolver))
 
 
 def resolve_all(
@@ -71,7 +71,7 @@ def _of_family(addresses: Iterable[str], family: int | None) -> list[str]:
     return [address for address in addresses if family in (None, family_of(address))]
 
 
-def _first_choice(addresses: list[str]) -> str:
+def first_choice(addresses: list[str]) -> str:
     """The first usable address, IPv6 before IPv4; if none is usable, IPv4, which more networks have."""
     usable = filter(_is_usable, sorted(addresses, key=family_of, reverse=True))
     return next(usable, min(addresses, key=family_of))

@@ -164,6 +164,13 @@ class Routers:
         self._repeating: list[Router] = []
         """Those that answered at two TTLs or more."""
 
+    def renewed(self) -> Routers:
+        """The same TTLs with what was sent to each, and nobody known at any."""
+        fresh = Routers()
+        for ttl, place in self._places.items():
+            fresh.at(ttl).sent = place.sent
+        return fresh
+
     def at(self, ttl: int) -> Place:
         """The record of ``ttl``, made at first use."""
         place = self._places.get(ttl)
