@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +17,9 @@ from tracetcp.engine.branches.search import MOST_SECONDS, BranchSearch
 from tracetcp.engine.branches.stopping import missed, stopping_point
 from tracetcp.engine.run_state import RunState
 from tracetcp.model import Reply, ReplyKind, SendFailure
-from tracetcp.model.branches import NodeKind
+from tracetcp.model.branches import NodeKind, Step
 from tracetcp.model.verdict import Certainty, Kind
+from tracetcp.verdicts.branches import judge_branches
 
 if TYPE_CHECKING:
     from branching import Search
@@ -262,6 +264,16 @@ def test_the_sentence_of_a_dead_branch() -> None:
     assert search(load("load-balancing-dead"), ports=(80,)).sentences == [
         "Load on port 80 is shared: 4 branches at hop 6 (95 %). [certain]"
     ]
+
+
+def test_a_look_from_afar_counts_though_the_trace_met_the_destination_farther_still() -> None:
+    """The trace sends flows to TTLs beyond that of the look, which are answered there."""
+    found = search(bundle(8, dead=1)).found
+    flows = tuple(
+        flow._replace(steps=(*flow.steps, Step(30, None, 1, 1))) if flow.has_reached else flow
+        for flow in found.flows
+    )
+    assert judge_branches(replace(found, flows=flows))[0].kind is Kind.DEAD_BRANCH
 
 
 def test_a_branch_of_several_routers_is_named_by_them_all() -> None:

@@ -97,14 +97,18 @@ def _places_beyond(found: Branches, ttl: int) -> int:
 
 def _places(found: Branches, steps: Iterable[Step]) -> set[int]:
     """The TTLs of ``steps``; all from the destination's nearest on are one place."""
-    nearest = min((node.ttls[0] for node in found.nodes if node.kind is NodeKind.HOST), default=255)
-    return {min(step.ttl, nearest) for step in steps}
+    return {min(step.ttl, _nearest(found)) for step in steps}
+
+
+def _nearest(found: Branches) -> int:
+    """The lowest TTL at which the destination answered; beyond any path where it did not."""
+    return min((node.ttls[0] for node in found.nodes if node.kind is NodeKind.HOST), default=256)
 
 
 def _answers(found: Branches, asked: Step) -> bool:
     """Whether other flows are answered at the TTL of ``asked``, or beyond the destination's nearest."""
-    answering = [step.ttl for flow in found.flows for step in flow.steps if step.answers]
-    return asked.ttl in answering or asked.ttl > max(answering, default=0)
+    answering = {step.ttl for flow in found.flows for step in flow.steps if step.answers}
+    return asked.ttl in answering or asked.ttl >= _nearest(found)
 
 
 def _verdict(found: Branches, group: Sequence[_Hanging], dead: set[int]) -> Verdict | None:
