@@ -17,6 +17,7 @@ from tracetcp.probers import open_prober
 from tracetcp.probers.capture import ScapyProber
 from tracetcp.probers.connect.prober import ConnectProber
 from tracetcp.probers.raw.prober import RawProber
+from tracetcp.probers.raw.shared import RawLink, SharedRawProber
 from tracetcp.runner import first_replies
 
 if TYPE_CHECKING:
@@ -76,6 +77,26 @@ def raw_prober(namespace: Namespace, destination: str, **options: object) -> Ite
     with inside(namespace):
         opened = open_prober(config, destination)
         assert isinstance(opened, RawProber)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+class _LonelyProber(SharedRawProber):
+    """A prober on shared sockets that nobody else looks after: what has arrived is collected here."""
+
+    def drain(self) -> Sequence[Reply]:
+        list(self._link.collect())
+        return super().drain()
+
+
+@contextmanager
+def shared_prober(namespace: Namespace, destination: str, **options: str) -> Iterator[SharedRawProber]:
+    """A prober on shared raw sockets to ``destination`` in ``namespace``."""
+    config = TraceConfig(host=destination, **options)  # type: ignore[arg-type]
+    with inside(namespace), closing(RawLink(config, 6 if ":" in destination else 4)) as link:
+        opened = link.open(destination, _LonelyProber)
         try:
             yield opened
         finally:

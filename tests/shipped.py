@@ -35,6 +35,8 @@ COMPLETED = {
     },
     "diff": shtab.FILE,
     "pcap": shtab.FILE,
+    "resume": shtab.FILE,
+    "targets": shtab.FILE,
 }
 
 

@@ -26,6 +26,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "verdicts": ("model",),
     "differences": ("limits", "model", "verdicts"),
     "explain": ("config", "engine", "limits", "model", "verdicts"),
+    "watch": ("config", "engine", "explain", "model"),
     "wire": ("addresses", "model"),
     "probers": ("addresses", "config", "descriptors", "errors", "model", "wire"),
     "names": ("addresses", "descriptors", "errors", "model"),
@@ -37,6 +38,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "picture_file": ("errors", "formatters", "model"),
     "runner": ("engine", "errors", "model", "probers.prober"),
     "diagnosis": ("config", "errors", "model", "probers", "runner"),
+    "lasting": ("config", "diagnosis", "errors", "model", "names", "probers"),
     "dialogue": ("errors", "model", "probers", "runner"),
     "afterwards": ("errors", "explain", "model"),
     "mtu": ("afterwards", "config", "dialogue", "engine", "model", "probers", "runner", "verdicts", "wire"),
@@ -63,6 +65,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "errors",
         "explain",
         "idle",
+        "lasting",
         "limits",
         "model",
         "mtu",
@@ -72,11 +75,37 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "probers",
         "runner",
         "say",
+        "watch",
+    ),
+    "targets": (
+        "cli.target_list",
+        "config",
+        "early_imports",
+        "engine",
+        "errors",
+        "model",
+        "names",
+        "privileges",
+        "probers",
+        "runner",
+        "session",
+        "verdicts",
     ),
     "saved_runs": ("differences", "errors", "model"),
     "reporting": ("config", "errors", "model", "names", "session", "verdicts"),
-    "screen": ("errors", "formatters", "model", "session"),
+    "screen": ("errors", "formatters", "model", "session", "targets"),
     "signals": (),
+    "watch_screen": (
+        "config",
+        "errors",
+        "formatters",
+        "model",
+        "runner",
+        "screen",
+        "session",
+        "signals",
+        "watch",
+    ),
     "shortages": (),
     "app": (
         "cli",
@@ -91,18 +120,31 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "session",
         "shortages",
         "signals",
+        "targets",
+        "watch_screen",
     ),
     "__main__": ("app",),
 }
 """What each layer may import besides itself: a layer, or a single module of one. Lower layers come first, and
 nothing imports upwards. docs/design.md shows this table; a test compares them.
 """
-PURE = ("errors", "limits", "config", "model", "engine", "verdicts", "differences", "explain", "formatters")
+PURE = (
+    "errors",
+    "limits",
+    "config",
+    "model",
+    "engine",
+    "verdicts",
+    "differences",
+    "explain",
+    "watch",
+    "formatters",
+)
 FORBIDDEN_IN_PURE = {"socket", "select", "selectors", "time", "threading", "subprocess", "os", "sys"}
 LIBRARIES = {"scapy": ("wire", "probers"), "dns": ("names",)}
 """The layers that may import a library, always late."""
-WRITERS = ("app", "screen")
-TOP = ("app", "reporting", "screen", "session", "shortages", "signals", "__main__")
+WRITERS = ("app", "screen", "watch_screen")
+TOP = ("app", "reporting", "screen", "session", "shortages", "signals", "targets", "watch_screen", "__main__")
 """They wire everything, so the design page does not list what they may import."""
 
 

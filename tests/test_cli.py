@@ -6,7 +6,7 @@ import pytest
 
 from tracetcp import __version__
 from tracetcp.cli.flags import build_parser, split_percent
-from tracetcp.cli.parsing import Invocation, Message, parse
+from tracetcp.cli.parsing import Invocation, ManyTargets, Message, parse
 from tracetcp.config import Say, TraceConfig
 from tracetcp.errors import MissingHost, UsageError
 from tracetcp.formatters.display import Display
@@ -275,7 +275,7 @@ def test_options_from_outside_go_before_the_command_line(preset: str, line: str,
             "--json and -c exclude each other: give one of them (TRACETCP_OPTIONS is '-c')",
         ),
         ("-p 0", "host", "(TRACETCP_OPTIONS is '-p 0')"),
-        ("--colour", "host", "unknown flag --colour: see tracetcp --help (TRACETCP_OPTIONS is '--colour')"),
+        ("--zzz", "host", "unknown flag --zzz: see tracetcp --help (TRACETCP_OPTIONS is '--zzz')"),
         ("-n 'host", "host", "a quote is not closed: quote as for a shell, or unset TRACETCP_OPTIONS"),
         ("other", "host", "unexpected argument 'host'"),
     ],
@@ -312,3 +312,65 @@ def test_help_is_a_message_that_names_every_flag(line: str) -> None:
 @pytest.mark.parametrize("line", ["-v", "--version"])
 def test_the_version_is_a_message(line: str) -> None:
     assert parse(line.split()) == Message(f"tracetcp {__version__}\n")
+
+
+def many(line: str) -> ManyTargets:
+    asked = parse(line.split())
+    assert isinstance(asked, ManyTargets)
+    return asked
+
+
+def test_a_list_of_targets_takes_the_flags_of_every_trace() -> None:
+    asked = many("-f list -p 1 -t 500 -6 --json --resume out --rate 7 -e")
+    assert (asked.path, asked.rate, asked.resume, asked.all_addresses) == ("list", 7, "out", False)
+    assert (asked.config.pings, asked.config.timeout, asked.config.family) == (1, 0.5, 6)
+    assert asked.ports is None
+    assert asked.display == Display(json=True, explain=True)
+    assert many("--targets - -c").path == "-"
+    assert many("-f list").rate == 100
+    assert many("-f list -r 5 6").ports == range(5, 7)
+    scan = many("-f list -s 1 9")
+    assert (scan.ports, scan.config.is_scan, scan.display.condensed) == (range(1, 10), True, True)
+
+
+def test_all_addresses_of_one_host_need_no_list() -> None:
+    asked = many("--all-addresses host:443")
+    assert (asked.path, asked.all_addresses, asked.config.host, asked.config.ports) == (
+        None,
+        True,
+        "host",
+        (443,),
+    )
+    assert asked.ports is None
+    assert many("--all-addresses -f list").path == "list"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("-f list host", "-f list names the targets: leave 'host' out, or -f"),
+        ("-f list --compare 1 2", "-f and --compare exclude each other"),
+        ("-f list --mtu", "-f and --mtu exclude each other"),
+        ("-f list -g 192.0.2.1", "-f and -g exclude each other"),
+        ("--all-addresses --mtu host", "--all-addresses and --mtu exclude each other"),
+        ("-f list --resume out", "--resume needs --json"),
+        ("--all-addresses --count 5 host", "--count needs --watch: give both, or neither"),
+        ("-f list --metrics out", "--metrics needs --watch: give both, or neither"),
+        ("--rate 5 host", "--rate is for many targets: give it with -f or --all-addresses"),
+        ("--resume out host", "--resume is for many targets"),
+        ("-f list --rate 0", "rate '0' is out of range: use 1 to 100000"),
+        ("-f list --json -c", "--json and -c exclude each other"),
+        ("-f list -4 -6", "-4 and -6 exclude each other"),
+        ("-f", "expected one argument"),
+    ],
+)
+def test_what_many_targets_cannot_go_with_is_refused_in_one_line(line: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(line.split())
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_all_addresses_without_a_host_is_no_target() -> None:
+    with pytest.raises(MissingHost):
+        parse(["--all-addresses"])

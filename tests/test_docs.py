@@ -34,7 +34,9 @@ def commands() -> list[tuple[str, str]]:
         (page.name, line) for page in PAGES for line in COMMAND.findall(page.read_text(encoding="utf-8"))
     ]
     return [
-        (page, re.split(r" [|#>] | {2,}", line)[0]) for page, line in lines if not line.startswith(NO_COMMAND)
+        (page, re.split(r" (?:[|#>]|>>) | {2,}", line)[0])
+        for page, line in lines
+        if not line.startswith(NO_COMMAND)
     ]
 
 

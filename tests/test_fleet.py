@@ -157,7 +157,7 @@ def with_sshd(folder: Path, drop: str | None = None) -> Iterator[Bench]:
 
 
 def test_every_recipe_has_its_test() -> None:
-    assert [len(recipes(language)) for language in ("sh", "sql", "cron")] == [4, 1, 1]
+    assert [len(recipes(language)) for language in ("sh", "sql", "cron")] == [5, 1, 1]
 
 
 def test_parallel_traces_from_every_machine_and_diff_reads_its_file(tmp_path: Path) -> None:
@@ -228,3 +228,14 @@ def test_cron_is_silent_until_something_changes(tmp_path: Path) -> None:
         "  Port 5432 was open at hop 5; now it is blocked after hop 3 (62.253.184.117). [certain]\n\n"
         "2 targets compared: 1 differs.\n"
     )
+
+
+def test_node_exporter_gets_a_file_that_says_whether_the_port_answers(tmp_path: Path) -> None:
+    script = recipe("sh", "--metrics").strip().replace("/var/lib/node_exporter", str(tmp_path))
+    script = script.replace("--watch 30", "--watch 1 --count 3")
+    for drop, up in ((None, 1), ("5432", 0)):
+        with bench(tmp_path, drop=drop) as found:
+            found.shell(script, status=1 - up)
+        metrics = (tmp_path / "db.prom").read_text()
+        assert re.search(rf"^tracetcp_watch_up\{{[^}}]*\}} {up}(\.0)?$", metrics, re.MULTILINE), metrics
+        assert ("\ntracetcp_watch_blocked_hop{" in metrics) is not bool(up), metrics

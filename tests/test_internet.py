@@ -579,7 +579,7 @@ def test_counts_tell_how_close_together_syns_came() -> None:
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
-        ({"hop": [{"rtt": 1}, {"delay": 1}]}, "hop 2, router 1: nothing is called 'delay'"),
+        ({"hop": [{"rtt": 1}, {"dealy": 1}]}, "hop 2, router 1: nothing is called 'dealy'"),
         ({"hop": [{"quote": 7}]}, "hop 1, router 1: quote = 7 should be a whole number from 8 to 60"),
         ({"hop": [{"quote": 8.5}]}, "quote = 8.5 should be a whole number"),
         ({"hop": [{"address": "fd00::1"}]}, "address = 'fd00::1' should be an IPv4 address"),

@@ -31,6 +31,8 @@ from tracetcp.model.verdict import Certainty, Kind
 from tracetcp.verdicts import judge
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracetcp.model.evidence import Evidence
 
 SCHEMA = json.loads((resources.files("tracetcp") / "schema.json").read_text(encoding="utf-8"))
@@ -137,6 +139,14 @@ def test_several_replies_labels_and_changes_of_one_probe() -> None:
     assert [reply["kind"] for reply in probe["more_replies"]] == ["rst"]
 
 
+def test_a_probe_that_only_a_forger_answered_is_lost() -> None:
+    forged = Reply(1, ReplyKind.RST, TARGET, 50.001, 60)
+    record = ProbeRecord(Probe(1, 80, 2, 4, 3), 50.0, (forged,), forged=(forged,))
+    probe = parsed(trace(f"{A} {B} open", extra=(record,)))["hops"][1]["probes"][-1]
+    assert (probe["kind"], probe["sender"], probe["rtt_ms"]) == (None, None, None)
+    assert [reply["kind"] for reply in probe["more_replies"]] == ["rst"]
+
+
 def test_an_rtt_is_never_negative() -> None:
     early = ProbeRecord(Probe(1, 80, 1, 4, 3), 50.0, (Reply(1, ReplyKind.TIME_EXCEEDED, A, 49.9, 64, 11, 0),))
     assert parsed(trace(f"{A} open", extra=(early,)))["hops"][0]["probes"][-1]["rtt_ms"] == 0.0
@@ -203,9 +213,17 @@ def test_the_documented_object_is_valid_and_the_fields_are_documented() -> None:
     example = re.search(r"```json\n(.*?)```", document, re.DOTALL)
     assert example is not None
     validator().validate(json.loads(example[1]))
-    fields = set(SCHEMA["properties"])
-    for definition in SCHEMA["$defs"].values():
-        fields |= set(definition["properties"])
-    fields |= set(SCHEMA["properties"]["config"]["properties"])
+    fields = set(_properties(SCHEMA))
     assert {field for field in fields if f"`{field}`" not in document} == set()
     assert {kind.value for kind in Kind if f"`{kind.value}`" not in document} == set()
+
+
+def _properties(schema: object) -> Iterator[str]:
+    """The names of all members in ``schema``, however deep."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", ())
+        for part in schema.values():
+            yield from _properties(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _properties(part)

@@ -41,7 +41,7 @@ from tracetcp.names.origins import (
     parse_origin,
 )
 from tracetcp.names.resolver import system_resolver
-from tracetcp.names.resolving import resolve
+from tracetcp.names.resolving import resolve, resolve_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -702,6 +702,32 @@ def test_more_addresses_than_the_queue_holds_go_without_a_name(
     assert lookup.waits_until("192.0.2.1") > -inf
     assert lookup.waits_until("192.0.2.3") == -inf
     lookup.close()
+
+
+def test_of_very_many_addresses_the_older_half_is_forgotten_and_may_be_asked_again(
+    hosts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "MOST_REMEMBERED", 4)
+    hosts.write_text("".join(f"192.0.2.{n} name{n}\n" for n in range(10)))
+    lookup = ReverseNames(lambda _: system_resolver(0.1))
+    for n in range(5):
+        lookup.ask(f"192.0.2.{n}")
+    assert dict(lookup.found) == {f"192.0.2.{n}": f"name{n}" for n in (2, 3, 4)}
+    lookup.ask("192.0.2.0")
+    assert lookup.found["192.0.2.0"] == "name0"
+    lookup.close()
+
+
+def test_every_address_of_a_host_is_found_ipv6_first_and_each_once(hosts: Path, serve: ServeZone) -> None:
+    hosts.write_text("192.0.2.5 here\n2001:db8::5 here\n192.0.2.5 here\n")
+    assert resolve_all("here") == ["2001:db8::5", "192.0.2.5"]
+    assert resolve_all("here", 4) == ["192.0.2.5"]
+    assert resolve_all("192.0.2.9") == ["192.0.2.9"]
+    zone = {("many.example", "A"): [V4, "198.51.100.7"], ("many.example", "AAAA"): [V6]}
+    first, *others = resolve_all("many.example", None, serve(zone).resolver)
+    assert (first, sorted(others)) == (V6, [V4, "198.51.100.7"])  # those of one family come in any order
+    with pytest.raises(FamilyMismatch):
+        resolve_all("::1", 4)
 
 
 def test_after_closing_an_answer_disturbs_nobody_and_nothing_more_is_asked(serve: ServeZone) -> None:

@@ -15,12 +15,22 @@ import pytest
 
 from internet import VirtualProber, network
 from lab import SERVER, SERVER_6, rules
-from prober_lab import REPLY_WAIT, capture_prober, connect_prober, inside, probe, raw_prober, readable
+from prober_lab import (
+    REPLY_WAIT,
+    capture_prober,
+    connect_prober,
+    inside,
+    probe,
+    raw_prober,
+    readable,
+    shared_prober,
+)
 from tracetcp.config import TraceConfig
 from tracetcp.errors import ProberError
 from tracetcp.model import FailureKind, ReplyKind, SendFailure
 from tracetcp.probers import failures
 from tracetcp.probers.connect.prober import ConnectProber
+from tracetcp.probers.raw.shared import SharedRawProber
 from tracetcp.runner import PROBES_PER_DRAIN, SelectorWait
 
 if TYPE_CHECKING:
@@ -44,6 +54,7 @@ KERNEL: dict[str, Callable[..., AbstractContextManager[Prober]]] = {
     "raw": raw_prober,
     "connect": connect_prober,
     "capture": capture_prober,
+    "shared": shared_prober,
 }
 IN_FLIGHT = 200
 CHOSEN = 23_000
@@ -104,10 +115,10 @@ ON_KERNELS = [pytest.param(kind, marks=pytest.mark.netns) for kind in KERNEL]
 EVERY = pytest.mark.parametrize("subject", ["virtual", *ON_KERNELS], indirect=True)
 KERNELS = pytest.mark.parametrize("subject", ON_KERNELS, indirect=True)
 VIRTUAL = pytest.mark.parametrize("subject", ["virtual"], indirect=True)
-SEEING = pytest.mark.parametrize("subject", [ON_KERNELS[0]], indirect=True)
+SEEING = pytest.mark.parametrize("subject", [ON_KERNELS[0], ON_KERNELS[3]], indirect=True)
 """The probers that see packets and can capture them."""
-BLIND = pytest.mark.parametrize("subject", ["virtual", *ON_KERNELS[1:]], indirect=True)
-SHARING = pytest.mark.parametrize("subject", [ON_KERNELS[0], ON_KERNELS[2]], indirect=True)
+BLIND = pytest.mark.parametrize("subject", ["virtual", *ON_KERNELS[1:3]], indirect=True)
+SHARING = pytest.mark.parametrize("subject", [ON_KERNELS[0], *ON_KERNELS[2:]], indirect=True)
 """The probers that receive everything that comes to this machine, and must recognise their own replies."""
 
 
@@ -305,6 +316,9 @@ def refuse(prober: Prober, number: int, patched: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise OSError(number, "a test")
 
+    if isinstance(prober, SharedRawProber):
+        patched.setattr(prober._link, "sender", type("Sender", (), {"sendto": refused})())
+        return
     where, name = {
         "raw": ("_sender", "sendto"),
         "scapy": ("_socket", "send"),

@@ -37,3 +37,17 @@ def test_nobody_who_watches_means_no_line() -> None:
     line = ProgressLine(100, started_at=10.0, is_watched=False)
     assert line.update(20, 100.0) == ""
     assert line.erase() == ""
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "text"),
+    [
+        (0, None, 5.0, "0 targets"),
+        (0, 40, 5.0, "0 of 40 targets"),
+        (10, 40, 5.0, "10 of 40 targets, 2 a second, 15 s left"),
+        (10, 40, 20.0, "10 of 40 targets, 30 a minute, 60 s left"),
+        (10, None, 5.0, "10 targets, 2 a second"),
+    ],
+)
+def test_targets_are_told_with_what_is_known(done: int, total: int | None, seconds: float, text: str) -> None:
+    assert progress_text(done, total, seconds, "targets") == text

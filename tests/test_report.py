@@ -14,7 +14,6 @@ from markdown_it import MarkdownIt
 from notation import TARGET, trace
 from tracetcp.app import main
 from tracetcp.formatters.markdown import block, code, prose, table
-from tracetcp.formatters.mermaid import Link, Node, render_mermaid
 from tracetcp.formatters.report import render_report
 from tracetcp.model import AddressTexts
 from tracetcp.model.ticket import Ticket, TicketTrace
@@ -93,7 +92,7 @@ def test_a_blocked_port_from_head_to_foot() -> None:
         ["3", f"`{C}`", "`www.c.example`", "`AS64502`", "-", "to port 443 alone"],
         ["4", f"`{TARGET}`", "-", "`AS64502`", "-", "the host, to port 443 alone"],
     ]
-    assert '    n2 --x|"blocked"| n3\n' in text
+    assert f'  n3["{TARGET}<br/>port 135 blocked"]:::broken\n  n0 --> n1\n  n1 --> n2\n  n2 -.-> n3\n' in text
     assert "\ntcpdump -n 'tcp port 135 and host 62.253.122.9'\n" in text
     assert f"\ntracetcp -e {TARGET}:135\n" in text
     assert "\n```\ntracetcp --report db.example:135\n```\n" in text
@@ -109,15 +108,15 @@ def test_an_open_port() -> None:
     assert text.startswith("# Port 443 of `db.example`: open\n")
     assert "Whom to call: nobody. The port takes connections" in text
     assert cells(text)[4] == ["3", f"`{TARGET}`", "-", "`AS64502`", "30.0", "the host: open"]
-    assert f'    n3(["{TARGET}<br/>port 443 open"])\n' in text
-    assert "    n2 --> n3\n" in text
+    assert f'  n3["{TARGET}<br/>port 443 open"]:::reached\n' in text
+    assert "  n2 --> n3\n" in text
 
 
 def test_who_refuses_is_marked() -> None:
     text = render_report(ticket(traced(trace(f"{A} {B} {C}!3/13", 135))))
     assert cells(text)[4][5] == "Communication administratively prohibited"
-    assert '<br/>Communication administratively prohibited"]:::fault\n' in text
-    assert '--x|"rejected"|' in text
+    assert '<br/>Communication administratively prohibited"]:::broken\n' in text
+    assert "port 135 rejected" in text
 
 
 def test_a_closed_port_is_the_hosts_and_silent_hops_are_in_the_picture() -> None:
@@ -126,9 +125,9 @@ def test_a_closed_port_is_the_hosts_and_silent_hops_are_in_the_picture() -> None
         ticket(traced(trace(f"{A} * * {B} closed", 135, controls=ports)), networks={"AS64502": "HOSTER, GB"})
     )
     assert "Whom to call: whoever runs the host, in `AS64502` (`HOSTER, GB`). The host is reached" in text
-    assert '    n2["hops 2 to 3<br/>no answer"]:::silent\n' in text
+    assert '  n2["hops 2 to 3<br/>no answer"]:::silent\n' in text
     one = render_report(ticket(traced(trace(f"{A} * {B} closed", 135, controls=ports))))
-    assert '    n2["hop 2<br/>no answer"]:::silent\n' in one
+    assert '  n2["hop 2<br/>no answer"]:::silent\n' in one
     plain = traced(trace(f"{A} * * {B} closed", 135, controls=ports), texts=AddressTexts())
     nobody = render_report(ticket(plain))
     assert "Whom to call: whoever runs the host. The host" in nobody
@@ -190,10 +189,10 @@ HOSTILE = st.text(max_size=60) | st.sampled_from(
         "[a](javascript:b)", "5d41402abc4b2a76b9719d9",
     ]
 )  # fmt: skip
-LABEL = r'"(?:[A-Za-z0-9 .,:/_()%+-]|#\d+;|<br/>)*"'
+LABEL = r'"(?:[A-Za-z0-9 .,:/_()%+?-]|#\d+;|<br/>)*"'
 PICTURE_LINE = re.compile(
-    rf"flowchart TB|    classDef \w+ [\w:;,# -]+|    n\d+ (?:-->|--x)(?:\|{LABEL}\|)? n\d+"
-    rf"|    n\d+(?:\[{LABEL}\]|\(\[{LABEL}\]\))(?::::\w+)?"
+    rf"flowchart TD|  (?:classDef \w+|linkStyle \d+) [\w:;,# -]+|  n\d+ (?:-->|-\.->) n\d+"
+    rf"|  n\d+\[{LABEL}\]:::\w+"
 )
 WORD_MARKS = re.compile(r"(?<![\w])[@#][\w]|:[\w+-]+:|https?://|www\.|\x1b")
 
@@ -269,20 +268,6 @@ def test_addresses_in_a_sentence_are_code() -> None:
         "Hop 4 (`192.0.2.1`) and `fe80::1%eth0`, at 10.20 s: no."
     )
     assert prose("a_b *c*") == "a\\_b \\*c\\*"
-
-
-def test_a_graph_as_mermaid() -> None:
-    nodes = [Node("x", ("this", 'a "b" #c'), "end"), Node("y", ("hop 1",), "silent"), Node("z", ("z",))]
-    links = [Link("x", "y"), Link("y", "z", "lost; 3", is_broken=True)]
-    assert render_mermaid(nodes, links) == (
-        "flowchart LR\n"
-        '    n0(["this<br/>a #34;b#34; #35;c"])\n'
-        '    n1["hop 1"]:::silent\n'
-        '    n2["z"]\n'
-        "    n0 --> n1\n"
-        '    n1 --x|"lost#59; 3"| n2\n'
-        "    classDef silent stroke-dasharray: 4 4\n"
-    )
 
 
 @pytest.mark.parametrize(

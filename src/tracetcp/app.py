@@ -21,7 +21,8 @@ from tracetcp.shortages import shortage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracetcp.cli.parsing import Check, Diff, Invocation
+    from tracetcp.cli.parsing import Check, Diff, Invocation, ManyTargets
+    from tracetcp.config import TraceConfig, Watch
     from tracetcp.formatters.display import Display
     from tracetcp.formatters.presenter import Presenter
     from tracetcp.session import Options, Session
@@ -91,7 +92,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from tracetcp.cli.parsing import OPTIONS_VARIABLE, Check, Diff, Message, parse
+    from tracetcp.cli.parsing import OPTIONS_VARIABLE, Check, Diff, ManyTargets, Message, parse
 
     preset = os.environ.get(OPTIONS_VARIABLE, "")
     understood = parse(argv, preset)
@@ -100,6 +101,8 @@ def _run(argv: Sequence[str]) -> int:
     if isinstance(understood, Message):
         write(understood.text)
         return 0
+    if isinstance(understood, ManyTargets):
+        return trace_many(understood)
     if isinstance(understood, Diff):
         return diff(understood)
     if isinstance(understood, Check):
@@ -114,6 +117,8 @@ def trace(invocation: Invocation) -> int:
 
     config, display = invocation.config, invocation.display
     screen = Screen(display)
+    if invocation.watch is not None:
+        return _watch(config, display, invocation.watch, screen)
     with open_session(config, _options(display), screen.warn) as session:
         clock_to_utc = time.time() - session.clock()
         presenter = open_presenter(config, display, session.destination, clock_to_utc, session.source)
@@ -126,6 +131,52 @@ def trace(invocation: Invocation) -> int:
             return EXIT_REACHED
         _look_for_causes(session)
         return EXIT_NOT_REACHED
+
+
+def _watch(config: TraceConfig, display: Display, watch: Watch, screen: Screen) -> int:
+    """Watch until the count is full or a signal comes; the status is that of the last state."""
+    from tracetcp.session import open_session
+    from tracetcp.watch_screen import WatchScreen, shows_block
+
+    options = _options(display)._replace(
+        explain=True, names=shows_block(display) and not display.numeric, watch=watch
+    )
+    with open_session(config, options, screen.warn) as session:
+        shown = WatchScreen(config, display, watch, session)
+        _collect_garbage()
+        interrupted: KeyboardInterrupt | None = None
+        try:
+            shown.show()
+        except KeyboardInterrupt as error:
+            interrupted = error
+        last = shown.last
+    if last is None or (last.state is None and interrupted is not None):
+        raise interrupted or KeyboardInterrupt
+    if last.state is None or last.local is not None:
+        return EXIT_COULD_NOT_RUN
+    return EXIT_REACHED if last.state.is_up else EXIT_NOT_REACHED
+
+
+def trace_many(asked: ManyTargets) -> int:
+    """Trace many targets and write each as it ends."""
+    from tracetcp.targets.session import Request, open_targets
+
+    display = asked.display
+    screen = Screen(display)
+    request = Request(
+        asked.config,
+        asked.path,
+        asked.rate,
+        asked.ports,
+        asked.resume,
+        sys.stdout.fileno() if asked.resume is not None and sys.stdout is not None else None,
+        asked.all_addresses,
+    )
+    options = _options(display)._replace(evidence=display.json or asked.all_addresses)
+    with open_targets(request, options, screen.warn) as session:
+        _collect_garbage()
+        screen.show_targets(session)
+        return session.exit_status
 
 
 def _draw(path: str, screen: Screen, session: Session, presenter: Presenter, ports: int) -> None:

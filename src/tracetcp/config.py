@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+class Watch(NamedTuple):
+    """How a port is watched (``--watch``).
+
+    ``interval`` seconds pass from one question to the next; after ``intervals`` of them the watch ends, never
+    if that is None. Every ``heartbeat`` seconds it is told that all is as it was, if that is not None.
+    """
+
+    interval: float
+    intervals: int | None = None
+    heartbeat: float | None = None
+
+
 class Say(NamedTuple):
     """What to say over connections to a host (``--say``).
 

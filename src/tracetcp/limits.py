@@ -21,6 +21,13 @@ PINGS = range(1, 101)
 TIMEOUTS = range(1, 100_000)
 """The longest wait for a reply, in milliseconds."""
 PORTS = range(65_536)
+WATCH_INTERVALS = range(1, 86_401)
+"""Seconds from one question of ``--watch`` to the next."""
+WATCH_COUNTS = range(1, 1_000_000_000)
+HEARTBEATS = range(1, 86_401)
+"""Seconds from one line of ``--heartbeat`` to the next."""
+RATES = range(1, 100_001)
+"""Probes a second of a run over many targets."""
 TOS = range(256)
 """The TOS byte of IPv4, the traffic class of IPv6: DSCP in the upper six bits, ECN in the lower two."""
 MARKS = range(1, 2**32)

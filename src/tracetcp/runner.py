@@ -18,7 +18,7 @@ from tracetcp.errors import NoRoute, ProberError
 from tracetcp.model import AddressSeen, FailureKind, HopFinished, PortScanned, TraceStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
     from tracetcp.engine import Engine
@@ -49,6 +49,16 @@ class Lookup(Protocol):
 
     def acknowledge(self) -> None:
         """Make the descriptor unreadable until the next answer."""
+
+
+class Pacer(Protocol):
+    """Bounds the probes of a whole run."""
+
+    def allowance(self, now: float) -> int:
+        """How many probes may leave at ``now``."""
+
+    def on_sent(self, at: float) -> None:
+        """A probe left at ``at``."""
 
 
 class Pair(NamedTuple):
@@ -82,7 +92,7 @@ def run_pairs(
     with ExitStack() as stack:
         if wait is None:
             wait = stack.enter_context(closing(SelectorWait(pairs[0].prober.clock)))
-        running = [_Running(pair, lookups) for pair in pairs]
+        running = [Running(pair, lookups) for pair in pairs]
         try:
             while running:
                 for each in running:
@@ -134,7 +144,7 @@ class SelectorWait:
         self._watched = descriptors
 
 
-def _let_time_pass(running: Sequence[_Running], lookups: Sequence[Lookup], wait: Wait) -> None:
+def _let_time_pass(running: Sequence[Running], lookups: Sequence[Lookup], wait: Wait) -> None:
     """Wait until there is something to do, not at all if there is already; then pass on what arrived."""
     until = min((each.wakes_at() for each in running), default=-inf)
     if until > -inf:
@@ -149,11 +159,15 @@ def _let_time_pass(running: Sequence[_Running], lookups: Sequence[Lookup], wait:
         each.listen()
 
 
-class _Running:
-    """One pair in progress: the state of its sending, and the decided events that wait for a name."""
+class Running:
+    """One pair in progress: the state of its sending, and the decided events that wait for a name.
 
-    def __init__(self, pair: Pair, lookups: Sequence[Lookup]) -> None:
+    With a ``pacer`` it sends no more than that allows.
+    """
+
+    def __init__(self, pair: Pair, lookups: Sequence[Lookup], pacer: Pacer | None = None) -> None:
         self.pair = pair
+        self._pacer = pacer
         self.held: deque[Event] = deque()
         self._engine, self._prober = pair
         self._lookups = lookups
@@ -175,19 +189,31 @@ class _Running:
         """Whether a probe waits for its next try; until then the engine is told nothing."""
         return not isinf(self._sends_at)
 
+    def close(self) -> None:
+        """Forget how far it was, which would keep all of this in memory until garbage is looked for."""
+        self._sending.close()
+
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether a burst may have been cut short."""
+        return self._sends_at == -inf
+
     def send(self) -> None:
         """Send a burst; if a probe of the last one waits for its next try, continue there once it is due."""
         if not self._is_undecided or self._sends_at <= self._prober.clock():
             self._sends_at = next(self._sending)
 
-    def _bursts(self) -> Iterator[float]:
+    def _bursts(self) -> Generator[float, None, None]:
         """Send burst after burst; yields the instant at which to continue.
 
         That is the end of a pause, minus infinity if there may be more to send at once, or infinity if the
         engine wants nothing more until something happens.
         """
         while True:
-            now, left = self._prober.clock(), PROBES_PER_DRAIN
+            now = self._prober.clock()
+            left = PROBES_PER_DRAIN
+            if self._pacer is not None:
+                left = min(left, self._pacer.allowance(now))
             while left > 0:
                 probes = self._engine.next_probes(now, left)
                 for probe, result in self._prober.send_all(probes):
@@ -218,16 +244,23 @@ class _Running:
 
     def _tell_sent(self, probe: Probe, sent_at: float) -> None:
         self._has_sent = True
+        if self._pacer is not None:
+            self._pacer.on_sent(sent_at)
         self._engine.sent(probe.leaving_from(self._prober.source_port(probe)), sent_at)
 
     def wakes_at(self) -> float:
-        """The instant at which there is something to do even if no descriptor becomes readable."""
-        if self._sends_at == -inf or (self._arrived and not self._is_undecided):
+        """The instant at which there is something to do even if no descriptor becomes readable.
+
+        Where a pacer cut the last burst short, the caller knows when to go on.
+        """
+        is_held_up = self._pacer is not None and self.wants_to_send
+        if (self.wants_to_send and not is_held_up) or (self._arrived and not self._is_undecided):
             return -inf
         engine_wakes_at = inf
         if not (self._is_undecided or self._engine.is_done):
             engine_wakes_at = self._engine.wake_at()
-        return min(self._sends_at, engine_wakes_at, self._prober.wake_at(), self._names_wait_until())
+        sends_at = inf if is_held_up else self._sends_at
+        return min(sends_at, engine_wakes_at, self._prober.wake_at(), self._names_wait_until())
 
     def listen(self) -> None:
         """Drain the prober; tell the engine what arrived, and the instant up to which that is everything."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tracetcp.model import Event
     from tracetcp.model.silence import Waited
     from tracetcp.session import Session
+    from tracetcp.targets.session import TargetsSession, TargetStep
 
 
 class Screen:
@@ -40,6 +42,7 @@ class Screen:
             raise UsageError(
                 "packets are nothing for a terminal: send them elsewhere, as in '--pcap - host | tshark -r -'"
             )
+        self._display = display
         self._rows = rows
         self._has_terminal = sys.stderr is not None and sys.stderr.isatty()
         self._is_watched = self._has_terminal and not rows.isatty()
@@ -83,6 +86,87 @@ class Screen:
     def _end_wait(self) -> str:
         was_waiting, self._is_waiting = self._is_waiting, False
         return self._progress.erase() if was_waiting and self._progress is not None else ""
+
+    def show_targets(self, session: TargetsSession) -> None:
+        """Write each target as it ends, whole, and what keeps one from being traced."""
+        from tracetcp.formatters.progress import ProgressLine
+
+        progress = ProgressLine(session.total, session.clock(), unit="targets", is_watched=self._is_watched)
+        self._progress = progress
+        blocks = _Blocks(self._display, time.time() - session.clock())
+        try:
+            for step in session.steps():
+                write(blocks.add(step), self._rows)
+                if step.error is not None:
+                    where = f"{step.target.entry.where}: " if step.target.entry.where else ""
+                    self.warn(f"{where}{step.error}")
+                progress.total = session.total
+                write(progress.update(session.done, session.clock()), sys.stderr)
+        finally:
+            write(progress.erase(), sys.stderr)
+            write(blocks.cut_off(), self._rows)
+
+
+class _Blocks:
+    """The texts of many targets, each a block that is given out when the target is traced.
+
+    Records of ``--json`` are given out at once: each is whole. The prober's clock plus ``clock_to_utc`` is in
+    seconds since 1970.
+    """
+
+    def __init__(self, display: Display, clock_to_utc: float) -> None:
+        self._display = display
+        self._clock_to_utc = clock_to_utc
+        self._open: dict[int, tuple[Presenter, list[str]]] = {}
+        """By the identity of the target: its presenter, and its text so far."""
+        self._had_several_rows = False
+
+    def add(self, step: TargetStep) -> str:
+        """Take what was decided; what is to be written now."""
+        key = id(step.target)
+        if key not in self._open:
+            from tracetcp.formatters import open_presenter
+
+            target = step.target
+            presenter = open_presenter(
+                target.config, self._display, target.address, self._clock_to_utc, step.source
+            )
+            self._open[key] = presenter, []
+        presenter, texts = self._open[key]
+        texts += [presenter.render(event, step.texts) for event in step.events]
+        if self._display.json or step.is_over:
+            text = "".join(texts)
+            texts.clear()
+        else:
+            text = ""
+        if step.is_over:
+            del self._open[key]
+            text = self._parted(text + presenter.closing(step.texts)) + self._concluded(step)
+        return text
+
+    def _parted(self, text: str) -> str:
+        """``text`` behind the blank line that condensed output has after a port with several rows."""
+        if not text or not self._display.condensed:
+            return text
+        gap = "\n" if self._had_several_rows else ""
+        self._had_several_rows = _several_rows(text)
+        return gap + text
+
+    def _concluded(self, step: TargetStep) -> str:
+        if self._display.json or not step.conclusions:
+            return ""
+        from tracetcp.formatters.conclusions import render_conclusions
+
+        return render_conclusions(step.conclusions, "# " if self._display.condensed else "")
+
+    def cut_off(self) -> str:
+        """The rows decided so far of the targets that are not over: the run was interrupted."""
+        return "".join(self._parted("".join(texts)) for _, texts in self._open.values())
+
+
+def _several_rows(text: str) -> bool:
+    """Whether the last records in condensed ``text`` are of one port; an empty line follows those."""
+    return text.rpartition("\n\n")[2].count("\n") > 1
 
 
 def write(text: str, stream: TextIO | None = None) -> None:

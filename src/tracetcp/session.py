@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tracetcp.afterwards import Afterwards, ConnectionTest, Tell
-    from tracetcp.config import Say, TraceConfig
+    from tracetcp.config import Say, TraceConfig, Watch
     from tracetcp.engine import Engine
     from tracetcp.engine.branches.branch_engine import BranchEngine
     from tracetcp.engine.run_state import RunState
     from tracetcp.names import Lookups
     from tracetcp.probers.prober import Prober, Tap
     from tracetcp.probers.session.ears import Ears
+    from tracetcp.runner import Wait
     from tracetcp.say import Saying
+    from tracetcp.watch.engine import WatchEngine
 
 SECRET_BYTES = 16
 LOST_LATE = "; on a way without a gateway neither do replies later than {} s"
@@ -61,7 +63,8 @@ class Options(NamedTuple):
     ``drops_privileges`` takes root and every capability from this process for good once the sockets are
     open, and does so in a child process before the host's name is looked up, or a file to be said is read.
     Without ``names_in_verdicts`` sentences have addresses alone; ``exact_origins`` asks for each address, and
-    takes no neighbour's for it.
+    takes no neighbour's for it. ``watch`` watches the one port of the run instead of tracing it once: its
+    events are those of ``model.watching``.
     """
 
     names: bool = True
@@ -76,6 +79,7 @@ class Options(NamedTuple):
     drops_privileges: bool = False
     names_in_verdicts: bool = True
     exact_origins: bool = False
+    watch: Watch | None = None
 
     @property
     def tested(self) -> tuple[str, ...]:
@@ -99,6 +103,7 @@ class Session:
 
     ``destination`` and ``source`` are the addresses on the wire, ``prober_kind`` how they are probed.
     ``is_silent`` says that no address answered yet, ``has_reached`` that the destination did, on some port.
+    ``watch`` is the engine of a watch.
     """
 
     def __init__(
@@ -110,6 +115,7 @@ class Session:
         *,
         names_verdicts: bool,
         afterwards: Afterwards | None = None,
+        watch: WatchEngine | None = None,
         branches: BranchEngine | None = None,
     ) -> None:
         self.destination, self.source = prober.destination, prober.source
@@ -122,6 +128,7 @@ class Session:
         self._resources = resources
         self._names_verdicts = names_verdicts
         self._afterwards = afterwards
+        self.watch = watch
         self._branches = branches
 
     def __enter__(self) -> Self:
@@ -154,16 +161,16 @@ class Session:
         """Put the texts of ``address`` among ``texts``; waits for them as long as a row would."""
         self._lookups.wait_for(address)
 
-    def batches(self, tell: Tell | None = None) -> Iterator[Batch]:
+    def batches(self, tell: Tell | None = None, wait: Wait | None = None) -> Iterator[Batch]:
         """Trace; raises ``TracetcpError`` when the run cannot go on.
 
         After Ctrl-C what was decided still comes, then the ``KeyboardInterrupt``. ``tell`` is told every
-        second how long silent connections have been waited for.
+        second how long silent connections have been waited for. ``wait`` is the runner's.
         """
         from tracetcp.runner import run
 
         try:
-            for events in run(self._engine, self._prober, tuple(self._lookups)):
+            for events in run(self._engine, self._prober, tuple(self._lookups), wait):
                 texts = self.texts
                 self._take_note(events)
                 shown = events if self._afterwards is None else self._afterwards.take(events)
@@ -197,14 +204,19 @@ class Session:
         )
 
     def _with_names(self, events: list[Event], texts: AddressTexts) -> list[Event]:
-        """``events`` with the names in their sentences that their rows have waited for."""
-        if not self._names_verdicts or not texts.names:
-            return events
-        from tracetcp.explain.explaining import with_names
+        return with_names(events, texts) if self._names_verdicts else events
 
-        return [
-            with_names(event, texts.names) if isinstance(event, VerdictReached) else event for event in events
-        ]
+
+def with_names(events: list[Event], texts: AddressTexts) -> list[Event]:
+    """``events`` with the names in their sentences that their rows have waited for."""
+    if not texts.names or not any(isinstance(event, VerdictReached) for event in events):
+        return events
+    from tracetcp.explain import explaining
+
+    return [
+        explaining.with_names(event, texts.names) if isinstance(event, VerdictReached) else event
+        for event in events
+    ]
 
 
 def open_session(
@@ -249,7 +261,7 @@ def open_sessions(
             become_caller()
         for each in opened:
             if options.pcap is not None and not isinstance(each, TracetcpError):
-                _keep_packets(options.pcap, each.prober, each.resources, warn)
+                keep_packets(options.pcap, each.prober.capture, each.resources, warn)
         if options.drops_privileges:
             from tracetcp.privileges import give_up_capabilities
 
@@ -276,6 +288,8 @@ def _open_sockets(config: TraceConfig, options: Options, everything: ExitStack) 
         destination = resolve(config.host, config.family, without_privileges=options.drops_privileges)
         resources = everything.enter_context(ExitStack())
         prober = _open_prober(config, destination)
+        if options.watch is not None:
+            prober = _made_to_last(config, prober)
     except TracetcpError as error:
         return error
     resources.callback(prober.close)
@@ -300,10 +314,11 @@ def _open(
 ) -> Session:
     """The rest of a run, which takes no privilege."""
     prober, ears, resources = sockets
-    lookups = _open_lookups(options, warn)
+    lookups = open_lookups_for(options, warn)
     resources.callback(lookups.close)
     state = _open_state()
-    engine = _open_engine(config, options, prober, state)
+    watch = _open_watch(config, options.watch, prober, state, warn) if options.watch else None
+    engine = watch or open_engine_for(config, options, prober, state)
     percent = options.branches
     branches = _open_branches(engine, config, percent, prober, state) if percent else None
     is_judging = options.evidence or options.explain or bool(options.tested) or percent > 0
@@ -317,6 +332,7 @@ def _open(
         names_verdicts=names_verdicts,
         afterwards=tests,
         branches=branches,
+        watch=watch,
     )
 
 
@@ -348,17 +364,23 @@ def _open_prober(config: TraceConfig, destination: str) -> Prober:
     return open_prober(config, destination)
 
 
-def _keep_packets(path: str, prober: Prober, resources: ExitStack, warn: Callable[[str], None]) -> None:
-    """Write a pcap file beside the trace."""
+def keep_packets(
+    path: str,
+    capture: Callable[[Callable[[], Tap]], None],
+    resources: ExitStack,
+    warn: Callable[[str], None],
+) -> None:
+    """Write a pcap file beside the trace; ``capture`` is that of the prober."""
     from tracetcp.pcap_file import PcapFile
 
     def open_tap() -> Tap:
         return resources.enter_context(closing(PcapFile(path, warn))).tap
 
-    prober.capture(open_tap)
+    capture(open_tap)
 
 
-def _open_lookups(options: Options, warn: Callable[[str], None]) -> Lookups:
+def open_lookups_for(options: Options, warn: Callable[[str], None]) -> Lookups:
+    """The look-ups that ``options`` want."""
     from tracetcp.names import open_lookups
 
     return open_lookups(
@@ -421,8 +443,8 @@ def _open_tests(
     return Afterwards(tests)
 
 
-def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
-    """The engine, with one round it that judges where verdicts or evidence are wanted."""
+def open_engine_for(config: TraceConfig, options: Options, prober: Prober, state: RunState) -> Engine:
+    """The engine of one target, with one round it that judges where verdicts or evidence are wanted."""
     from tracetcp.engine import open_engine
 
     def fresh(config: TraceConfig) -> Engine:
@@ -441,6 +463,28 @@ def _open_engine(config: TraceConfig, options: Options, prober: Prober, state: R
         may_probe=may_probe,
         shares_flows=prober.shares_flows,
     )
+
+
+def _made_to_last(config: TraceConfig, prober: Prober) -> Prober:
+    from tracetcp.lasting import LastingProber
+
+    return LastingProber(config, prober)
+
+
+def _open_watch(
+    config: TraceConfig, watch: Watch, prober: Prober, state: RunState, warn: Callable[[str], None]
+) -> WatchEngine:
+    from tracetcp.engine import open_engine
+    from tracetcp.lasting import LastingProber
+    from tracetcp.watch.engine import WatchEngine
+
+    assert isinstance(prober, LastingProber), "a watch is given one"
+    prober.warn = warn
+
+    def fresh(config: TraceConfig, state: RunState) -> Engine:
+        return open_engine(config, state, prober.capacity, shares_flows=prober.shares_flows)
+
+    return WatchEngine(config, watch, prober.destination, fresh, state, machine=prober)
 
 
 def _open_branches(

@@ -82,8 +82,8 @@ def test_the_router_that_rejects_is_the_one_that_answered_a_hop_before() -> None
     hear(routers, 4, "10.0.0.1")
     send(routers, 5, 2.0)
     hear(routers, 5, "10.0.0.1", UNREACHABLE)
-    assert routers.last_sent_to(routers.at(4)) == 2.0
-    assert routers.last_sent_to(routers.at(9)) == -inf
+    assert routers.next_retry_at(4) == 2.0 + LIMITED_INTERVAL
+    assert routers.next_retry_at(9) == -inf
 
 
 def test_a_control_is_a_port_that_passes_and_none_of_those_asked_about() -> None:

@@ -49,3 +49,16 @@ def test_a_token_leads_to_the_engine_that_drew_it_until_it_is_given_back() -> No
     assert registry.owner_of(others) is other
     registry.release(token)
     assert registry.owner_of(token) is None
+
+
+def test_targets_draw_different_tokens_and_give_all_of_them_back() -> None:
+    in_use: set[int] = set()
+    one, other = TokenRegistry(b"the same secret", in_use), TokenRegistry(b"the same secret", in_use)
+    owner = Owner()
+    drawn = [registry.draw(owner) for _ in range(20) for registry in (one, other)]
+    assert len(set(drawn)) == len(in_use) == 40
+    other.release(drawn[1])
+    other.close()
+    assert in_use == set(drawn[::2])
+    assert other.owner_of(drawn[3]) is None
+    assert one.owner_of(drawn[2]) is owner

@@ -138,14 +138,16 @@ class World:
             return True
         if not self.is_raw:
             return not fields & UNNAMED_BY_KERNEL
-        if not self._is_quote_known(router):
+        return self._is_quote_known(router)
+
+    def _may_look_forged(self, ttl: int) -> bool:
+        """Whether a single probe may be all that shows a rewriting (T4)."""
+        fields = LOOSE.intersection(self.fault.fields)
+        if self.case.config.pings > 1 or not fields or not self.is_raw or ttl < self.fault.hop:
             return False
-        if self.case.config.pings > 1 or not fields & LOOSE:
-            return True
-        around = (
-            each for each in range(ttl - AROUND, ttl + AROUND + 1) if each >= self.fault.hop and each != ttl
-        )
-        return any(self._shows_rewriting(other) for each in around for other in self.routers(each))
+        around = range(max(ttl - AROUND, self.fault.hop), ttl + AROUND + 1)
+        others = (router for each in around if each != ttl for router in self.routers(each))
+        return not any(map(self._shows_rewriting, others))
 
     def _shows_rewriting(self, router: Router) -> bool:
         return not router.is_silent and self._is_quote_known(router)
@@ -159,7 +161,8 @@ class World:
         routers = self.routers(ttl)
         if not routers or ttl > self.path_end or ttl >= self.nearest:
             return False
-        return all(self._speaks(router, ttl) and not self._may_be_mean(router) for router in routers)
+        is_sure = all(self._speaks(router, ttl) and not self._may_be_mean(router) for router in routers)
+        return is_sure and not self._may_look_forged(ttl)
 
     def _may_be_mean(self, router: Router) -> bool:
         limit = router.limits.get(self.case.family)

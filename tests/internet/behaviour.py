@@ -36,6 +36,10 @@ ERROR_TYPES = {4: (11, 3), 6: (3, 1)}
 HOST_UNREACHABLE = {4: 1, 6: 3}
 MSS = b"\x02\x04"
 SYN_ACK_RETRIES = 5
+REMEMBERED_SECONDS = 120.0
+"""For how long after its last SYN hosts and firewalls remember a flow (Linux: tcp_synack_retries 5, a minute;
+nf_conntrack_tcp_timeout_syn_sent 120 s).
+"""
 FORGETFUL = ("answer", "linux")
 """The values of ``again`` for which the destination closes a connection when the client's RST comes."""
 CHALLENGE_GAP = 0.5
@@ -176,28 +180,34 @@ class Bucket:
 
 
 class Network:
-    """A running scenario. It must get SYNs in order of time; ``counts`` is what it saw."""
+    """A running scenario. It must get SYNs in order of time; ``counts`` is what it saw.
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.counts = Counts()
+    One that is ``beside`` another shares its routers: what they limit, and what is counted.
+    """
+
+    def __init__(self, scenario: Scenario, beside: Network | None = None) -> None:
+        self.counts: Counts = Counts() if beside is None else beside.counts
         self._scenario = scenario
         self._chance = Random(scenario.seed)
         self._began_at: float | None = None
         self._single = _single_path(scenario)
-        self._fixed = lru_cache(maxsize=65_536)(self._walk)
+        self._fixed = lru_cache(maxsize=65_536)(self._walk) if self._single is None else self._walk
         self._nth: Counter[tuple[int, int]] = Counter()
         self._turns: Counter[tuple[int, int]] = Counter()
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, Bucket] = {} if beside is None else beside._buckets
         self._link_free_at = -inf
         self._half_open: dict[Flow, _HalfOpen] = {}
         self._answered: set[Flow] = set()
         self._tracked: dict[Flow, int] = {}
+        self._used_at: dict[Flow, float] = {}
 
     def syn(self, now: float, syn: Syn) -> list[Step]:
         """The results of a SYN that leaves the client at ``now``."""
         scenario = self._scenario
         self.counts.sent(now, syn.ttl)
         trip = _Trip(syn, self._single or self._path(now, syn), 1 - scenario.loss_back)
+        if scenario.destination.remembers or trip.path.is_tracked:
+            self._forget(now, syn.flow)
         if self._happens(scenario.loss_out) or not self._travel(now, trip):
             return trip.steps
         if syn.ttl <= len(trip.path.routers):
@@ -205,6 +215,14 @@ class Network:
         else:
             self._reach(now, trip)
         return trip.steps
+
+    def _forget(self, now: float, flow: Flow) -> None:
+        """Drop what is remembered of a flow that rested for long."""
+        if now - self._used_at.get(flow, now) > REMEMBERED_SECONDS:
+            self._answered.discard(flow)
+            self._half_open.pop(flow, None)
+            self._tracked.pop(flow, None)
+        self._used_at[flow] = now
 
     def reset(self, now: float, flow: Flow, sequence: int) -> list[Step]:
         """The results of a RST that the client sends at ``now``."""
@@ -290,6 +308,7 @@ class Network:
         if is_expiring:
             return True
         trip.back *= 1 - router.loss_back
+        trip.delay += router.delay
         return not self._happens(router.loss_out)
 
     def _act(self, now: float, trip: _Trip, number: int, router: Router, rule: Rule) -> bool:
@@ -478,8 +497,8 @@ class Network:
 class Simulation:
     """A network and the schedule of its answers; instants are on the caller's clock."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.network = Network(scenario)
+    def __init__(self, scenario: Scenario, beside: Network | None = None) -> None:
+        self.network = Network(scenario, beside)
         self._calendar: list[tuple[float, int, Answer | Pending]] = []
         self._order = count()
 

@@ -27,6 +27,7 @@ Hop (``[[hop]]``), in order of distance
     rtt [1]             round trip time; the SYNs to one port use the values of a list in turn
     port_rtt            table: port -> rtt
     jitter [0]          up to this much is added to every rtt, so answers may overtake each other
+    delay [0]           this much is added to every rtt of what lies beyond
     loss_out, loss_back, loss      chance to lose a packet that passes here
     silent [false]      sends nothing, forwards everything
     limit               ICMP errors: "linux" (6 at once, then 1 per second; IPv6 10 per second),
@@ -243,11 +244,14 @@ class Router:
     rules: tuple[Rule, ...]
     links: tuple[int, ...]
     link: Link = UNLIMITED
+    delay: float = 0.0
 
     @property
     def touches(self) -> bool:
         """Whether it may change or drop a SYN that passes."""
-        return bool(self.loss_out or self.loss_back or self.rewrite or self.tracks or self.rules)
+        return bool(
+            self.loss_out or self.loss_back or self.rewrite or self.tracks or self.rules or self.delay
+        )
 
 
 class Route(NamedTuple):
@@ -485,6 +489,7 @@ def _read_router(table: Table, place: tuple[int, int], step: float, destination:
             table.flag("unrelated"),
             read_device(table.table("words")),
         ),
+        delay=table.milliseconds("delay", 0),
     )
     if router.labels and router.quote < FULL_QUOTE:
         raise ScenarioError(f"{table.where}: a quote before labels is padded to 128 bytes, so it is whole")

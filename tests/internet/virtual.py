@@ -50,7 +50,8 @@ class VirtualProber(Prober):
     ``sent`` has every probe with its instant, ``counts`` what the network saw. ``failing`` says which probes
     cannot be sent, and may be set later. At ``interrupt_at`` the wait raises ``KeyboardInterrupt``. The clock
     starts at ``starts_at``. Without ``shares_flows`` a flow has one probe in flight, as with sockets that
-    connect. Probers that run side by side share a ``wait``, which then has these instants.
+    connect. Probers that run side by side share a ``wait``, which then has these instants; one that is
+    ``beside`` another shares its routers as well.
     """
 
     kind = "virtual"
@@ -67,6 +68,7 @@ class VirtualProber(Prober):
         shares_flows: bool = True,
         tells_reply_ttls: bool = True,
         wait: VirtualClock | None = None,
+        beside: VirtualProber | None = None,
     ) -> None:
         self.destination = scenario.destination.addresses[family]
         self.source = scenario.clients[family]
@@ -80,8 +82,11 @@ class VirtualProber(Prober):
         self.sent: list[Sent] = []
         self._idle_turns = 0
         self._family = family
+        self._scenario = scenario
         self._ends = ip_address(self.source).packed, ip_address(self.destination).packed
-        self._simulation = Simulation(scenario)
+        self._simulation: Simulation = Simulation(
+            scenario, None if beside is None else beside._simulation.network
+        )
         self.wait = wait or VirtualClock(starts_at, interrupt_at)
         self._is_closed = False
         self._injected: list[Reply] = []
@@ -90,6 +95,11 @@ class VirtualProber(Prober):
     def counts(self) -> Counts:
         """What the network saw."""
         return self._simulation.network.counts
+
+    def router_at(self, ttl: int) -> str | None:
+        """The router at which a probe with ``ttl`` ends, where there is one path; None beyond the last."""
+        hops = self._scenario.routes[0].hops
+        return hops[ttl - 1][0].addresses[self._family] if ttl <= len(hops) else None
 
     def clock(self) -> float:
         """See ``Prober.clock``."""
@@ -118,6 +128,11 @@ class VirtualProber(Prober):
     def wake_at(self) -> float:
         """See ``Prober.wake_at``: when the next packet arrives."""
         return min(self._simulation.next_at, self._next_injected_at())
+
+    @property
+    def was_closed(self) -> bool:
+        """Whether it is closed."""
+        return self._is_closed
 
     def receive(self, until: float) -> Sequence[Reply]:
         """Jump to the first replies, or to ``until``: for tests without a runner."""

@@ -81,6 +81,9 @@ SERVER_6 = near(ROUTERS + 1, 6)
 DEAD = f"10.0.{ROUTERS + 1}.99"
 DEAD_6 = f"fd00:{ROUTERS + 1}::99"
 
+CROWD, CROWD_6 = "10.9.0.0/16", "fd00:9::/64"
+"""Networks of the server, each address of which answers like itself (``Chain.crowd``)."""
+
 # The records of the DNS server on r1. A router without a record has no name.
 HOSTS = (
     f"wintermute,{near(1)},{near(1, 6)}",
@@ -172,6 +175,15 @@ class Chain:
         """A capture for use in a ``with`` block; ``only`` is a tcpdump filter."""
         self._captures += 1
         return Capture(self.nodes[label], interface, self._folder / f"{self._captures}.pcap", only)
+
+    def crowd(self) -> None:
+        """Let the server be every host of ``CROWD`` and ``CROWD_6`` as well, for the rest of the test."""
+        for number in range(1, ROUTERS + 1):
+            for family, network in ((4, CROWD), (6, CROWD_6)):
+                way = f"{network} via {near(number + 1, family)}"
+                self.ip(router(number), f"route add {way}", f"route del {way}")
+        for network in (CROWD, CROWD_6):
+            self.ip("server", f"route add local {network} dev lo", f"route del local {network} dev lo")
 
     def reset(self) -> None:
         """Undo the changes of the last test, the newest first."""

@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, NoReturn
 from tracetcp import __version__
 from tracetcp.errors import UsageError
 from tracetcp.limits import (
+    HEARTBEATS,
     LAST_TTL,
     MARKS,
     MAX_HOPS,
     MOST_SILENCES,
     PINGS,
     PORTS,
+    RATES,
     SILENCES,
     SOURCE_PORTS,
     START_HOPS,
     TIMEOUTS,
     TOS,
+    WATCH_COUNTS,
+    WATCH_INTERVALS,
     whole_number,
 )
 
@@ -44,11 +48,13 @@ examples:
   tracetcp www.example.com:443               the path of HTTPS
   tracetcp -n -c -r 130 140 -h 3 -m 1 host   which ports does hop 3 let pass?
   tracetcp -s 1 1024 192.0.2.1               which ports of a host are open?
+  tracetcp -f targets.txt --json > out       a record for each target of a list
 
 environment: TRACETCP_OPTIONS holds options that go before those of the command line
 
 exit status: 0 a port was reached, 1 none was, 2 wrong usage, 3 could not run, 130 interrupted
 """
+DEFAULT_RATE = 100
 SCAN_START_HOP = 128
 """The start hop of ``-s``: beyond any path."""
 PRECISIONS = range(4)
@@ -213,6 +219,22 @@ def build_parser() -> argparse.ArgumentParser:
         metavar=("P1", "P2"),
         help=f"easy port scan: as -c -n -r P1 P2 -h {SCAN_START_HOP} -m 1 -p 1",
     )
+    many = parser.add_argument_group("many targets")
+    many.add_argument(
+        "-f", "--targets", metavar="FILE", help="trace the targets in FILE, one a line (- for standard input)"
+    )
+    many.add_argument(
+        "--rate",
+        type=number(RATES, "rate"),
+        metavar="N",
+        help=f"probes a second over all targets (1..{RATES[-1]}, default {DEFAULT_RATE})",
+    )
+    many.add_argument(
+        "--resume", metavar="FILE", help="leave out what has a record in FILE, which --json wrote"
+    )
+    many.add_argument(
+        "--all-addresses", action="store_true", help="trace every address of a name, and compare them"
+    )
     output = parser.add_argument_group("output")
     output.add_argument("-c", "--condensed", action="store_true", help="condensed output: a record a line")
     output.add_argument("-n", "--numeric", action="store_true", help="no reverse DNS")
@@ -270,6 +292,28 @@ def build_parser() -> argparse.ArgumentParser:
         BRANCHES,
         action="store_true",
         help="after the trace, find every path that load sharing makes; --branches=99 for 99 %% certainty",
+    )
+    watching = parser.add_argument_group("watching")
+    watching.add_argument(
+        "--watch",
+        type=number(WATCH_INTERVALS, "interval"),
+        metavar="S",
+        help="ask again every S seconds and tell what changes, until Ctrl-C",
+    )
+    watching.add_argument(
+        "--count",
+        type=number(WATCH_COUNTS, "count"),
+        metavar="N",
+        help="end the watch after N intervals",
+    )
+    watching.add_argument(
+        "--heartbeat",
+        type=number(HEARTBEATS, "heartbeat"),
+        metavar="S",
+        help="tell every S seconds how things are, changed or not",
+    )
+    watching.add_argument(
+        "--metrics", metavar="FILE", help="keep OpenMetrics text of the watch in FILE, for monitoring"
     )
     sending = parser.add_argument_group("sending")
     sending.add_argument(

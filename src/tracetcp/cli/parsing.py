@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetcp.cli.flags import SCAN_START_HOP, USAGE, _MessageAsked, build_parser, split_percent
+from tracetcp.cli.flags import DEFAULT_RATE, SCAN_START_HOP, USAGE, _MessageAsked, build_parser, split_percent
 from tracetcp.cli.target import parse_target, port_range
 from tracetcp.errors import MissingHost, UsageError
 from tracetcp.formatters.display import Display
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from tracetcp.config import Say, TraceConfig
+    from tracetcp.config import Say, TraceConfig, Watch
 
 OPTIONS_VARIABLE = "TRACETCP_OPTIONS"
 """The environment variable with options that go before every command line."""
+ANY_TARGET = "listed"
+"""Stands for the host where a list names it."""
 TRACE_DEFAULTS = {"start_hop": 1, "max_hops": 30, "pings": 3, "timeout": 4000}
 PICTURE_ENDINGS = (".svg", ".dot", ".mmd")
 REPORT_PRECISION = 1
@@ -30,10 +32,27 @@ SCAN_DEFAULTS = {"start_hop": SCAN_START_HOP, "max_hops": 1, "pings": 1, "timeou
 
 
 class Invocation(NamedTuple):
-    """A command line that asks for a trace: what to trace, and how to show it."""
+    """A command line that asks for a trace: what to trace, how to show it, and how to watch it if at all."""
 
     config: TraceConfig
     display: Display
+    watch: Watch | None = None
+
+
+class ManyTargets(NamedTuple):
+    """A command line that asks for traces of many targets, or of all addresses of one.
+
+    ``config`` holds for each but for its host and ports; ``path`` is the list of targets, ``-`` standard
+    input, None where the host of ``config`` is the only one. ``ports``, if given, win over those in the list.
+    """
+
+    config: TraceConfig
+    display: Display
+    path: str | None
+    ports: Sequence[int] | None
+    rate: int
+    resume: str | None
+    all_addresses: bool
 
 
 class Message(NamedTuple):
@@ -57,7 +76,7 @@ class Diff(NamedTuple):
     json: bool = False
 
 
-def parse(argv: Sequence[str], preset: str = "") -> Invocation | Message | Check | Diff:
+def parse(argv: Sequence[str], preset: str = "") -> Invocation | ManyTargets | Message | Check | Diff:
     """Parse a command line; raises ``UsageError`` if anything in it is wrong.
 
     ``preset`` is a text of words, quoted as for a shell, that go before it: those of ``OPTIONS_VARIABLE``.
@@ -84,7 +103,7 @@ def _words(preset: str) -> list[str]:
         ) from error
 
 
-def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
+def _parse(argv: Sequence[str]) -> Invocation | ManyTargets | Message | Check | Diff:
     parser = build_parser()
     words, percent = split_percent(argv)
     try:
@@ -92,14 +111,29 @@ def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
     except _MessageAsked as asked:
         return Message(asked.text)
     _refuse_unknown(parser, [word for word in rest if word.startswith("-") and word != "-"])
+    targets = [*options.target, *rest]
     if options.diff:
-        return _diff(parser, options, [*options.target, *rest])
+        return _diff(parser, options, targets)
     if options.check:
-        targets = [*options.target, *rest]
         return Check(parse_target(_only_target(targets)).host if targets else None, _family(options))
+    if options.watch is None:
+        for flag in ("count", "heartbeat", "metrics"):
+            if getattr(options, flag) is not None:
+                raise UsageError(f"--{flag} needs --watch: give both, or neither")
+    if options.targets is not None or options.all_addresses:
+        return _many(options, targets)
+    return _one(options, targets, percent)
+
+
+def _one(options: argparse.Namespace, targets: list[str], percent: int) -> Invocation:
+    """What is asked of one target; what does not go together is refused."""
+    for flag, value in (("--rate", options.rate), ("--resume", options.resume)):
+        if value is not None:
+            raise UsageError(f"{flag} is for many targets: give it with -f or --all-addresses")
     if options.mark is not None:
         _refuse_beside_mark(options)
-    config = _config(options, _only_target([*options.target, *rest]))
+    config = _config(options, _only_target(targets))
+    watch = _watch(options, config)
     if options.report:
         _refuse_beside_report(options, config.ports)
     if options.versus is not None and options.say is None:
@@ -114,7 +148,30 @@ def _parse(argv: Sequence[str]) -> Invocation | Message | Check | Diff:
 
         say = parse_say(options.say, options.versus, config.host)
     _refuse_to_draw(options, config)
-    return Invocation(config, _display(options, say, percent if options.branches else 0))
+    return Invocation(config, _display(options, say, percent if options.branches else 0), watch)
+
+
+def _watch(options: argparse.Namespace, config: TraceConfig) -> Watch | None:
+    """How to watch; refuses what a watch of one port cannot go with."""
+    if options.watch is None:
+        return None
+    others = {"--mtu": options.mtu, "--say": options.say, "--idle": options.idle, "--report": options.report}
+    others |= {"-c": options.condensed, "--compare": options.compare, "--branches": options.branches}
+    others |= {"--picture": options.picture, "--mark": options.mark}
+    for flag, is_given in others.items():
+        if is_given:
+            raise UsageError(f"--watch and {flag} exclude each other: give one of them")
+    if options.scan or config.is_scan:
+        raise UsageError(
+            "--watch and -s exclude each other: a watch follows the path to one port, a scan has none"
+        )
+    if len(config.ports) > 1:
+        raise UsageError(f"--watch watches one port, and {len(config.ports)} are given: start one for each")
+    if options.metrics == "":
+        raise UsageError("--metrics names no file: give one, as in --metrics /var/lib/node_exporter/db.prom")
+    from tracetcp.config import Watch
+
+    return Watch(options.watch, options.count, options.heartbeat)
 
 
 def _diff(parser: argparse.ArgumentParser, options: argparse.Namespace, targets: list[str]) -> Diff:
@@ -175,6 +232,41 @@ def _refuse_beside_report(options: argparse.Namespace, ports: Sequence[int]) -> 
             raise UsageError(f"--report and {flag} exclude each other: --report is one text about one port")
     if len(ports) > 1:
         raise UsageError(f"--report is about one port, and the target names {len(ports)}: give one of them")
+
+
+def _many(options: argparse.Namespace, targets: list[str]) -> ManyTargets:
+    """What ``-f`` and ``--all-addresses`` ask for; what they cannot go with is refused."""
+    flag = "-f" if options.targets is not None else "--all-addresses"
+    if options.targets is not None and targets:
+        raise UsageError(f"-f {options.targets} names the targets: leave {targets[0]!r} out, or -f")
+    for other, value, reason in (
+        ("--compare", options.compare, "--compare is for two ports of one target"),
+        ("--mtu", options.mtu, "--mtu tests one connection at a time"),
+        ("--idle", options.idle, "--idle tests one connection at a time"),
+        ("--say", options.say, "--say tests one connection at a time"),
+        ("--versus", options.versus, "--versus goes with --say"),
+        ("--report", options.report, "--report is one text about one port"),
+        ("--branches", options.branches, "--branches follows the path to one port"),
+        ("--picture", options.picture, "--picture draws the path to one target"),
+        ("--watch", options.watch, "--watch follows the path to one port"),
+        ("--mark", options.mark, "routes are looked up when root's rights are gone"),
+        ("-g", options.gateway, "a gateway is for one target's link"),
+    ):
+        if value:
+            raise UsageError(f"{flag} and {other} exclude each other: {reason}")
+    if options.resume is not None and not options.json:
+        raise UsageError("--resume needs --json: it reads the records that --json writes")
+    is_listed = options.targets is not None
+    config = _config(options, ANY_TARGET if is_listed else _only_target(targets))
+    return ManyTargets(
+        config,
+        _display(options, None, 0),
+        options.targets,
+        config.ports if is_listed and (options.port_range or options.scan) else None,
+        DEFAULT_RATE if options.rate is None else options.rate,
+        options.resume,
+        options.all_addresses,
+    )
 
 
 def _refuse_to_draw(options: argparse.Namespace, config: TraceConfig) -> None:
@@ -298,4 +390,5 @@ def _display(options: argparse.Namespace, say: Say | None, percent: int) -> Disp
         say=say,
         report=options.report,
         idle=options.idle or (),
+        metrics=options.metrics,
     )

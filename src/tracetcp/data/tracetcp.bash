@@ -7,9 +7,12 @@
 
 
 
-_shtab_tracetcp_option_strings=(-h --start-hop -m --max-hops -p --pings -t --timeout -r --port-range -s --scan -c --condensed -n --numeric --precision -e --explain --compare --json --report --pcap --picture -A --asn --mtu --say --versus --idle --branches -F --no-anti-flood -4 -6 -i --interface -g --gateway --source-port --tos --mark -R --raw --diff '-?' --help --check -v --version)
+_shtab_tracetcp_option_strings=(-h --start-hop -m --max-hops -p --pings -t --timeout -r --port-range -s --scan -f --targets --rate --resume --all-addresses -c --condensed -n --numeric --precision -e --explain --compare --json --report --pcap --picture -A --asn --mtu --say --versus --idle --branches --watch --count --heartbeat --metrics -F --no-anti-flood -4 -6 -i --interface -g --gateway --source-port --tos --mark -R --raw --diff '-?' --help --check -v --version)
 
 _shtab_tracetcp_pos_0_COMPGEN=_tracetcp_hosts
+_shtab_tracetcp__f_COMPGEN=_shtab_compgen_files
+_shtab_tracetcp___targets_COMPGEN=_shtab_compgen_files
+_shtab_tracetcp___resume_COMPGEN=_shtab_compgen_files
 _shtab_tracetcp___pcap_COMPGEN=_shtab_compgen_files
 _shtab_tracetcp__i_COMPGEN=_tracetcp_interfaces
 _shtab_tracetcp___interface_COMPGEN=_tracetcp_interfaces
@@ -22,6 +25,7 @@ _shtab_tracetcp__r_nargs=2
 _shtab_tracetcp___port_range_nargs=2
 _shtab_tracetcp__s_nargs=2
 _shtab_tracetcp___scan_nargs=2
+_shtab_tracetcp___all_addresses_nargs=0
 _shtab_tracetcp__c_nargs=0
 _shtab_tracetcp___condensed_nargs=0
 _shtab_tracetcp__n_nargs=0

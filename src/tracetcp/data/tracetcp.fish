@@ -51,7 +51,7 @@ function _shtab_tracetcp_using
 end
 
 set -g _shtab_tracetcp_commands
-set -g _shtab_tracetcp_opts_with_value --compare --diff --gateway --idle --interface --mark --max-hops --pcap --picture --pings --port-range --precision --say --scan --source-port --start-hop --timeout --tos --versus -g -h -i -m -p -r -s -t
+set -g _shtab_tracetcp_opts_with_value --compare --count --diff --gateway --heartbeat --idle --interface --mark --max-hops --metrics --pcap --picture --pings --port-range --precision --rate --resume --say --scan --source-port --start-hop --targets --timeout --tos --versus --watch -f -g -h -i -m -p -r -s -t
 
 complete -c tracetcp -e
 complete -c tracetcp -f
@@ -62,6 +62,10 @@ complete -c tracetcp -n _shtab_tracetcp_using -s p -l pings -x -d 'probes per ho
 complete -c tracetcp -n _shtab_tracetcp_using -s t -l timeout -x -d 'longest wait for each reply, in milliseconds (1..99999, default 4000)'
 complete -c tracetcp -n _shtab_tracetcp_using -s r -l port-range -x -d 'one trace per port from P1 to P2 (0..65535)'
 complete -c tracetcp -n _shtab_tracetcp_using -s s -l scan -x -d 'easy port scan: as -c -n -r P1 P2 -h 128 -m 1 -p 1'
+complete -c tracetcp -n _shtab_tracetcp_using -s f -l targets -xka "(__fish_complete_path (commandline -ct))" -d 'trace the targets in FILE, one a line (- for standard input)'
+complete -c tracetcp -n _shtab_tracetcp_using -l rate -x -d 'probes a second over all targets (1..100000, default 100)'
+complete -c tracetcp -n _shtab_tracetcp_using -l resume -xka "(__fish_complete_path (commandline -ct))" -d 'leave out what has a record in FILE, which --json wrote'
+complete -c tracetcp -n _shtab_tracetcp_using -l all-addresses -d 'trace every address of a name, and compare them'
 complete -c tracetcp -n _shtab_tracetcp_using -s c -l condensed -d 'condensed output: a record a line'
 complete -c tracetcp -n _shtab_tracetcp_using -s n -l numeric -d 'no reverse DNS'
 complete -c tracetcp -n _shtab_tracetcp_using -l precision -x -d 'decimals of a millisecond (0..3, default 0)'
@@ -77,6 +81,10 @@ complete -c tracetcp -n _shtab_tracetcp_using -l say -x -d 'after the trace, say
 complete -c tracetcp -n _shtab_tracetcp_using -l versus -x -d 'the harmless name that --say compares with (default example.com)'
 complete -c tracetcp -n _shtab_tracetcp_using -l idle -x -d 'after the trace, leave connections silent for so many seconds, then find where they are forgotten'
 complete -c tracetcp -n _shtab_tracetcp_using -l branches -d 'after the trace, find every path that load sharing makes; --branches=99 for 99 % certainty'
+complete -c tracetcp -n _shtab_tracetcp_using -l watch -x -d 'ask again every S seconds and tell what changes, until Ctrl-C'
+complete -c tracetcp -n _shtab_tracetcp_using -l count -x -d 'end the watch after N intervals'
+complete -c tracetcp -n _shtab_tracetcp_using -l heartbeat -x -d 'tell every S seconds how things are, changed or not'
+complete -c tracetcp -n _shtab_tracetcp_using -l metrics -x -d 'keep OpenMetrics text of the watch in FILE, for monitoring'
 complete -c tracetcp -n _shtab_tracetcp_using -s F -l no-anti-flood -d 'no pacing and no slow retries at limited routers'
 complete -c tracetcp -n _shtab_tracetcp_using -s 4 -d 'IPv4 only'
 complete -c tracetcp -n _shtab_tracetcp_using -s 6 -d 'IPv6 only'

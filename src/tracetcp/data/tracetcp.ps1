@@ -16,6 +16,11 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '--port-range'; Help = 'one trace per port from P1 to P2 (0..65535)' }
         [pscustomobject]@{ Flag = '-s'; Help = 'easy port scan: as -c -n -r P1 P2 -h 128 -m 1 -p 1' }
         [pscustomobject]@{ Flag = '--scan'; Help = 'easy port scan: as -c -n -r P1 P2 -h 128 -m 1 -p 1' }
+        [pscustomobject]@{ Flag = '-f'; Help = 'trace the targets in FILE, one a line (- for standard input)' }
+        [pscustomobject]@{ Flag = '--targets'; Help = 'trace the targets in FILE, one a line (- for standard input)' }
+        [pscustomobject]@{ Flag = '--rate'; Help = 'probes a second over all targets (1..100000, default 100)' }
+        [pscustomobject]@{ Flag = '--resume'; Help = 'leave out what has a record in FILE, which --json wrote' }
+        [pscustomobject]@{ Flag = '--all-addresses'; Help = 'trace every address of a name, and compare them' }
         [pscustomobject]@{ Flag = '-c'; Help = 'condensed output: a record a line' }
         [pscustomobject]@{ Flag = '--condensed'; Help = 'condensed output: a record a line' }
         [pscustomobject]@{ Flag = '-n'; Help = 'no reverse DNS' }
@@ -35,6 +40,10 @@ Register-ArgumentCompleter -Native -CommandName tracetcp -ScriptBlock {
         [pscustomobject]@{ Flag = '--versus'; Help = 'the harmless name that --say compares with (default example.com)' }
         [pscustomobject]@{ Flag = '--idle'; Help = 'after the trace, leave connections silent for so many seconds, then find where they are forgotten' }
         [pscustomobject]@{ Flag = '--branches'; Help = 'after the trace, find every path that load sharing makes; --branches=99 for 99 %% certainty' }
+        [pscustomobject]@{ Flag = '--watch'; Help = 'ask again every S seconds and tell what changes, until Ctrl-C' }
+        [pscustomobject]@{ Flag = '--count'; Help = 'end the watch after N intervals' }
+        [pscustomobject]@{ Flag = '--heartbeat'; Help = 'tell every S seconds how things are, changed or not' }
+        [pscustomobject]@{ Flag = '--metrics'; Help = 'keep OpenMetrics text of the watch in FILE, for monitoring' }
         [pscustomobject]@{ Flag = '-F'; Help = 'no pacing and no slow retries at limited routers' }
         [pscustomobject]@{ Flag = '--no-anti-flood'; Help = 'no pacing and no slow retries at limited routers' }
         [pscustomobject]@{ Flag = '-4'; Help = 'IPv4 only' }

@@ -40,18 +40,23 @@ class TokenOwner(Protocol):
 
 
 class TokenRegistry:
-    """The tokens of one run: each in use once, and known by the engine that drew it."""
+    """The tokens of one run: each in use once, and known by the engine that drew it.
 
-    def __init__(self, secret: bytes) -> None:
+    Of several targets each has a registry of its own; ``in_use`` is the set of the tokens of all of them.
+    """
+
+    def __init__(self, secret: bytes, in_use: set[int] | None = None) -> None:
         self._drawn = tokens(secret)
+        self._in_use: set[int] = set() if in_use is None else in_use
         self._owners: dict[int, TokenOwner] = {}
 
     def draw(self, owner: TokenOwner) -> int:
         """A token that no probe of the run uses: chance repeats one of 32 bits in every other full scan."""
         token = next(self._drawn)
-        while token in self._owners:
+        while token in self._in_use:
             token = next(self._drawn)
         self._owners[token] = owner
+        self._in_use.add(token)
         return token
 
     def owner_of(self, token: int) -> TokenOwner | None:
@@ -61,3 +66,15 @@ class TokenRegistry:
     def release(self, token: int) -> None:
         """Give ``token`` back: nothing that answers it matters any more."""
         del self._owners[token]
+        self._in_use.remove(token)
+
+    def close(self) -> None:
+        """Give every token back."""
+        self._in_use.difference_update(self._owners)
+        self._owners.clear()
+
+    def keep(self, owner: TokenOwner) -> None:
+        """Give back every token but those of ``owner``: nobody else waits for an answer."""
+        kept = {token: each for token, each in self._owners.items() if each is owner}
+        self._in_use.difference_update(self._owners.keys() - kept.keys())
+        self._owners = kept

@@ -102,7 +102,7 @@ class ControlProbes:
         """See ``Engine``."""
         flight = self._flights[probe.token] = Flight(probe, Purpose.PRESENCE, is_alone=True)
         flight.sent_at = at
-        self._state.routers.on_sent(probe.ttl, at)
+        self._state.routers.on_sent(probe.ttl, at, probe.token)
 
     def failed(self, probe: Probe, at: float) -> None:
         """See ``Engine``: the probe counts as lost."""

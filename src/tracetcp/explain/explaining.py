@@ -82,6 +82,11 @@ class ExplainingEngine:
         """Whether everything is judged and every event was taken."""
         return self._main.is_done and not self._held
 
+    @property
+    def so_far(self) -> TracedPort:
+        """What the trace of a single port has met so far."""
+        return self._live.traced()
+
     def _engines(self) -> list[Engine]:
         return [self._main, *self._controls.engines, *self._reply_ttls.engines]
 

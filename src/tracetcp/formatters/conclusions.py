@@ -42,6 +42,13 @@ def render_tests(verdicts: Sequence[Verdict], prefix: str = "") -> str:
     return "".join(f"{prefix}{line}\n" for line in lines)
 
 
+def render_conclusions(verdicts: Sequence[Verdict], prefix: str = "") -> str:
+    """The lines for the conclusions on all addresses of a host; ``prefix`` starts every line."""
+    return "".join(
+        f"{prefix}Conclusion: {verdict.sentence} [{verdict.certainty.value}]\n" for verdict in verdicts
+    )
+
+
 SILENT = "*"
 NOTES = (Kind.MSS_LIMITED, Kind.RESIDUAL)
 """What a test over connections found beside its verdicts."""

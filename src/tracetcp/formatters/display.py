@@ -23,6 +23,7 @@ class Display(NamedTuple):
     asn: bool = False
     pcap: str | None = None
     mtu: bool = False
+    metrics: str | None = None
     say: Say | None = None
     report: bool = False
     idle: tuple[int, ...] = ()

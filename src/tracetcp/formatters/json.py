@@ -69,8 +69,8 @@ class JsonFormatter:
             "source": self._source,
             "port": evidence.port,
             "config": self._config,
-            "started_at": _utc(started_at),
-            "ended_at": _utc(ended_at),
+            "started_at": utc_text(started_at),
+            "ended_at": utc_text(ended_at),
             "outcome": _slug(evidence.outcome.value),
             "hops": [words.hop(hop, evidence.own_records) for hop in evidence.hops],
             "other_probes": words.probes(
@@ -166,12 +166,14 @@ class _Words:
         return [self._probe(record) for record in records]
 
     def _probe(self, record: ProbeRecord) -> dict[str, object]:
-        """A probe with its main reply: among several the router's, as in a row."""
+        """A probe with its main reply: among several the router's, and none that is forged, as in a row."""
         probe = record.probe
-        replies = sorted(
-            record.replies, key=lambda reply: (reply.kind is not ReplyKind.TIME_EXCEEDED, reply.is_loose)
+        genuine = sorted(
+            (reply for reply in record.replies if reply not in record.forged),
+            key=lambda reply: (reply.kind is not ReplyKind.TIME_EXCEEDED, reply.is_loose),
         )
-        first, *more = [self._reply(reply, record.sent_at) for reply in replies] or [NO_REPLY]
+        first, *more = [self._reply(reply, record.sent_at) for reply in genuine] or [NO_REPLY]
+        more += [self._reply(reply, record.sent_at) for reply in record.forged]
         return {
             "port": probe.port,
             "ttl": probe.ttl,
@@ -237,7 +239,8 @@ def _config(config: TraceConfig) -> dict[str, object]:
     }
 
 
-def _utc(instant: datetime) -> str:
+def utc_text(instant: datetime) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -111,6 +111,7 @@ class JsonPresenter:
             from tracetcp.verdicts.branches import judge_branches
 
             verdicts = (*verdicts, *judge_branches(event.branches))
+        verdicts = (*verdicts, *event.conclusions)
         started_at, ended_at = self._utc(min(instants)), self._utc(max(instants))
         return self._formatter.render(
             event.evidence, texts, started_at, ended_at, verdicts, branches=event.branches

@@ -19,14 +19,21 @@ ERASE_LINE = "\r\x1b[K"
 """Returns to the start of the line and clears it (ECMA-48: EL)."""
 
 
-def progress_text(done: int, total: int, seconds: float) -> str:
-    """The progress after ``seconds``: ``done`` of ``total`` ports, the rate, and the time left."""
+def progress_text(done: int, total: int | None, seconds: float, unit: str = "ports") -> str:
+    """The progress after ``seconds``: ``done`` of ``total`` units, the rate, and the time left.
+
+    Where the ``total`` is not known, neither is the time left.
+    """
     rate = done / seconds
+    of_all = f"{done} of {total} {unit}" if total is not None else f"{done} {unit}"
     if not done:
-        return f"0 of {total} ports"
+        return of_all
+    speed = f"{rate:.0f} a second" if rate >= 1 else f"{60 * rate:.0f} a minute"
+    if total is None:
+        return f"{of_all}, {speed}"
     left = (total - done) / rate
     shown = f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} min"
-    return f"{done} of {total} ports, {rate:.0f} a second, {shown} left"
+    return f"{of_all}, {speed}, {shown} left"
 
 
 def waiting_text(waited: Waited) -> str:
@@ -40,8 +47,12 @@ class ProgressLine:
     Without ``is_watched`` it is always empty.
     """
 
-    def __init__(self, total: int, started_at: float, *, is_watched: bool = True) -> None:
-        self._total = total
+    def __init__(
+        self, total: int | None, started_at: float, *, unit: str = "ports", is_watched: bool = True
+    ) -> None:
+        self.total = total
+        """May be found out or corrected later."""
+        self._unit = unit
         self._started_at = started_at
         self._next_at = started_at + FIRST_LINE_AFTER if is_watched else inf
         self._is_shown = False
@@ -52,7 +63,7 @@ class ProgressLine:
             return ""
         self._next_at = now + LINE_INTERVAL
         self._is_shown = True
-        return ERASE_LINE + progress_text(done, self._total, now - self._started_at)
+        return ERASE_LINE + progress_text(done, self.total, now - self._started_at, self._unit)
 
     def wait(self, waited: Waited) -> str:
         """The text to write while connections are silent; it is for whoever calls to know who watches."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from itertools import groupby, pairwise
+from itertools import groupby
 from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.formatters.markdown import NOTHING, block, code, prose, table
-from tracetcp.formatters.mermaid import Link, Node, render_mermaid
+from tracetcp.formatters.picture.drawing import Arrow, Box, Drawing, Look
+from tracetcp.formatters.picture.mermaid import as_mermaid
 from tracetcp.model import Outcome
 from tracetcp.model.contact import Owner
 from tracetcp.model.icmp_words import icmp_words
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from tracetcp.model import Hop, Ping
     from tracetcp.model.contact import Contact
-    from tracetcp.model.evidence import Evidence
     from tracetcp.model.ticket import Ticket, TicketTrace
     from tracetcp.model.verdict import Verdict
 
@@ -205,44 +205,44 @@ def _listed(texts: Sequence[str], more: int = 0) -> str:
 
 
 def _picture(trace: TicketTrace, ticket: Ticket) -> str:
-    """The path from this machine to the host, with a cross where it ends."""
+    """The path from this machine to the host, broken where it ends."""
     evidence = trace.evidence
     last = max(evidence.answered, default=0)
-    nodes = [Node("here", ("this machine", trace.source), "end")]
+    here = ("this machine", trace.source)
+    places: list[tuple[tuple[str, ...], Look]] = [(here, Look.PLAIN)]
     for is_silent, group in groupby(
         (hop for hop in evidence.hops if hop.ttl <= last), lambda hop: not hop.senders
     ):
         hops = tuple(group)
         if is_silent:
             label = f"hop {hops[0].ttl}" if len(hops) == 1 else f"hops {hops[0].ttl} to {hops[-1].ttl}"
-            nodes.append(Node(label, (label, SILENT), "silent"))
+            places.append(((label, SILENT), Look.SILENT))
         else:
-            nodes += [_box(hop, trace) for hop in hops if not _is_host(hop)]
-    links = [Link(first.key, second.key) for first, second in pairwise(nodes)]
-    ending = _ending(evidence)
-    nodes.append(Node("host", (evidence.destination, f"port {ticket.port} {ending}".strip()), "end"))
-    is_broken = evidence.distance is None
-    label = IN_SHORT[trace.verdicts[0].kind] if is_broken else ""
-    links.append(Link(nodes[-2].key, "host", label, is_broken))
-    return render_mermaid(nodes, links, "TB")
+            places += [_box(hop, trace) for hop in hops if not _is_host(hop)]
+    is_reached = evidence.distance is not None
+    ending = evidence.outcome.value if is_reached else IN_SHORT[trace.verdicts[0].kind]
+    host = (evidence.destination, f"port {ticket.port} {ending}")
+    places.append((host, Look.REACHED if is_reached else Look.BROKEN))
+    boxes = tuple(Box(row, *place) for row, place in enumerate(places))
+    arrows = [Arrow(row, row + 1) for row in range(len(boxes) - 1)]
+    if not is_reached:
+        arrows[-1] = arrows[-1]._replace(look=Look.BROKEN)
+    return as_mermaid(Drawing("", (), boxes, tuple(arrows), ()))
 
 
 def _is_host(hop: Hop) -> bool:
     return hop.outcome in (Outcome.OPEN, Outcome.CLOSED)
 
 
-def _ending(evidence: Evidence) -> str:
-    return evidence.outcome.value if evidence.distance is not None else ""
-
-
-def _box(hop: Hop, trace: TicketTrace) -> Node:
+def _box(hop: Hop, trace: TicketTrace) -> tuple[tuple[str, ...], Look]:
+    """The lines of a router's box and its look; names are left to the table."""
     shown = hop.senders[:MOST_SHOWN]
     networks = dict.fromkeys(trace.texts.origins[each] for each in shown if each in trace.texts.origins)
     is_fault = hop.outcome is Outcome.UNREACHABLE
     final = hop.final_reply
     words = (icmp_words(final.icmp_type, final.icmp_code),) if is_fault and final else ()
     lines = (f"hop {hop.ttl}", *shown, *networks, *words)
-    return Node(f"hop {hop.ttl}", lines, "fault" if is_fault else "router")
+    return lines, Look.BROKEN if is_fault else Look.PLAIN
 
 
 # What to ask, and how it was made ---------------------------------------------------------------------------

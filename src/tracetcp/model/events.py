@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tracetcp.model.branches import Branches
     from tracetcp.model.evidence import Evidence
     from tracetcp.model.verdict import Verdict
+    from tracetcp.model.watching import WatchEvent
 
 
 class TraceStarted(NamedTuple):
@@ -75,7 +76,8 @@ class VerdictReached(NamedTuple):
     """The trace of ``port`` was judged; follows its ``TraceFinished`` where verdicts were asked for.
 
     ``sizes``, ``silence`` and ``words`` are the verdicts on packet sizes, on silent connections and on what
-    was said, where those were tested; ``branches`` are the paths of the port, where those were searched for.
+    was said, where those were tested; ``branches`` are the paths of the port, where those were searched for;
+    ``conclusions`` are the verdicts on all addresses of the host, with the last one.
     """
 
     port: int
@@ -85,6 +87,7 @@ class VerdictReached(NamedTuple):
     silence: tuple[Verdict, ...] = ()
     words: tuple[Verdict, ...] = ()
     branches: Branches | None = None
+    conclusions: tuple[Verdict, ...] = ()
 
     @property
     def tested(self) -> tuple[Verdict, ...]:
@@ -92,7 +95,7 @@ class VerdictReached(NamedTuple):
         return (*self.sizes, *self.silence, *self.words)
 
 
-Event: TypeAlias = (
+Event: TypeAlias = """(
     TraceStarted
     | AddressSeen
     | NameFound
@@ -101,7 +104,8 @@ Event: TypeAlias = (
     | TraceFinished
     | PortScanned
     | VerdictReached
-)
+    | WatchEvent
+)"""
 
 
 def spelled_out(events: Iterable[Event]) -> Iterator[Event]:

@@ -39,8 +39,9 @@ class ProbeRecord(NamedTuple):
     """Everything known about one probe that was sent: the raw evidence for rows and verdicts.
 
     ``is_control`` marks probes that are never shown as a cell. ``replies`` are in order of arrival; more than
-    one means duplicates or a forgery. ``unsupported`` are ICMP errors that quote the probe with a changed
-    port, address or sequence number, where nothing else shows that rewriting: no row uses them.
+    one means duplicates or a forgery. ``forged`` are those of them that are known to come from somebody on
+    the way: no row uses them. ``unsupported`` are ICMP errors that quote the probe with a changed port,
+    address or sequence number, where nothing else shows that rewriting: no row uses them.
     """
 
     probe: Probe
@@ -48,6 +49,7 @@ class ProbeRecord(NamedTuple):
     replies: tuple[Reply, ...]
     is_control: bool = False
     unsupported: tuple[Reply, ...] = ()
+    forged: tuple[Reply, ...] = ()
 
 
 class Hop(NamedTuple):

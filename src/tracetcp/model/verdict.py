@@ -55,6 +55,8 @@ class Kind(Enum):
     BRANCHES = "branches"
     NO_BRANCH = "no-branch"
     PER_PACKET = "per-packet"
+    ADDRESSES_ALIKE = "addresses-alike"
+    ADDRESSES_DIFFER = "addresses-differ"
 
 
 class Certainty(Enum):

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from itertools import islice
 from math import inf
 from queue import SimpleQueue
 from types import MappingProxyType
@@ -33,6 +34,8 @@ MOST_WORKERS = 16
 """Look-ups of one kind under way at once, each with a socket: the hops of most paths."""
 MOST_QUEUED = 4096
 """Addresses that may wait for a worker; any more go without a name."""
+MOST_REMEMBERED = 8192
+"""Addresses remembered: a run over many targets meets ever new ones, and those of long ago seldom again."""
 
 
 # Address to text, in the background ------------------------------------------------------------------------
@@ -66,6 +69,8 @@ class AddressLookup:
         """Start to look up ``address``. Never blocks; a repeated call does nothing."""
         if address in self._asked_at or len(self._asked_at) - len(self._settled) >= MOST_QUEUED:
             return
+        if len(self._asked_at) >= MOST_REMEMBERED:
+            self._forget()
         self._asked_at[address] = time.monotonic()
         known = self._known_at_once(address)
         if known is not None:
@@ -76,6 +81,15 @@ class AddressLookup:
         self._queue.put(address)
         if not self._workers:
             self._hire()
+
+    def _forget(self) -> None:
+        """Forget the older half of the addresses, but for those that are being looked up."""
+        oldest = islice(tuple(self._asked_at), MOST_REMEMBERED // 2)
+        for address in [address for address in oldest if address in self._settled]:
+            del self._asked_at[address]
+            self._settled.discard(address)
+            self._found.pop(address, None)
+        self._snapshot = MappingProxyType(self._found.copy())
 
     @property
     def found(self) -> Mapping[str, str]:

@@ -48,18 +48,30 @@ def resolve(
     Takes at most ``RESOLVE_TIME`` seconds. Raises ``NameNotFound`` and ``FamilyMismatch``.
     """
     numeric = hosts.resolve_numeric(host, family)
-    if numeric is not None:
-        return numeric
+    return numeric if numeric is not None else first_choice(_look_up(host, family, open_resolver))
+
+
+def resolve_all(
+    host: str,
+    family: int | None = None,
+    open_resolver: Callable[[float], Resolver] = system_resolver,
+) -> list[str]:
+    """Every address of ``host``, of ``family`` if one is given, each once, IPv6 first; see ``resolve``."""
+    numeric = hosts.resolve_numeric(host, family)
+    found = [numeric] if numeric is not None else _look_up(host, family, open_resolver)
+    return sorted(dict.fromkeys(found), key=family_of, reverse=True)
+
+
+def _look_up(host: str, family: int | None, open_resolver: Callable[[float], Resolver]) -> list[str]:
     listed = hosts.addresses_of(host)
-    found = _of_family(listed, family) or _ask_dns(host, family, listed, open_resolver)
-    return _first_choice(found)
+    return _of_family(listed, family) or _ask_dns(host, family, listed, open_resolver)
 
 
 def _of_family(addresses: Iterable[str], family: int | None) -> list[str]:
     return [address for address in addresses if family in (None, family_of(address))]
 
 
-def _first_choice(addresses: list[str]) -> str:
+def first_choice(addresses: list[str]) -> str:
     """The first usable address, IPv6 before IPv4; if none is usable, IPv4, which more networks have."""
     usable = filter(_is_usable, sorted(addresses, key=family_of, reverse=True))
     return next(usable, min(addresses, key=family_of))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from tracetcp.errors import NoPermission, NoRoute, ProberError
 from tracetcp.probers.failures import NO_ROUTE, failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracetcp.config import TraceConfig
     from tracetcp.probers.prober import Prober
 
@@ -29,10 +32,30 @@ def open_prober(config: TraceConfig, destination: str) -> Prober:
         if config.mark is not None:
             raise ProberError("--mark needs Linux: no other system marks packets; leave it out")
         return ScapyProber(config, destination)
-    try:
+    with lost_routes_told():
         return _open_on_linux(config, destination)
+
+
+def open_unprivileged(config: TraceConfig, destination: str) -> Prober:
+    """The prober for one of many destinations where raw sockets were refused; raises as ``open_prober``.
+
+    Somebody else holds the source ports that ``config`` names.
+    """
+    if sys.platform != "linux":
+        return open_prober(config, destination)
+    from tracetcp.probers.connect.prober import ConnectProber
+
+    with lost_routes_told():
+        return ConnectProber(config, destination, holds_block=False)
+
+
+@contextmanager
+def lost_routes_told() -> Iterator[None]:
+    """Raises ``NoRoute`` for the errors of a route that was there a moment ago."""
+    try:
+        yield
     except OSError as error:
-        if error.errno in (*NO_ROUTE, errno.EINVAL):  # there was one a moment ago
+        if error.errno in (*NO_ROUTE, errno.EINVAL):
             raise NoRoute(failure(error.errno or 0, {}).reason) from error
         raise
 

@@ -18,6 +18,8 @@ from tracetcp.errors import FamilyMismatch, NoRoute, UsageError
 SO_BINDTODEVICE = 25
 IP_MTU = 14
 IPV6_MTU = 24
+ANY_ADDRESS = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - where the source differs from target to target
+ANY_MTU = 1500
 ANY_PORT = 9
 """UDP discard; nothing is sent there."""
 SO_MARK = 36
@@ -95,6 +97,19 @@ def find_route(destination: str, interface: str | None, *, tos: int = 0, mark: i
         return Route(
             scoped(bare, scope), scoped(source, scope), scope, device, asker.getsockopt(*option), tos, mark
         )
+
+
+def any_route(interface: str | None, family: int, tos: int = 0) -> Route:
+    """A route to nowhere in particular: sockets for many destinations, from ``interface`` if one is given."""
+    source, device = ANY_ADDRESS[family], None
+    if interface is not None:
+        try:
+            own = ipaddress.ip_address(interface)
+        except ValueError:
+            device = interface
+        else:
+            source = interface if own.version == family else source
+    return Route(ANY_ADDRESS[family], source, _scope_index(source), device, ANY_MTU, tos)
 
 
 def scoped(text: str, scope: int) -> str:

@@ -87,6 +87,8 @@ def _hold(route: Route, first: int, count: int, *, is_shared: bool = False) -> l
     for port in ports[: max(1, room)]:
         holder = socket.socket(route.socket_family, socket.SOCK_STREAM)
         held.append(holder)
+        if route.family == 6:  # the block of IPv4 is another's, and may be ours
+            holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             holder.bind(route.source_at(port))
             if is_shared:  # not before: another run that holds the port would share it too

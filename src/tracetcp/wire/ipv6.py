@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tracetcp.model import Probe, ProbeKind, Reply
-    from tracetcp.wire.probe_table import Sent
+    from tracetcp.wire.probe_table import ProbeTable, Sent
     from tracetcp.wire.quotes import QuotedProbe
 
 IPV6_HEADER = 40
@@ -62,13 +62,13 @@ class Ipv6Codec(PacketCodec[_Template]):
         destination: str,
         source_port_base: int,
         templates: Mapping[ProbeKind, bytes],
-        first: int,
+        probes: ProbeTable,
         tos: int,
         flow_labels: Sequence[int],
         *,
         are_secret: bool = True,
     ) -> None:
-        super().__init__(source, destination, source_port_base, templates, first, tos)
+        super().__init__(source, destination, source_port_base, templates, probes, tos)
         self._flow_labels = flow_labels
         self._are_secret = are_secret
 

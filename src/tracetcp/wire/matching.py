@@ -33,7 +33,7 @@ from tracetcp.model import QUOTE_FIELDS, ProbeKind, Quote, Reply, ReplyKind, Tcp
 from tracetcp.model.tcp_options import mss_of
 from tracetcp.wire.checksums import word_sum
 from tracetcp.wire.kinds import WIRE_KINDS, readings
-from tracetcp.wire.probe_table import KIND_STEP, ProbeTable, Sent
+from tracetcp.wire.probe_table import KIND_STEP
 from tracetcp.wire.protocols import ICMP_ERRORS, IN_TRANSIT_CODE, TCP
 from tracetcp.wire.quotes import (
     ICMP_HEADER,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tracetcp.model import Probe
+    from tracetcp.wire.probe_table import ProbeTable, Sent
 
 _TCP_HEADER = struct.Struct("!HHIIBBHH")
 
@@ -75,7 +76,7 @@ class PacketCodec(ABC, Generic[_Template]):
         destination: str,
         source_port_base: int,
         templates: Mapping[ProbeKind, bytes],
-        first: int,
+        probes: ProbeTable,
         tos: int,
     ) -> None:
         self._destination_text = destination
@@ -91,7 +92,7 @@ class PacketCodec(ABC, Generic[_Template]):
         }
         self._pseudo_sum = word_sum(self._source) + word_sum(self._destination) + TCP
         self.length = len(templates[ProbeKind.SYN])
-        self._probes = ProbeTable(first)
+        self._probes = probes
         self._templates = {
             kind: self._template(
                 number * KIND_STEP + source_port_base, packet, echoes_token=WIRE_KINDS[kind].echoes_token

@@ -130,3 +130,14 @@ def _labels(extension: bytes) -> Iterator[MplsLabel]:
             for (entry,) in struct.iter_unpack("!I", rest[4:length]):
                 yield MplsLabel(entry >> 12, entry >> 9 & 7, bool(entry >> 8 & 1), entry & 0xFF)
         rest = rest[length:]
+
+
+def quoted_destination(packet: bytes, family: int) -> bytes:
+    """The destination that the ICMP error ``packet`` quotes, as it may stand there; not checked.
+
+    For IPv4 ``packet`` begins with its IP header, for IPv6 without it, as raw sockets deliver them.
+    """
+    if family == 4:
+        quote = (packet[0] & 0xF) * 4 + ICMP_HEADER if packet else 0
+        return packet[quote + 16 : quote + 20]
+    return packet[ICMP_HEADER + 24 : ICMP_HEADER + 40]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tracetcp.addresses import packed
 from tracetcp.wire.scapy_start import without_tables
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     from scapy.packet import Packet
 
+NO_ADDRESS, NO_ADDRESS_6 = "192.0.2.0", "2001:db8::"
+"""Addresses of documentation (RFC 5737, RFC 3849), which stand in a packet until the true ones do."""
 RECEIVE_WINDOW = 64_240
 """The receive window of a SYN from Linux or Windows; an IPv6 probe adds its TTL."""
 
@@ -49,10 +53,17 @@ def ipv4_template(
 
     ``segment`` builds its TCP segment for the MSS that ``mtu`` (bytes) allows. ``tos`` is the TOS byte.
     """
+    packet = _ipv4_packet(mtu, segment, tos)
+    return packet[:12] + packed(source) + packed(destination) + packet[20:]
+
+
+@lru_cache(maxsize=16)
+def _ipv4_packet(mtu: int, segment: Callable[[int], Packet], tos: int) -> bytes:
+    """The same for no destination in particular: that of many costs scapy's time only once."""
     load_scapy(4)
     from scapy.layers.inet import IP
 
-    header = IP(src=source, dst=destination, tos=tos, flags="DF", id=0, ttl=0, chksum=0)
+    header = IP(src=NO_ADDRESS, dst=NO_ADDRESS, tos=tos, flags="DF", id=0, ttl=0, chksum=0)
     return bytes(header / segment(mtu - 40))
 
 
@@ -60,11 +71,16 @@ def ipv6_template(
     source: str, destination: str, mtu: int, segment: Callable[[int], Packet], tos: int
 ) -> bytes:
     """Like ``ipv4_template``, for IPv6."""
+    packet = _ipv6_packet(mtu, segment, tos)
+    return packet[:8] + packed(source) + packed(destination) + packet[40:]
+
+
+@lru_cache(maxsize=16)
+def _ipv6_packet(mtu: int, segment: Callable[[int], Packet], tos: int) -> bytes:
     load_scapy(6)
     from scapy.layers.inet6 import IPv6
 
-    sender, receiver = source.partition("%")[0], destination.partition("%")[0]
-    header = IPv6(src=sender, dst=receiver, tc=tos, hlim=0, fl=0)
+    header = IPv6(src=NO_ADDRESS_6, dst=NO_ADDRESS_6, tc=tos, hlim=0, fl=0)
     return bytes(header / segment(mtu - 60))
 
 

@@ -77,4 +77,5 @@ class Flight:
             tuple(sorted((*self.forged, *self.replies), key=lambda reply: reply.received_at)),
             is_control=self.purpose is Purpose.CONTROL,
             unsupported=tuple(self.unsupported),
+            forged=tuple(self.forged),
         )

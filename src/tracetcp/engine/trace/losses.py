@@ -2,9 +2,11 @@
 
 Routers limit the ICMP errors they send and lose some, so silence alone is no proof. Suspected is
 
-R1. a probe lost at a TTL whose router has answered any other, whatever the port; and the lost probes of a hop
-    whose router answers afterwards;
-R2. a hop of stars on a path that was seen to lose packets, or in front of a router's report.
+R1. a probe lost at a TTL whose router has answered any other, whatever the port, or where a router that other
+    targets ask as well may have kept its answer back; and the lost probes of a hop whose router answers
+    afterwards;
+R2. a hop of stars on a path that was seen to lose packets, in front of a router's report, or where such a
+    router may stand.
 
 Nothing is under ``-F``. A suspected loss is asked again (``retries``) before its row is decided.
 
@@ -45,8 +47,10 @@ class SuspectedLosses:
 
     def on_lost(self, hop: HopState, cell: Cell) -> None:
         """The probe of ``cell`` was given up."""
-        has_answered = hop.is_router or self._routers.answers_at(hop.ttl)
-        if self._asks_again and has_answered and hop.confirmed_losses < LOSS_CONFIRMATIONS:  # R1
+        may_answer = (
+            hop.is_router or self._routers.answers_at(hop.ttl) or self._routers.at(hop.ttl).may_owe
+        )  # R1
+        if self._asks_again and may_answer and hop.confirmed_losses < LOSS_CONFIRMATIONS:  # R1
             cell.state, self.is_any = CellState.SUSPECTED, True
         else:
             cell.state = CellState.LOST
@@ -61,7 +65,9 @@ class SuspectedLosses:
 
     def suspects_silence(self, hop: HopState, *, is_reported: bool) -> bool:
         """Whether stars may be no silent router's; ``is_reported``: a router's report ends the trace."""
-        may_be = self._asks_again and (self.is_path_lossy or is_reported)  # R2
+        may_be = self._asks_again and (
+            self.is_path_lossy or is_reported or self._routers.may_owe_at(hop.ttl)  # R2
+        )
         return may_be and hop.confirmed_losses < LOSS_CONFIRMATIONS and not hop.is_answered
 
     def suspect_silence(self, hop: HopState) -> None:

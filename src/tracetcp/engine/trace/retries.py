@@ -7,7 +7,8 @@ R2. Where no such control is known, it asks for one port, a second after the rou
 R3. There is one retry at a time for each TTL, whichever engine of the run began it; until its probes have
     left, nothing else leaves for that TTL.
 R4. If the control was answered, or none was known, the losses that met silence again are confirmed: once, or
-    at a router that limits its answers as often as it takes, since each proof costs a second there.
+    at a router that limits its answers as often as it takes, since each proof costs a second there; but once
+    where other targets of the run may have been answered instead.
 R5. If the control was not answered either, the router limits its answers; it is asked once a second until a
     control is answered again.
 R6. ``UNANSWERED_RETRIES`` retries in a row without any answer confirm their losses as often as it takes: the
@@ -21,7 +22,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.engine.trace.losses import LOSS_CONFIRMATIONS
-from tracetcp.engine.trace.pacer import BURST_PROBES, LIMITED_INTERVAL
+from tracetcp.engine.trace.pacer import BURST_PROBES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,7 +114,7 @@ class Retries:
         control = place.control({path.port for path in asked})
         if control is None:  # R2
             asked = asked[:1]
-            begins_at = self._routers.last_sent_to(place) + LIMITED_INTERVAL
+            begins_at = self._routers.next_retry_at(ttl)
         else:
             begins_at = self._routers.next_send_at(ttl, BURST_PROBES)
         if begins_at > now:
@@ -136,6 +137,7 @@ class Retries:
         """Draw the conclusions of every retry that is over."""
         for retry in [retry for retry in self._under_way.values() if retry.is_over]:
             del self._under_way[retry.ttl]
+            self._routers.at(retry.ttl).retry = None
             if not retry.is_void:
                 self._judge(retry)
 
@@ -152,7 +154,8 @@ class Retries:
         is_control_answered = retry.control is not None and bool(retry.control.replies)
         if retry.control is None or is_control_answered:
             place.unanswered_retries = 0
-            _confirm(retry, LOSS_CONFIRMATIONS if place.is_limited else 1)  # R4
+            is_enough = place.is_limited and not self._routers.are_shared
+            _confirm(retry, LOSS_CONFIRMATIONS if is_enough else 1)  # R4
         else:
             place.unanswered_retries = 0 if is_any_answered else place.unanswered_retries + 1
             if place.unanswered_retries >= UNANSWERED_RETRIES:  # R6

@@ -147,7 +147,7 @@ class TraceEngine:
         path, want, _, retry = self._sending
         self._sending = None
         flight = path.sent(want, probe, at)
-        self._state.routers.on_sent(want.ttl, at)
+        self._state.routers.on_sent(want.ttl, at, probe.token)
         if retry is not None and want.purpose is Purpose.CONTROL:
             retry.control = flight
         elif retry is not None:
@@ -187,6 +187,7 @@ class TraceEngine:
         overdue = [pair for pair in self._in_flight.values() if pair[0].times_out_at(pair[1]) <= now]
         for path, flight in overdue:
             del self._in_flight[flight.probe.token]
+            self._state.routers.on_lost(flight.probe)
             path.lost(flight)
         for path in self._paths:
             path.advance(now)

@@ -1,4 +1,8 @@
-"""A drawing in Mermaid, which ticket systems show inside their text. Pure."""
+"""A drawing in Mermaid, which ticket systems show inside their text. Pure.
+
+Whatever stands in a label is text and nothing else, to Mermaid, to HTML and to the YAML of the title: all but
+letters, digits and a few signs is written as ``#NN;`` (https://mermaid.js.org/syntax/flowchart.html).
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,14 @@ from tracetcp.formatters.picture.drawing import PAINTS, Look
 if TYPE_CHECKING:
     from tracetcp.formatters.picture.drawing import Arrow, Drawing
 
+PLAIN = frozenset(" .,:/_()%+-?")
+"""Signs that mean nothing within a quoted label."""
+
 
 def as_mermaid(drawing: Drawing) -> str:
-    """The flowchart, with the sentences as a box of its own."""
-    lines = ["---", f'title: "{_escaped(drawing.title)}"', "---", "flowchart TD"]
+    """The flowchart, with the title if there is one, and with the sentences as a box of their own."""
+    lines = ["---", f'title: "{_escaped(drawing.title)}"', "---"] if drawing.title else []
+    lines.append("flowchart TD")
     for number, box in enumerate(drawing.boxes):
         label = "<br/>".join(map(_escaped, box.lines))
         lines.append(f'  n{number}["{label}"]:::{box.look.value}')
@@ -20,7 +28,7 @@ def as_mermaid(drawing: Drawing) -> str:
     if drawing.notes:
         notes = "<br/>".join(map(_escaped, drawing.notes))
         lines.append(f'  notes["{notes}"]:::plain')
-    for look in Look:
+    for look in (look for look in Look if look is Look.PLAIN or any(b.look is look for b in drawing.boxes)):
         paint = PAINTS[look]
         dash = ",stroke-dasharray:5 4" if paint.is_dashed else ""
         lines.append(
@@ -38,5 +46,6 @@ def _edge(arrow: Arrow) -> str:
 
 
 def _escaped(text: str) -> str:
-    """``text`` without what Mermaid or HTML would read as more than text."""
-    return text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+    return "".join(
+        each if (each.isascii() and each.isalnum()) or each in PLAIN else f"#{ord(each)};" for each in text
+    )

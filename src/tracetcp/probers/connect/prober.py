@@ -77,14 +77,14 @@ class _PendingSyn(NamedTuple):
 class ConnectProber(Prober):
     """A ``Prober`` of connecting sockets, for one destination.
 
-    Raises ``ProberError`` for a gateway and for a TOS byte that the kernel does not send, and what
-    ``find_route`` raises.
+    Without ``holds_block`` somebody else holds the source ports that ``config`` names. Raises ``ProberError``
+    for a gateway and for a TOS byte that the kernel does not send, and what ``find_route`` raises.
     """
 
     kind = "connect"
     shares_flows = False
 
-    def __init__(self, config: TraceConfig, destination: str) -> None:
+    def __init__(self, config: TraceConfig, destination: str, *, holds_block: bool = True) -> None:
         if config.gateway is not None:
             raise ProberError(
                 f"gateway {config.gateway} cannot be used without raw sockets: "
@@ -100,7 +100,7 @@ class ConnectProber(Prober):
         self._silencer = find_silencer(self._route)
         self._first_port = config.source_port
         self._holders: list[socket.socket] = []
-        if config.source_port is not None:
+        if config.source_port is not None and holds_block:
             self._holders = hold_block(self._route, config.source_port, FLOWS, is_shared=True)
         self._timeout = config.timeout
         self.longest_wait = inf if self._silencer else ONE_SYN_SECONDS

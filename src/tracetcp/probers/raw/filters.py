@@ -41,9 +41,17 @@ def tcp_answers(destination: bytes, source_ports: range) -> bytes:
     words = struct.unpack(f"!{len(destination) // 4}I", destination)
     sender_at = NETWORK_HEADER + (12 if is_ipv4 else 8)
     matches = [Match((LOAD_WORD, sender_at + 4 * i), (word,)) for i, word in enumerate(words)]
+    return _program([*matches, *_answers(source_ports, is_ipv4=is_ipv4)], is_ipv4)
+
+
+def any_tcp_answers(family: int, source_ports: range) -> bytes:
+    """A program that passes SYN-ACK and RST from anywhere to ``source_ports``; ``family`` is 4 or 6."""
+    return _program(_answers(source_ports, is_ipv4=family == 4), family == 4)
+
+
+def _answers(source_ports: range, *, is_ipv4: bool) -> list[Match]:
     half, byte = (LOAD_HALF_AT_X, LOAD_BYTE_AT_X) if is_ipv4 else (LOAD_HALF, LOAD_BYTE)
-    matches += [Match((half, 2), span=source_ports), Match((byte, 13), (SYN_ACK, RST, RST_ACK))]
-    return _program(matches, is_ipv4)
+    return [Match((half, 2), span=source_ports), Match((byte, 13), (SYN_ACK, RST, RST_ACK))]
 
 
 def icmp_errors(family: int) -> bytes:

@@ -105,22 +105,7 @@ class RawProber(Prober):
         return route
 
     def _open_sender(self, opening: ExitStack, route: Route) -> socket.socket:
-        """A raw socket of scapy's that only sends: IPPROTO_RAW takes whole packets and receives none.
-
-        scapy's ``L3RawSocket`` would also open a packet socket, which queues every packet of this machine and
-        takes the kernel 8 to 20 ms to close. The sender is not connected: the kernel gives the packets of a
-        connected socket one hash, by which it then sends all flows the same way, where it shares load itself
-        (``skb_set_hash_from_sk``; seen on Linux 6.18, in a router behind a veth pair).
-        """
-        from scapy.supersocket import SuperSocket
-
-        opened = SuperSocket(route.socket_family, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        opening.callback(opened.close)
-        assert opened.outs is not None
-        sender: socket.socket = opened.outs
-        sender.setblocking(False)
-        sender.bind(route.source_at(0))
-        route.bind_device(sender)
+        sender = open_sender(opening, route)
         self._destination_address = route.destination_address
         address = socket_address(packed(route.destination), route.scope)
         self._batches = opening.enter_context(closing(BatchSender(sender, address, self.codec.length)))
@@ -234,12 +219,37 @@ class RawProber(Prober):
                     self._record(self._tap, packet, reply, protocol)
 
     def _record(self, tap: Tap, packet: bytes, reply: Reply, protocol: int) -> None:
-        """Pass a counted reply to ``tap``; IPv6 sockets do not deliver the IP header, so it is rebuilt."""
+        """Pass a counted reply to ``tap``."""
         if self.codec.family == 6:
-            hop_limit = 0 if reply.reply_ttl is None else reply.reply_ttl
-            addresses = packed(reply.sender) + packed(self.source)
-            packet = _IPV6.pack(6 << 28, len(packet), protocol, hop_limit, addresses) + packet
+            packet = with_ipv6_header(packet, protocol, reply, self.source)
         tap(reply.received_at + self._wall.apart, packet)
+
+
+def with_ipv6_header(packet: bytes, protocol: int, reply: Reply, source: str) -> bytes:
+    """``packet``, which was counted as ``reply``, with an IP header: IPv6 sockets deliver none."""
+    hop_limit = 0 if reply.reply_ttl is None else reply.reply_ttl
+    addresses = packed(reply.sender) + packed(source)
+    return _IPV6.pack(6 << 28, len(packet), protocol, hop_limit, addresses) + packet
+
+
+def open_sender(opening: ExitStack, route: Route) -> socket.socket:
+    """A raw socket of scapy's that only sends: IPPROTO_RAW takes whole packets and receives none.
+
+    scapy's ``L3RawSocket`` would also open a packet socket, which queues every packet of this machine and
+    takes the kernel 8 to 20 ms to close. The sender is not connected: the kernel gives the packets of a
+    connected socket one hash, by which it then sends all flows the same way, where it shares load itself
+    (``skb_set_hash_from_sk``; seen on Linux 6.18, in a router behind a veth pair). ``opening`` closes it.
+    """
+    from scapy.supersocket import SuperSocket
+
+    opened = SuperSocket(route.socket_family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    opening.callback(opened.close)
+    assert opened.outs is not None
+    sender: socket.socket = opened.outs
+    sender.setblocking(False)
+    sender.bind(route.source_at(0))
+    route.bind_device(sender)
+    return sender
 
 
 def socket_address(address: bytes, scope: int) -> bytes:

@@ -1,0 +1,376 @@
+"""The watch on the virtual clock: what is told and when, what is not, and how little is sent for it."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from internet import VirtualProber, network
+from soaking import AWKWARD, paths
+from tracetcp.config import TraceConfig
+from tracetcp.model import FailureKind, SendFailure
+from tracetcp.model.verdict import Certainty, Kind
+from tracetcp.model.watching import (
+    Cause,
+    Heartbeat,
+    LocalCause,
+    LocalTrouble,
+    LossChanged,
+    PathChanged,
+    RttChanged,
+    StateChanged,
+    TargetMoved,
+)
+from tracetcp.watch import QuietMachine
+from tracetcp.watch.path import REST
+from tracetcp.watch.questions import FLOWS_IN_TURN, RESTING_FLOWS
+from watching import SETTLED, Watched, in_turn
+
+if TYPE_CHECKING:
+    from internet import Scenario
+
+LOSING = re.compile(r"^loss|^load-balancing-dead$")
+"""Scenarios that lose a fifth and more, or one of the watch's source ports: there loss is true, and told."""
+PROBERS = {"shared flows": True, "one probe a flow": False}
+BROKEN_AT, MENDED_AT = 60.5, 120.5
+FAR = " | rtt 20"
+WHOLE = network("9x10" + FAR)
+
+
+def broken(rule: str) -> Scenario:
+    return network(f"3x10 10{rule} 5x10" + FAR)
+
+
+def told(watched: Watched, kind: type) -> list[object]:
+    return [event for event in watched.events if isinstance(event, kind)]
+
+
+def is_quiet(watched: Watched) -> bool:
+    """Whether nothing was told but the first state."""
+    return [type(event) for event in watched.events] == [StateChanged]
+
+
+# Healthy but awkward --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+@pytest.mark.parametrize("notation", AWKWARD.values(), ids=AWKWARD)
+@pytest.mark.parametrize("loss", [0.0, 0.01])
+def test_an_awkward_path_is_no_news(notation: str, loss: float, shares_flows: bool) -> None:
+    """Loss of 1 % each way."""
+    assert is_quiet(Watched(network(notation, loss=loss, seed=3), count=900, shares_flows=shares_flows))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("notation", AWKWARD.values(), ids=AWKWARD)
+def test_ten_hours_of_an_awkward_path_are_no_news(notation: str, family: int, shares_flows: bool) -> None:
+    """At ten seconds; ``tests/soak`` asks every second."""
+    scenario = network(notation, loss=0.01, seed=family)
+    assert is_quiet(Watched(scenario, interval=10, count=3600, family=family, shares_flows=shares_flows))
+
+
+SCENARIOS = {name: (scenario, config) for name, scenario, config in paths() if name not in AWKWARD}
+
+
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_scenario_is_news(name: str, shares_flows: bool) -> None:
+    scenario, config = SCENARIOS[name]
+    port = config.ports[0]
+    watched = Watched(scenario, port, interval=5, count=240, config=config, shares_flows=shares_flows)
+    first, *others = watched.events
+    assert isinstance(first, StateChanged)
+    assert all(isinstance(event, LossChanged) for event in others)
+    assert not others or LOSING.match(name)
+
+
+# Breaks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+@pytest.mark.parametrize(
+    ("rule", "kind", "certainty"),
+    [
+        ("[drop 80]", Kind.BLOCKED, Certainty.CERTAIN),
+        ("[drop]", Kind.NO_ANSWER, Certainty.POSSIBLE),
+        ("[unreachable 13 80]", Kind.REJECTED, Certainty.CERTAIN),
+        ("[rst 80]", Kind.FORGED, Certainty.LIKELY),
+    ],
+)
+def test_a_break_is_told_within_three_intervals_and_its_end_within_two(
+    rule: str, kind: Kind, certainty: Certainty, family: int, shares_flows: bool
+) -> None:
+    if rule.startswith("[unreachable") and family == 6:
+        rule = "[unreachable 1 80]"
+    path = in_turn((0, WHOLE), (BROKEN_AT, broken(rule)), (MENDED_AT, WHOLE))
+    watched = Watched(path, count=180, family=family, shares_flows=shares_flows)
+    first, down, up = watched.events
+    assert isinstance(first, StateChanged)
+    assert isinstance(down, StateChanged)
+    assert isinstance(up, StateChanged)
+    assert (down.state.kind, down.state.certainty, down.state.hop) == (kind, certainty, 4)
+    assert down.at <= BROKEN_AT + 3
+    assert BROKEN_AT <= down.since <= BROKEN_AT + 1
+    assert (up.state.kind, up.state.hop) == (Kind.OPEN, 10)
+    assert up.at <= MENDED_AT + 2
+    assert up.down == pytest.approx(60, abs=1)
+    assert watched.summary is not None
+    assert watched.summary.down == pytest.approx(60, abs=1)
+    assert watched.summary.outages == 1
+    assert watched.summary.longest_outage == pytest.approx(60, abs=1)
+
+
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+def test_a_service_that_stops_and_starts_is_told(shares_flows: bool) -> None:
+    stopped = network("8x10 10[rst 80]" + FAR)
+    path = in_turn((0, WHOLE), (BROKEN_AT, stopped), (MENDED_AT, WHOLE))
+    states = told(Watched(path, count=180, shares_flows=shares_flows), StateChanged)
+    assert len(states) == 3
+
+
+def test_a_break_that_moves_is_told_once_it_is_sure() -> None:
+    path = in_turn((0, broken("[drop 80]")), (BROKEN_AT, network("6x10 10[drop 80] 2x10" + FAR)))
+    states = told(Watched(path, count=240), StateChanged)
+    assert [state.state.hop for state in states if isinstance(state, StateChanged)] == [4, 7]
+
+
+def test_a_port_that_is_down_from_the_beginning_is_told_once() -> None:
+    watched = Watched(broken("[drop 80]"), count=600)
+    assert is_quiet(watched)
+    assert watched.summary is not None
+    assert watched.summary.up == 0
+    assert watched.summary.outages == 1
+
+
+# Other changes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+def test_another_router_is_told_with_its_hop_and_so_is_the_way_back(shares_flows: bool, family: int) -> None:
+    other = {"address": "10.5.7.1", "address6": "fd00:5:7::1"}
+    changed = network("10 10 10 10 10 10 10 10 10" + FAR, hop_5=other)
+    path = in_turn((0, WHOLE), (BROKEN_AT, changed), (180.5, WHOLE))
+    watched = Watched(path, count=300, family=family, shares_flows=shares_flows)
+    new, old = (other["address"], "10.5.1.1") if family == 4 else (other["address6"], "fd00:5:1::1")
+    _, there, back = watched.events
+    assert isinstance(there, PathChanged)
+    assert isinstance(back, PathChanged)
+    assert (there.first_hop, there.before, there.after) == (5, ((old,),), ((new,),))
+    assert there.at <= BROKEN_AT + REST + 3
+    assert (back.first_hop, back.before, back.after) == (5, ((new,),), ((old,),))
+    assert watched.summary is not None
+    assert watched.summary.path_changes == 2
+
+
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+def test_a_longer_path_and_a_shorter_one_are_told_with_their_lengths(shares_flows: bool) -> None:
+    other = {"hop_5": {"address": "10.5.7.1"}, "hop_6": {"address": "10.6.7.1"}}
+    longer = network("10 10 10 10 10 10 10 10 10 10" + FAR, **other)
+    path = in_turn((0, WHOLE), (BROKEN_AT, longer), (180.5, WHOLE))
+    there, back = told(Watched(path, count=300, shares_flows=shares_flows), PathChanged)
+    assert isinstance(there, PathChanged)
+    assert isinstance(back, PathChanged)
+    assert (there.first_hop, there.length_before, there.length_after) == (5, 10, 11)
+    assert (back.first_hop, back.length_before, back.length_after) == (5, 11, 10)
+    assert there.after[0] == ("10.5.7.1",)
+    assert back.after[0] == ("10.5.1.1",)
+
+
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+def test_loss_is_told_with_the_hop_from_which_on_and_so_is_its_end(shares_flows: bool) -> None:
+    lossy = network("10 10 10 10 10! 10 10 10 10" + FAR, hop_6={"loss_out": 0.3})
+    path = in_turn((0, WHOLE), (BROKEN_AT, lossy), (300.5, WHOLE))
+    watched = Watched(path, count=600, shares_flows=shares_flows)
+    begun, over = told(watched, LossChanged)
+    assert isinstance(begun, LossChanged)
+    assert isinstance(over, LossChanged)
+    assert (begun.hop, begun.is_over) == (7, False)
+    assert begun.share == pytest.approx(0.3, abs=0.12)
+    assert begun.at <= BROKEN_AT + 120
+    assert over.is_over
+    assert over.at <= 300.5 + 100
+    assert len(watched.events) == 3
+
+
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+@pytest.mark.parametrize("lasts", [20, 120])
+def test_a_slower_path_is_told_with_the_hop_from_which_on_and_so_is_its_end(
+    lasts: float, shares_flows: bool
+) -> None:
+    slow = network("10 10 10 10 10 10 10 10 10" + FAR, hop_5={"delay": 83})
+    path = in_turn((0, WHOLE), (BROKEN_AT, slow), (BROKEN_AT + lasts, WHOLE))
+    slower, faster = told(Watched(path, count=300, shares_flows=shares_flows), RttChanged)
+    assert isinstance(slower, RttChanged)
+    assert isinstance(faster, RttChanged)
+    assert (slower.hop, round(slower.before, 3), round(slower.after, 3)) == (6, 0.02, 0.103)
+    assert slower.at <= BROKEN_AT + 15
+    assert (faster.hop, round(faster.before, 3), round(faster.after, 3)) == (6, 0.103, 0.02)
+    assert faster.at <= BROKEN_AT + lasts + 15
+
+
+# What is sent ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+def test_fifteen_hops_cost_two_probes_an_interval_and_no_router_gets_two_in_fifteen_seconds(
+    shares_flows: bool,
+) -> None:
+    prober = VirtualProber(network("14x10" + FAR), shares_flows=shares_flows)
+    Watched(network("14x10" + FAR), count=600, shares_flows=shares_flows, prober=prober)
+    sent = [each for each in prober.sent if each.at > SETTLED]
+    assert len(sent) <= 2 * (600 - SETTLED)
+    by_ttl = defaultdict(list)
+    for at, probe in sent:
+        by_ttl[probe.ttl].append(at)
+    last = TraceConfig(host="target").last_ttl
+    gaps = [later - at for ttl, ats in by_ttl.items() if ttl != last for at, later in pairwise(ats)]
+    assert min(gaps) > REST - 0.001
+    assert max(gaps) < 3 * REST
+    assert {probe.flow for _, probe in sent} == set(FLOWS_IN_TURN)
+    assert {probe.flow for _, probe in sent if probe.ttl != last} == {FLOWS_IN_TURN[0]}
+
+
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+def test_a_host_that_answers_each_flow_once_is_asked_on_rested_flows(shares_flows: bool) -> None:
+    prober = VirtualProber(network("1 2 3 | once | rtt 5"), shares_flows=shares_flows)
+    watched = Watched(network("1 2 3 | once | rtt 5"), count=600, shares_flows=shares_flows, prober=prober)
+    assert is_quiet(watched)
+    late = [probe.flow for at, probe in prober.sent if at > SETTLED and probe.ttl == 30]
+    assert set(late) <= set(RESTING_FLOWS)
+
+
+def test_the_watch_knows_no_more_after_hours_than_after_minutes() -> None:
+    watched = Watched(network("9x10" + FAR, loss=0.02), count=3000)
+    engine = watched.engine
+    assert engine._questions.under_way == {}
+    assert engine._state.tokens._owners == {}
+
+
+# This machine ---------------------------------------------------------------------------------------------
+
+
+class Machine(QuietMachine):
+    """One with a trouble between two instants, a sleep, or a target that moves."""
+
+    def __init__(
+        self, prober: VirtualProber, *, between: tuple[float, float] = (0, 0), asleep_at: float = 0
+    ) -> None:
+        super().__init__(shares_flows=prober.shares_flows)
+        self.prober = prober
+        self.between = between
+        self.asleep_at = asleep_at
+        self.looked_up: list[float] = []
+        self.moves_to: str | None = None
+
+    def trouble(self) -> LocalCause | None:
+        begins, ends = self.between
+        if begins <= self.prober.clock() < ends:
+            return LocalCause(Cause.NO_ROUTE, "no route to target")
+        return None
+
+    def seconds_asleep(self) -> float:
+        if self.asleep_at and self.prober.clock() >= self.asleep_at:
+            self.asleep_at = 0
+            return 90.0
+        return 0.0
+
+    def look_up_again(self) -> None:
+        self.looked_up.append(self.prober.clock())
+        self.moves_to = "203.0.113.81" if len(self.looked_up) == 1 else None
+
+    def new_destination(self) -> str | None:
+        found, self.moves_to = self.moves_to, None
+        return found
+
+
+@pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
+def test_a_local_cause_is_told_as_one_and_counts_as_neither_up_nor_down(shares_flows: bool) -> None:
+    prober = VirtualProber(WHOLE, shares_flows=shares_flows)
+    machine = Machine(prober, between=(30, 60))
+    lost = SendFailure(101, "network is unreachable", FailureKind.PROBE_LOST)
+    prober.failing = lambda _: lost if 30 <= prober.clock() < 60 else None
+    watched = Watched(WHOLE, count=90, prober=prober, machine=machine, shares_flows=shares_flows)
+    _, begun, over = watched.events
+    assert isinstance(begun, LocalTrouble)
+    assert isinstance(over, LocalTrouble)
+    assert begun.cause.cause is Cause.NO_ROUTE
+    assert (begun.is_over, over.is_over) == (False, True)
+    assert over.at - over.since == pytest.approx(30, abs=1.5)
+    assert watched.summary is not None
+    assert watched.summary.down == 0
+    assert watched.summary.unknown == pytest.approx(30, abs=1.5)
+
+
+def test_silence_is_blamed_on_this_machine_where_it_has_a_cause() -> None:
+    path = in_turn((0, WHOLE), (BROKEN_AT, broken("[drop]")), (90.5, WHOLE))
+    prober = VirtualProber(path)
+    watched = Watched(path, count=120, prober=prober, machine=Machine(prober, between=(BROKEN_AT, 90.5)))
+    assert [type(event) for event in watched.events] == [StateChanged, LocalTrouble, LocalTrouble]
+
+
+def test_probes_that_cannot_be_sent_are_told_even_if_nobody_knows_why() -> None:
+    prober = VirtualProber(WHOLE)
+    prober.failing = lambda _: SendFailure(1, "no") if 30 <= prober.clock() < 40 else None
+    watched = Watched(WHOLE, count=60, prober=prober)
+    causes = [event.cause.cause for event in watched.events if isinstance(event, LocalTrouble)]
+    assert set(causes) == {Cause.CANNOT_SEND}
+
+
+def test_a_machine_that_cannot_send_at_first_looks_once_it_can() -> None:
+    prober = VirtualProber(WHOLE)
+    prober.failing = lambda _: SendFailure(1, "no") if prober.clock() < 10 else None
+    watched = Watched(WHOLE, count=60, prober=prober)
+    assert isinstance(watched.events[0], LocalTrouble)
+    (state,) = told(watched, StateChanged)
+    assert isinstance(state, StateChanged)
+    assert state.state.kind is Kind.OPEN
+    assert watched.summary is not None
+    assert watched.summary.unknown == pytest.approx(10, abs=2)
+
+
+def test_a_sleep_is_told_and_what_was_under_way_counts_for_nothing() -> None:
+    prober = VirtualProber(WHOLE)
+    watched = Watched(WHOLE, count=60, prober=prober, machine=Machine(prober, asleep_at=30.5))
+    _, slept = watched.events
+    assert isinstance(slept, LocalTrouble)
+    assert slept.cause.cause is Cause.ASLEEP
+    assert "90 s" in slept.cause.sentence
+
+
+def test_a_target_that_moves_is_looked_up_after_ten_intervals_without_an_answer() -> None:
+    path = in_turn((0, WHOLE), (BROKEN_AT, broken("[drop]")), (90.5, WHOLE))
+    prober = VirtualProber(path)
+    machine = Machine(prober)
+    watched = Watched(path, count=150, prober=prober, machine=machine)
+    (moved,) = told(watched, TargetMoved)
+    assert isinstance(moved, TargetMoved)
+    assert (moved.before, moved.after) == ("203.0.113.80", "203.0.113.81")
+    assert machine.looked_up[0] == pytest.approx(BROKEN_AT + 10.5, abs=1)
+    last = told(watched, StateChanged)[-1]
+    assert isinstance(last, StateChanged)
+    assert last.state.is_up
+    assert last.down == pytest.approx(30, abs=2)
+
+
+# What the user asks ---------------------------------------------------------------------------------------
+
+
+def test_a_heartbeat_comes_when_it_is_asked_for() -> None:
+    watched = Watched(WHOLE, count=60, heartbeat=20)
+    beats = told(watched, Heartbeat)
+    assert [round(beat.at) for beat in beats if isinstance(beat, Heartbeat)] == [20, 40, 60]
+
+
+def test_the_count_is_that_of_intervals() -> None:
+    watched = Watched(WHOLE, count=7, interval=10)
+    assert watched.summary is not None
+    assert (watched.summary.asked, watched.summary.answered) == (7, 7)
+    assert watched.summary.at == pytest.approx(70, abs=1)
