@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import machine
 from lab import SERVER, SERVER_6, near, program, rules
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def is_right(record: dict[str, Any]) -> bool:
 def test_a_list_in_every_form_is_traced_and_bad_lines_are_told(
     user: str | None, crowd: Chain, tmp_path: Path
 ) -> None:
-    tmp_path.chmod(0o755)
-    for above in (tmp_path.parent, tmp_path.parent.parent):
-        above.chmod(0o755)
+    machine.open_to_all(tmp_path)
     path = listed(
         tmp_path,
         "# a list",
@@ -171,9 +170,7 @@ def test_limited_routers_are_called_silent_for_no_target(
 ) -> None:
     for label in ("r1", "r2", "r3"):
         crowd.limit_icmp(label)
-    tmp_path.chmod(0o755)
-    for above in (tmp_path.parent, tmp_path.parent.parent):
-        above.chmod(0o755)
+    machine.open_to_all(tmp_path)
     path = listed(tmp_path, *(f"{host}:80" for host in hosts(14)))
     finished = crowd.run(f"-f {path} --json -n -p 1 --rate 500", user=user, timeout=100)
     found = records(finished.out)
@@ -193,7 +190,7 @@ def test_killed_again_and_again_and_resumed_no_target_is_lost_or_done_twice(
     kills = 0
     began_at = time.monotonic()
     command = program.command(
-        crowd.client, ["-f", str(path), "--json", "-n", "-p", "1", "--rate", "300", "--resume", str(out)]
+        crowd.client, ["-f", str(path), "--json", "-n", "-p", "1", "--rate", "100", "--resume", str(out)]
     )
     status = None
     while status != 0:

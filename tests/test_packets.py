@@ -21,7 +21,7 @@ from tracetcp.wire.codec import Ipv4Codec, Ipv6Codec, label_of, open_codec
 from tracetcp.wire.kinds import RST, SEQUENCE, WIRE_KINDS, TcpReading, WireKind
 from tracetcp.wire.probe_table import REMEMBERED_PROBES, ProbeTable, Sent
 from tracetcp.wire.protocols import ICMPV6, TCP
-from tracetcp.wire.quotes import split
+from tracetcp.wire.quotes import quoted_destination, split
 from tracetcp.wire.templates import RECEIVE_WINDOW, load_scapy
 
 load_scapy(6)
@@ -788,3 +788,14 @@ def mutated(data: st.DataObject, packet: bytes) -> bytes:
     for at, value in data.draw(st.dictionaries(st.integers(0, len(packet) - 1), st.integers(0, 255))).items():
         changed[at] = value
     return bytes(changed[: data.draw(st.integers(0, len(packet)))])
+
+
+def test_the_quoted_destination_is_read_without_judging_the_rest() -> None:
+    """Where it is, whatever the outer header's length; too short a packet has none."""
+    quote = IP(src="192.0.2.1", dst="198.51.100.9") / Tcp()
+    for options in (b"", b"\x01" * 8):
+        error = IP(src="10.0.0.1", dst="192.0.2.1", options=options) / ICMP(type=11) / quote
+        assert quoted_destination(bytes(error), 4) == bytes([198, 51, 100, 9])
+    six = ICMPv6TimeExceeded() / IPv6(src="2001:db8::1", dst="2001:db8::9") / Tcp()
+    assert quoted_destination(bytes(six), 6) == bytes.fromhex("20010db8000000000000000000000009")
+    assert quoted_destination(b"", 4) == quoted_destination(b"\x03", 6) == b""

@@ -297,12 +297,15 @@ COOKBOOK = {
 """The network of each section."""
 ON_KERNELS = (
     "The port answers, and still the connection hangs",
+    "Some connections hang",
     "The connection dies when nothing was said for a while",
     "The port is open, and one name does not work",
 )
-"""Sections whose runs need real kernels: ``test_kernel_mtu``, ``_idle`` and ``_say`` hold what they say."""
+"""Sections whose runs need more: ``test_kernel_mtu``, ``_branches``, ``_idle`` and ``_say`` hold them."""
 ON_SAVED_RUNS = ("Before and after a change", "A ticket for the provider")
 """Sections that ``test_tickets_seen`` holds."""
+ON_WATCHES = ("Watch a port",)
+"""Sections of runs that take minutes: ``test_kernel_watch`` and ``test_watch_formats`` hold their lines."""
 CONCLUSIONS = ("Verdict: ", "Evidence: ", "Note: ", "The paths ", "# PORTS", "HOP ")
 TABLE_ROW = re.compile(r"(# )?[\d,-]+  +((?! ms|timed out).)*")
 
@@ -315,7 +318,7 @@ def sections() -> dict[str, str]:
 
 
 def test_every_section_of_the_cookbook_has_its_network() -> None:
-    assert list(sections()) == [*COOKBOOK, *ON_KERNELS, *ON_SAVED_RUNS]
+    assert list(sections()) == [*COOKBOOK, *ON_KERNELS, *ON_SAVED_RUNS, *ON_WATCHES]
 
 
 @pytest.mark.alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,15 @@ import pytest
 from branching import HOST, arrived, search, true_links
 from internet import Scenario, load, network, trace
 from internet.scenario import SCENARIOS
-from notation import quote
+from notation import TARGET, quote
+from notation import trace as traced
 from tracetcp.config import TraceConfig
 from tracetcp.engine.branches.search import MOST_SECONDS, BranchSearch
 from tracetcp.engine.branches.stopping import missed, stopping_point
 from tracetcp.engine.run_state import RunState
-from tracetcp.model import Reply, ReplyKind, SendFailure
+from tracetcp.formatters.display import Display
+from tracetcp.formatters.presenter import JsonPresenter, TextPresenter
+from tracetcp.model import NO_TEXTS, Reply, ReplyKind, SendFailure, VerdictReached
 from tracetcp.model.branches import NodeKind, Step
 from tracetcp.model.verdict import Certainty, Kind
 from tracetcp.verdicts.branches import judge_branches
@@ -463,3 +467,27 @@ def test_a_flood_of_loose_quotes_counts_for_nothing() -> None:
         alone.advance(0.1)
     assert len(alone._loose) == 4
     assert alone.samples.last_router() == 0
+
+
+def test_a_branch_without_another_at_its_hop_is_not_called_dead() -> None:
+    """Those that pass were not seen at that hop: nothing shows that they did not take the same router."""
+    found = search(bundle(4, dead=1), ports=(80,)).found
+    (verdict,) = [each for each in judge_branches(found) if each.kind is Kind.DEAD_BRANCH]
+    dead = next(node.number for node in found.nodes if node.address == verdict.address)
+    alone = [
+        hop._replace(shares=tuple(share for share in hop.shares if hop.ttl != 3 or share.node == dead))
+        for hop in found.hops
+    ]
+    assert Kind.DEAD_BRANCH not in {each.kind for each in judge_branches(replace(found, hops=tuple(alone)))}
+
+
+def test_branches_stand_in_the_record_of_their_trace_and_below_its_rows() -> None:
+    found = search(bundle(2), ports=(80,)).found
+    there = traced("10.1.1.1 open")
+    event = VerdictReached(there.port, there, (), branches=found)
+    config = TraceConfig(host="h", ports=(80,))
+    record = json.loads(JsonPresenter(config, Display(json=True), 0.0).render(event, NO_TEXTS))
+    assert [verdict["kind"] for verdict in record["verdicts"]] == ["branches"]
+    assert record["branches"]["probes"] == found.probes
+    text = TextPresenter(config, Display(), TARGET).render(event, NO_TEXTS)
+    assert "Branches of port 80" in text

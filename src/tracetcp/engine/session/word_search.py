@@ -50,6 +50,8 @@ LOW = 32
 SENDS = 2
 LONG = 4
 """At 0, 0.2, 0.6 and 1.4 s on a short path: a Linux router that is out of errors sends one a second."""
+ALONE = 5
+"""The same where no control follows: until 3 s, so that an error spent on something else moves no place."""
 MOST_PAIRS = 8
 TRIES = 2
 """Times that the host is asked again at most where silence or a RST is not yet believed."""
@@ -354,7 +356,7 @@ def _goes_on(heard: bytes) -> bool:
 def _pair(word: _Word, compared: _Word | None, ttl: int, *, leads: bool) -> list[Trial]:
     """``word`` to one hop, and right behind it what passes; alone, but for longer, where nothing does."""
     if compared is None:
-        return [word.trial(ttl, sends=LONG)]
+        return [word.trial(ttl, sends=ALONE)]
     control = compared.trial(ttl, sends=LONG)._replace(is_control=True, listens=False)
     return [word.trial(ttl, sends=SENDS, leads=leads), control]
 
