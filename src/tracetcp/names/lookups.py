@@ -6,7 +6,6 @@ package escaped.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from contextlib import suppress
@@ -20,6 +19,7 @@ from tracetcp.addresses import without_scope
 from tracetcp.names import hosts
 from tracetcp.names.escape import printable, printable_domain
 from tracetcp.names.resolver import system_resolver
+from tracetcp.names.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,9 +59,7 @@ class AddressLookup:
         self._settled: set[str] = set()
         self._queue: SimpleQueue[str | None] = SimpleQueue()
         self._workers = 0
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._wakeup = Wakeup()
         self._lock = threading.Lock()
         self._is_closed = False
 
@@ -106,13 +104,11 @@ class AddressLookup:
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when an address is settled."""
-        return self._reader.fileno()
+        return self._wakeup.fileno()
 
     def acknowledge(self) -> None:
         """Make ``fileno`` unreadable until the next address is settled."""
-        with suppress(BlockingIOError):
-            while True:
-                self._reader.recv(4096)
+        self._wakeup.acknowledge()
 
     def close(self) -> None:
         """Stop asking and close the descriptors; a query in progress ends by itself. Safe to call twice."""
@@ -120,8 +116,7 @@ class AddressLookup:
             if self._is_closed:
                 return
             self._is_closed = True
-            self._reader.close()
-            self._writer.close()
+        self._wakeup.close()
         self._queue.put(None)
 
     def _hire(self) -> None:
@@ -157,10 +152,7 @@ class AddressLookup:
         if text:
             self._found[address] = text
         self._settled.add(address)
-        with self._lock:
-            if not self._is_closed:
-                with suppress(BlockingIOError):  # a full buffer is already readable
-                    self._writer.send(b"!")
+        self._wakeup.tell()
 
     def _known_at_once(self, address: str) -> str | None:
         """The text of ``address`` if it is known without a query."""

@@ -1,12 +1,11 @@
 """Targets on their way into a run: read from a list, their names looked up, a bounded number ahead.
 
 One thread reads, since a pipe may bring the next line late, and others look up names, each with what that
-takes. Knows no socket but the pair by which it tells of news.
+takes. Knows no socket.
 """
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections import deque
 from contextlib import suppress
@@ -14,6 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import TracetcpError
+from tracetcp.names.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,9 +65,7 @@ class Arrivals:
         self._resolvers = 0
         self._most_resolvers = resolvers
         self._failure: Exception | None = None
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._wakeup = Wakeup()
         self._is_closed = False
 
     def start(self) -> None:
@@ -93,13 +91,11 @@ class Arrivals:
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when something is new."""
-        return self._reader.fileno()
+        return self._wakeup.fileno()
 
     def acknowledge(self) -> None:
         """Make ``fileno`` unreadable until something is new again."""
-        with suppress(BlockingIOError):
-            while True:
-                self._reader.recv(4096)
+        self._wakeup.acknowledge()
 
     def close(self) -> None:
         """Stop; a look-up or a read under way ends by itself. Safe to call twice."""
@@ -107,8 +103,7 @@ class Arrivals:
             if self._is_closed:
                 return
             self._is_closed = True
-            self._reader.close()
-            self._writer.close()
+        self._wakeup.close()
         self._room.release()
         self._to_resolve.put(None)
 
@@ -125,7 +120,7 @@ class Arrivals:
             self._failure = error
         with self._lock:
             self._has_read_all = True
-            self._tell()
+        self._wakeup.tell()
 
     def _begin(self, entry: Entry) -> None:
         """Let ``entry`` arrive at once if its host is an address, else have it looked up."""
@@ -164,10 +159,4 @@ class Arrivals:
         with self._lock:
             self._ready.append(arrival)
             self._on_the_way -= 1
-            self._tell()
-
-    def _tell(self) -> None:
-        """Make the descriptor readable; the caller holds the lock."""
-        if not self._is_closed:
-            with suppress(BlockingIOError):  # a full buffer is already readable
-                self._writer.send(b"!")
+        self._wakeup.tell()
