@@ -22,6 +22,7 @@ from tracetcp.model.silence import Origin, Sign
 from tracetcp.model.sizes import Place
 from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.places import between
+from tracetcp.verdicts.stating import stated, with_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +51,7 @@ def judge_silence(evidence: Evidence, found: SilenceFound | None, main: Kind) ->
     facts = [*_facts(evidence, found, verdict.kind)]
     if main in NEARER:
         facts.append("Somebody nearer than the host answers this port: only the way up to there was tested.")
-    return (_with(verdict, facts),)
+    return (with_facts(verdict, *facts),)
 
 
 def _main(evidence: Evidence, found: SilenceFound) -> Verdict:
@@ -254,17 +255,4 @@ def _verdict(
     is_certain: bool = True,
 ) -> Verdict:
     certainty = Certainty.CERTAIN if is_certain else Certainty.LIKELY
-    return Verdict(
-        kind=kind, sentence=sentence, certainty=certainty, evidence=facts, hop=hop, address=address
-    )
-
-
-def _with(verdict: Verdict, facts: Iterable[str]) -> Verdict:
-    return Verdict(
-        kind=verdict.kind,
-        sentence=verdict.sentence,
-        certainty=verdict.certainty,
-        evidence=(*verdict.evidence, *facts),
-        hop=verdict.hop,
-        address=verdict.address,
-    )
+    return stated(kind, sentence, *facts, hop=hop, address=address, certainty=certainty)

@@ -18,6 +18,7 @@ from tracetcp.model import Outcome
 from tracetcp.model.connection import IP_AND_TCP
 from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.places import between, place_of
+from tracetcp.verdicts.stating import stated, with_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +47,10 @@ def judge_sizes(evidence: Evidence, found: SizesFound | None, main: Kind) -> tup
     if found.back_hole is not None:
         verdicts.append(_hole_back(evidence, found))
     if not verdicts:
-        verdicts.append(_verdict(Kind.MTU_WHOLE, _passing(found)))
+        verdicts.append(stated(Kind.MTU_WHOLE, _passing(found)))
     if main in NEARER:
         fact = "Somebody nearer than the host answers this port: only the way up to there was tested."
-        verdicts[0] = _with(verdicts[0], fact)
+        verdicts[0] = with_facts(verdicts[0], fact)
     if found.limit is not None:
         verdicts.append(_limited(evidence, found.limit, is_own=found.is_own_limit))
     return tuple(verdicts)
@@ -60,7 +61,7 @@ def _untested(evidence: Evidence) -> Verdict:
         why = f"port {evidence.port} takes connections, but what is said to it gets no answer"
     else:
         why = f"port {evidence.port} takes no connection"
-    return _verdict(Kind.MTU_UNKNOWN, f"Nothing can be said about packet sizes: {why}.")
+    return stated(Kind.MTU_UNKNOWN, f"Nothing can be said about packet sizes: {why}.")
 
 
 def _inconclusive(found: SizesFound) -> Verdict:
@@ -69,7 +70,7 @@ def _inconclusive(found: SizesFound) -> Verdict:
         if found.is_contradictory
         else "it would take more connections than one run may open"
     )
-    return _verdict(Kind.MTU_UNKNOWN, f"Nothing conclusive about packet sizes: {why}.")
+    return stated(Kind.MTU_UNKNOWN, f"Nothing conclusive about packet sizes: {why}.")
 
 
 # Routers that tell ------------------------------------------------------------------------------------------
@@ -82,12 +83,12 @@ def _told(evidence: Evidence, found: SizesFound) -> Iterator[Verdict]:
             f"This machine holds {found.remembered} bytes for the path MTU to {evidence.destination}, "
             f"though its own link carries {found.link}: a router told it so, or its routing table does."
         )
-        yield _verdict(Kind.MTU_TOLD, sentence, *facts)
+        yield stated(Kind.MTU_TOLD, sentence, *facts)
     for told in found.told:
         hop = told.after if told.before == told.after + 1 and told.after else None  # 3
         allows = f"allows packets of {told.size} bytes only and says so: connections adapt."
         sentence = f"{_teller(evidence, told)} {allows}"
-        yield _verdict(Kind.MTU_TOLD, sentence, *facts, hop=hop, address=evidence.router(hop))
+        yield stated(Kind.MTU_TOLD, sentence, *facts, hop=hop, address=evidence.router(hop))
 
 
 def _teller(evidence: Evidence, told: Told) -> str:
@@ -114,7 +115,7 @@ def _hole(evidence: Evidence, found: SizesFound) -> Verdict:
     if found.answers is not None and found.answers.largest > hole.passed:
         facts.append(f"Packets of {found.answers.largest} bytes come back.")
     is_shared = len(evidence.routers.get(place.after, ())) > 1
-    return _verdict(
+    return stated(
         Kind.MTU_HOLE,
         f"Packets of more than {hole.passed} bytes are lost {between(evidence, place)}, "
         "and no router says so.",
@@ -147,7 +148,7 @@ def _hole_back(evidence: Evidence, found: SizesFound) -> Verdict:
         facts.append(
             "That is the size that is lost on the way there as well: one link may be behind both."
         )  # 2
-    return _verdict(
+    return stated(
         Kind.MTU_HOLE_BACK,
         f"Packets of more than {hole.passed} bytes do not come back from {evidence.destination}; "
         "where they are lost cannot be seen from here.",
@@ -173,11 +174,11 @@ def _passing(found: SizesFound) -> str:
 def _limited(evidence: Evidence, limit: int, *, is_own: bool) -> Verdict:
     if is_own:
         why = "This machine's kernel begins small (tcp_mtu_probing is 2)"
-        return _verdict(
+        return stated(
             Kind.MSS_LIMITED, f"{why}: packets of more than {limit} bytes were not tried on the way there."
         )
     mss = limit - _headers(evidence)
-    return _verdict(
+    return stated(
         Kind.MSS_LIMITED,
         f"The SYN-ACK allows an MSS of {mss}: connections send packets of {limit} bytes at most, "
         "and larger ones were not tried.",
@@ -185,31 +186,6 @@ def _limited(evidence: Evidence, limit: int, *, is_own: bool) -> Verdict:
 
 
 # Words ------------------------------------------------------------------------------------------------------
-
-
-def _verdict(
-    kind: Kind,
-    sentence: str,
-    *facts: str,
-    hop: int | None = None,
-    address: str | None = None,
-    certainty: Certainty = Certainty.CERTAIN,
-) -> Verdict:
-    return Verdict(
-        kind=kind, sentence=sentence, certainty=certainty, evidence=facts, hop=hop, address=address
-    )
-
-
-def _with(verdict: Verdict, fact: str) -> Verdict:
-    return _verdict(
-        verdict.kind,
-        verdict.sentence,
-        *verdict.evidence,
-        fact,
-        hop=verdict.hop,
-        address=verdict.address,
-        certainty=verdict.certainty,
-    )
 
 
 def _headers(evidence: Evidence) -> int:

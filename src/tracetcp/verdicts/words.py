@@ -36,6 +36,7 @@ from tracetcp.model.speech import Protocol
 from tracetcp.model.verdict import Certainty, Kind, Verdict
 from tracetcp.verdicts.nearness import NEARER_HOPS
 from tracetcp.verdicts.places import between, place_of
+from tracetcp.verdicts.stating import stated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,7 @@ def _unsaid(evidence: Evidence) -> Verdict:
         why = f"port {evidence.port} takes connections, but ends them before anything is said"
     else:
         why = f"port {evidence.port} takes no connection"
-    return _verdict(Kind.WORD_UNKNOWN, f"Nothing can be said about words: {why}.")
+    return stated(Kind.WORD_UNKNOWN, f"Nothing can be said about words: {why}.")
 
 
 class _Judge:
@@ -126,7 +127,7 @@ class _Judge:
         if not _is_clear(signs):
             return self._unclear()
         if signs.last is not None and signs.last.is_reset and not signs.nearer:
-            return _verdict(
+            return stated(
                 Kind.REFUSED_BY_HOST,
                 f"{self._host} resets the connection whatever is said to port {port}, {bytes_} too.",
                 "Words that end before the host are not reset.",
@@ -167,7 +168,7 @@ class _Judge:
             what = "refused a connection"
         name = "the control name" if self._script.control_name else "neutral bytes"
         verb = "are" if name == "neutral bytes" else "is"
-        return _verdict(
+        return stated(
             Kind.RESIDUAL,
             f"After the test {name} {verb} {what} too: the path blocks for a while. Wait some minutes.",
             certainty=Certainty.LIKELY,
@@ -211,13 +212,13 @@ class _Judge:
             sentence = (
                 f"{what} is refused on the way with an ICMP error{end}; by whom cannot be seen from here."
             )
-            return _verdict(Kind.WORD_DROPPED, sentence, fact)
+            return stated(Kind.WORD_DROPPED, sentence, fact)
         icmp_type, icmp_code, sender = last.refusal
         routers = self._evidence.routers.items()
         hop = next((ttl for ttl, senders in routers if sender in senders), None)
         who = _capital(self._evidence.place(hop, sender)) if hop is not None else sender
         sentence = f"{who} refuses {_small(what)}{end}: {icmp_words(icmp_type, icmp_code)}."
-        return _verdict(Kind.WORD_DROPPED, sentence, fact, hop=hop, address=sender)
+        return stated(Kind.WORD_DROPPED, sentence, fact, hop=hop, address=sender)
 
     def _reset(self, signs: Signs, what: str, end: str, fact: str) -> Verdict:
         last, is_asked = signs.last, signs is self._found.asked
@@ -283,7 +284,7 @@ class _Judge:
         else:
             hop = place_of(self._evidence, max(1, self._found.asked.after))
             doubt = f"Words as far as {hop} are not reset; whether somebody behind it does it is not seen."
-        return _verdict(
+        return stated(
             Kind.REFUSED_BY_HOST,
             f"{self._host} itself resets {_small(what)}{end}.",
             doubt,
@@ -306,7 +307,7 @@ class _Judge:
             distance = self._evidence.distance or 0
             farther = max((control.last_router or 0 for control in self._evidence.controls), default=0)
             facts.append(f"Other ports go on to hop {farther} at least." if farther > distance else "")
-            return _verdict(
+            return stated(
                 Kind.WORD_ANSWERED,
                 f"A proxy at hop {distance} answers {one} in place of {self._host}.",
                 *facts,
@@ -347,7 +348,7 @@ class _Judge:
             certainty = Certainty.POSSIBLE
         else:
             return None
-        return _verdict(
+        return stated(
             Kind.REFUSED_BY_HOST,
             f"{self._host} {how}",
             f"{self._other} is answered with {words_of(other.heard)}.",
@@ -369,7 +370,7 @@ class _Judge:
         return self._whole(f"{self._one} arrives at {at}, which says nothing to it.", "")
 
     def _whole(self, sentence: str, fact: str) -> Verdict:
-        return _verdict(Kind.WORD_PASSES, sentence, fact, hop=self._evidence.distance, address=self._host)
+        return stated(Kind.WORD_PASSES, sentence, fact, hop=self._evidence.distance, address=self._host)
 
     def _unclear(self) -> Verdict:
         why = (
@@ -377,7 +378,7 @@ class _Judge:
             if self._found.is_cut_short
             else "the connections failed in ways that contradict each other"
         )
-        return _verdict(Kind.WORD_UNKNOWN, f"Nothing conclusive about words: {why}.")
+        return stated(Kind.WORD_UNKNOWN, f"Nothing conclusive about words: {why}.")
 
     # Places and counts ---------------------------------------------------------------------------------
 
@@ -429,7 +430,7 @@ class _Judge:
         if is_shared or is_doubted:  # R7
             certainty = Certainty.LIKELY
         address = self._evidence.router(after)
-        return _verdict(kind, sentence, *facts, hop=after or None, address=address, certainty=certainty)
+        return stated(kind, sentence, *facts, hop=after or None, address=address, certainty=certainty)
 
 
 def _is_clear(signs: Signs) -> bool:
@@ -488,21 +489,3 @@ def _capital(text: str) -> str:
 def _small(text: str) -> str:
     """``text`` as it stands within a sentence."""
     return text[0].lower() + text[1:]
-
-
-def _verdict(
-    kind: Kind,
-    sentence: str,
-    *facts: str,
-    hop: int | None = None,
-    address: str | None = None,
-    certainty: Certainty = Certainty.CERTAIN,
-) -> Verdict:
-    return Verdict(
-        kind=kind,
-        sentence=sentence,
-        certainty=certainty,
-        evidence=tuple(fact for fact in facts if fact),
-        hop=hop,
-        address=address,
-    )
