@@ -20,7 +20,7 @@ from tracetcp.targets.rate import RatePacer
 from tracetcp.targets.resume import Done, Earlier, read_done
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -280,14 +280,30 @@ def test_a_list_is_read_only_so_far_ahead() -> None:
 
 
 def test_what_reading_the_list_raised_is_raised_where_targets_are_taken() -> None:
+    has_taken_one = threading.Event()
+
     def broken() -> Iterator[Entry]:
         yield Entry("", "192.0.2.1", (80,))
+        assert has_taken_one.wait(5)
         raise UsageError("the disk is gone")
 
     arrivals = Arrivals(broken(), numeric, lambda _: [])
+    arrivals.start()
+    wait_until(lambda: arrivals.take() is not None)
+    has_taken_one.set()
+    wait_until(lambda: all(thread.name != "tracetcp-targets" for thread in threading.enumerate()))
+    assert not arrivals.is_over
     with pytest.raises(TracetcpError, match="the disk is gone"):
-        drained(arrivals)
+        arrivals.take()
     arrivals.close()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Let threads work until ``is_so``, five seconds at most."""
+    until = time.monotonic() + 5
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.002)
 
 
 def test_a_system_that_allows_no_more_threads_looks_names_up_one_by_one(

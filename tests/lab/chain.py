@@ -186,8 +186,12 @@ class Chain:
             self.ip("server", f"route add local {network} dev lo", f"route del local {network} dev lo")
 
     def reset(self) -> None:
-        """Undo the changes of the last test, the newest first."""
+        """Undo the changes of the last test, the newest first.
+
+        What it left half open would be repeated by the server for a minute, into the captures of later tests.
+        """
         self._after_test.close()
+        self.nodes["server"].run(["ss", "-Htan", "--kill", "state", "syn-recv"])
 
     def _wire(self) -> None:
         for number in range(1, ROUTERS + 2):

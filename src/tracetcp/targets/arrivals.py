@@ -74,9 +74,9 @@ class Arrivals:
 
     @property
     def is_over(self) -> bool:
-        """Whether everything has been taken."""
+        """Whether everything has been taken; never so while ``take`` has a failure to raise."""
         with self._lock:
-            return self._has_read_all and not self._on_the_way and not self._ready
+            return self._has_read_all and self._failure is None and not self._on_the_way and not self._ready
 
     def take(self) -> Arrival | None:
         """The next target; None if none is there now. Raises what reading the list has raised."""
@@ -117,7 +117,8 @@ class Arrivals:
                     self._on_the_way += 1
                 self._begin(entry)
         except Exception as error:  # noqa: BLE001 - the thread that takes the targets raises it
-            self._failure = error
+            with self._lock:
+                self._failure = error
         with self._lock:
             self._has_read_all = True
         self._wakeup.tell()
