@@ -44,6 +44,11 @@ def test_the_issuer_is_read_from_what_is_not_in_clear(name: str) -> None:
     assert hello.issuer(flight) == "Corp CA"
 
 
+def test_a_hello_fits_the_smallest_segment_of_ipv4() -> None:
+    """Whatever this OpenSSL would offer by itself."""
+    assert len(Hello(f"{'x' * 63}.example").data) <= 536
+
+
 def test_a_handshake_that_is_cut_off_tells_nothing() -> None:
     hello = Hello("blocked.example")
     assert hello.issuer(first_flight(hello.data)[:400]) is None

@@ -20,6 +20,9 @@ VERSION = 0xA0
 ISSUER = 2
 """The place of the issuer behind it: serial number, signature, issuer (RFC 5280 section 4.1)."""
 LONGEST_NAME = 64
+GROUP = "prime256v1"
+"""The group that every server of TLS 1.3 knows (RFC 8446 section 9.1). OpenSSL 3.5 and later would add the key of
+a post-quantum group, and with it the hello does not fit a segment."""
 
 
 class Hello:
@@ -27,6 +30,7 @@ class Hello:
 
     def __init__(self, name: str, *, is_strict: bool = False) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.set_ecdh_curve(GROUP)
         self._context.check_hostname = False
         self._context.verify_mode = ssl.CERT_REQUIRED if is_strict else ssl.CERT_NONE
         self._incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
