@@ -21,8 +21,8 @@ ISSUER = 2
 """The place of the issuer behind it: serial number, signature, issuer (RFC 5280 section 4.1)."""
 LONGEST_NAME = 64
 GROUP = "prime256v1"
-"""The group that every server of TLS 1.3 knows (RFC 8446 section 9.1). OpenSSL 3.5 and later would add the key of
-a post-quantum group, and with it the hello does not fit a segment."""
+"""The group that every server of TLS 1.3 knows (RFC 8446 section 9.1). OpenSSL 3.5 and later would add the
+key of a post-quantum group, and with it the hello does not fit a segment."""
 
 
 class Hello:
