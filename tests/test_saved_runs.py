@@ -202,9 +202,13 @@ def test_a_file_that_is_not_there_and_a_folder(capsys: pytest.CaptureFixture[str
     path = tmp_path / "there"
     path.write_bytes(OPEN)
     assert main(["--diff", str(path), str(tmp_path / "not there")]) == 2
-    assert capsys.readouterr().err.endswith("not there cannot be read: No such file or directory\n")
+    assert capsys.readouterr().err.endswith(
+        "not there cannot be read (No such file or directory): name a file that --json wrote\n"
+    )
     assert main(["--diff", str(tmp_path), str(path)]) == 2
-    assert capsys.readouterr().err.endswith("cannot be read: Is a directory\n")
+    assert capsys.readouterr().err.endswith(
+        "cannot be read (Is a directory): name a file that --json wrote\n"
+    )
 
 
 def test_a_pipe_and_standard_input_are_read(tmp_path: Path) -> None:

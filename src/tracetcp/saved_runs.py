@@ -44,7 +44,10 @@ class SavedRun:
             self._file = resources.enter_context(_open(path))
             self._places = self._find()
         except OSError as error:
-            raise UnreadableRun(f"{self._path} cannot be read: {os.strerror(error.errno or 0)}") from error
+            why = os.strerror(error.errno or 0)
+            raise UnreadableRun(
+                f"{self._path} cannot be read ({why}): name a file that --json wrote"
+            ) from error
         if not self._places:
             raise UnreadableRun(f"{self._path} holds no trace: write one with 'tracetcp --json'")
 

@@ -86,13 +86,32 @@ class _Format(argparse.RawDescriptionHelpFormatter):
 class _Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that raises ``UsageError`` instead of printing and exiting."""
 
+    words: Sequence[str] = ()
+    """What is parsed, for messages."""
+
     def error(self, message: str) -> NoReturn:
-        if ignored := re.search(r"ignored explicit argument '(.*)'", message):
-            message = f"unknown flag -{ignored[1][:1]}: see tracetcp --help"
         message = message.removeprefix("argument ")
+        if ignored := re.search(r"ignored explicit argument '(.*)'", message):
+            message = self._not_taken(ignored[1])
+        elif "expected" in message:
+            message += self._usage(message.partition(":")[0])
         if message.startswith("-h/"):
             message += " (-h is the start hop; help is -? or --help)"
         raise UsageError(message)
+
+    def _not_taken(self, value: str) -> str:
+        """What is wrong with ``value`` after a flag that takes none: ``--flag=value``, or ``-cz``."""
+        for word in self.words:
+            flag, _, given = word.partition("=")
+            if word.startswith("--") and given == value:
+                return f"{flag} takes no value: leave '={value}' out"
+        return f"unknown flag -{value[:1]}: see tracetcp --help"
+
+    def _usage(self, names: str) -> str:
+        """How the flag of these ``names`` (``-t/--timeout``) is used."""
+        action = next(each for each in self._actions if "/".join(each.option_strings) == names)
+        values = action.metavar if isinstance(action.metavar, str) else " ".join(action.metavar or ())
+        return f": use '{action.option_strings[0]} {values}': {action.help}"
 
 
 def number(allowed: range, what: str) -> Callable[[str], int]:
@@ -160,8 +179,8 @@ def gateway(text: str) -> str:
     return text
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser that declares every flag."""
+def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser that declares every flag; ``words`` are those that it is to parse, for its messages."""
     parser = _Parser(
         prog="tracetcp",
         usage=USAGE,
@@ -172,6 +191,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         argument_default=None,
     )
+    parser.words = words
     parser.add_argument("target", nargs="*", metavar="host[:port]", help=argparse.SUPPRESS)
     path = parser.add_argument_group("path")
     path.add_argument(

@@ -104,8 +104,8 @@ def _words(preset: str) -> list[str]:
 
 
 def _parse(argv: Sequence[str]) -> Invocation | ManyTargets | Message | Check | Diff:
-    parser = build_parser()
     words, percent = split_percent(argv)
+    parser = build_parser(words)
     try:
         options, rest = parser.parse_known_args(words)
     except _MessageAsked as asked:
