@@ -239,7 +239,7 @@ def test_a_range_wins_over_a_port_in_the_target(line: str) -> None:
         ("--condensed=1 host", "--condensed takes no value: leave '=1' out"),
         (
             "-t -1 host",
-            "-t/--timeout: expected one argument: use '-t MS': longest wait for each reply, in milliseconds (1..",
+            "-t/--timeout: expected one argument: use '-t MS': longest wait for each reply, in milli",
         ),
         ("-r 5", "-r/--port-range: expected 2 arguments: use '-r P1 P2': one trace per port"),
         ("host other", "unexpected argument 'other'"),
