@@ -136,6 +136,7 @@ MORE: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("explain", [False, True])
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("name", INJECTED)

@@ -315,6 +315,7 @@ def both(path: Scenario, port: int = 80) -> Pair:
     return Pair(trace(path, config), explain(path, port))
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("file", sorted(SCENARIOS.glob("*.toml")), ids=lambda file: file.stem)
 def test_a_destination_sees_few_syns_in_every_scenario(file: Path) -> None:
     scenario = load(file)
@@ -345,6 +346,7 @@ def random_path(seed: int, **further: Any) -> tuple[Scenario, int]:
     return Scenario.of(table, f"path {seed}"), dice.choice([22, 80, 443, 81, 8081])
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("seeds", [range(start, start + 25) for start in range(0, 200, 25)], ids=str)
 def test_random_paths_raise_no_fault_and_see_few_syns(seeds: range) -> None:
     for seed in seeds:
@@ -359,6 +361,7 @@ def test_random_paths_raise_no_fault_and_see_few_syns(seeds: range) -> None:
             assert pair.syns[1] <= MOST_SYNS, (seed, pair.syns)
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("seeds", [range(start, start + 25) for start in range(200, 300, 25)], ids=str)
 def test_loss_raises_no_fault(seeds: range) -> None:
     for seed in seeds:

@@ -186,6 +186,7 @@ HARMLESS = (
 """Faults of which the program has said nothing wrong yet."""
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("fault", HARMLESS)
 def test_the_hunt_finds_nothing_wrong(fault: str) -> None:
     for seed in range(8):

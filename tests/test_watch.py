@@ -57,6 +57,7 @@ def is_quiet(watched: Watched) -> bool:
 # Healthy but awkward --------------------------------------------------------------------------------------
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
 @pytest.mark.parametrize("notation", AWKWARD.values(), ids=AWKWARD)
 @pytest.mark.parametrize("loss", [0.0, 0.01])
@@ -78,6 +79,7 @@ def test_ten_hours_of_an_awkward_path_are_no_news(notation: str, family: int, sh
 SCENARIOS = {name: (scenario, config) for name, scenario, config in paths() if name not in AWKWARD}
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_scenario_is_news(name: str, shares_flows: bool) -> None:
@@ -93,6 +95,7 @@ def test_no_scenario_is_news(name: str, shares_flows: bool) -> None:
 # Breaks ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("shares_flows", PROBERS.values(), ids=PROBERS)
 @pytest.mark.parametrize(
@@ -247,6 +250,7 @@ def test_a_host_that_answers_each_flow_once_is_asked_on_rested_flows(shares_flow
     assert set(late) <= set(RESTING_FLOWS)
 
 
+@pytest.mark.repeats
 def test_the_watch_knows_no_more_after_hours_than_after_minutes() -> None:
     watched = Watched(network("9x10" + FAR, loss=0.02), count=3000)
     engine = watched.engine

@@ -41,6 +41,7 @@ def test_a_change_names_what_was_and_what_is() -> None:
     assert [hop.add(address) for address in "A" * 40].count(None) == 39
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("routers", [2, 3, 4, 8])
 def test_shared_load_is_no_change_however_the_dice_fall(routers: int) -> None:
     chance = Random(routers)

@@ -26,6 +26,9 @@ from tracetcp.model.verdict import Certainty, Kind
 from tracetcp.verdicts.branches import judge_branches
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from branching import Search
     from tracetcp.model import Probe
 
@@ -109,6 +112,7 @@ def test_where_nothing_answers_nothing_is_drawn() -> None:
 # Branches
 
 
+@pytest.mark.repeats
 @BOTH_WAYS
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("name", DIAMONDS)
@@ -119,6 +123,7 @@ def test_every_link_of_a_diamond_is_found_and_no_other(name: str, family: int, s
     assert [verdict.kind for verdict in found.verdicts] == [Kind.BRANCHES]
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("name", DIAMONDS)
 def test_no_link_is_drawn_that_does_not_exist(name: str, seed: int) -> None:
@@ -215,6 +220,7 @@ def test_sharing_by_packet_is_told_by_a_flow_that_goes_to_and_fro(shares_flows: 
     }
 
 
+@pytest.mark.repeats
 def test_sharing_by_flow_is_never_taken_for_sharing_by_packet() -> None:
     for seed in range(10):
         found = search(network("1 2:4 3:4 | rtt 5", seed=seed, loss=0.02))
@@ -229,6 +235,7 @@ def test_a_route_that_changed_is_not_sharing_by_packet() -> None:
 # The dead branch
 
 
+@pytest.mark.repeats
 @BOTH_WAYS
 @pytest.mark.parametrize("trouble", [{}, {"loss": 0.03}, {"defaults": {"limit": "linux"}}])
 @pytest.mark.parametrize("width", [2, 4, 8])
@@ -357,16 +364,19 @@ def test_behind_a_nat_the_outer_ports_are_told() -> None:
     )
 
 
-FILES = sorted(SCENARIOS.glob("*.toml"))
+def of_one_port() -> Iterator[Any]:
+    """Each scenario with a path to one port; those that say nothing new of the search are repeats."""
+    for file in sorted(SCENARIOS.glob("*.toml")):
+        command = load(file).command
+        if not any(words in command for words in ("-r ", "-s ", "128")):
+            marks = () if file.stem in ("duplicates", "host-down") else pytest.mark.repeats
+            yield pytest.param(file, id=file.stem, marks=marks)
 
 
 @BOTH_WAYS
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_no_scenario_but_the_dead_one_has_a_dead_branch(file: object, shares_flows: bool) -> None:
-    scenario = load(file)  # type: ignore[arg-type]
-    if "-r " in scenario.command or "-s " in scenario.command or "128" in scenario.command:
-        pytest.skip("no path to one port")
-    found = search(scenario, shares_flows=shares_flows)
+@pytest.mark.parametrize("file", list(of_one_port()))
+def test_no_scenario_but_the_dead_one_has_a_dead_branch(file: Path, shares_flows: bool) -> None:
+    found = search(load(file), shares_flows=shares_flows)
     assert not any(DEAD.search(sentence) for sentence in found.sentences)
 
 

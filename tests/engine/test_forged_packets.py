@@ -190,12 +190,13 @@ def test_an_exact_quote_outranks_a_loose_one_whichever_came_first(delay: float) 
     assert attacked(forge).lines() == ROWS
 
 
-def test_a_flood_of_loose_quotes_costs_bounded_memory() -> None:
+@pytest.mark.parametrize("flood", [20, pytest.param(2_000, marks=pytest.mark.repeats)])
+def test_a_flood_of_loose_quotes_costs_bounded_memory(flood: int) -> None:
     chance = Random(1)
 
     def forge(probe: Probe, now: float) -> list[Reply]:
-        senders = (f"45.{chance.getrandbits(8)}.{n >> 8}.{n & 255}" for n in range(2_000))
-        ports = (chance.randrange(65_536) for _ in range(2_000))
+        senders = (f"45.{chance.getrandbits(8)}.{n >> 8}.{n & 255}" for n in range(flood))
+        ports = (chance.randrange(65_536) for _ in range(flood))
         return [
             exceeded(probe, sender, now + n * 1e-6, "source port", source_port=port)
             for n, (sender, port) in enumerate(zip(senders, ports, strict=True))

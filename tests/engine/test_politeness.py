@@ -52,6 +52,7 @@ def impolite(prober: VirtualProber) -> dict[str, tuple[int, int]]:
     return {a: (short, long) for a, (short, long) in most.items() if short > IN_100_MS or long > IN_1_S}
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_under_explain_every_scenario_spares_its_routers(file: Path, family: int) -> None:
@@ -64,6 +65,7 @@ def test_under_explain_every_scenario_spares_its_routers(file: Path, family: int
     assert impolite(explained(scenario, config, family)) == {}
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize(
     ("hop", "limit", "start"), [(2, "", 1), (4, "", 1), (6, "!", 1), (2, "", 7), (4, "!", 7), (6, "!", 7)]
 )

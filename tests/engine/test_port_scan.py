@@ -120,6 +120,7 @@ def test_a_bottleneck_is_filled_and_not_flooded() -> None:
     assert len(report.prober.sent) < 10_500
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("queue", [20, 60, 110])
 def test_a_burst_lost_in_a_queue_too_short_to_be_seen_is_paid_once(queue: int) -> None:
     path = host(rtt=20, bottleneck={"rate": 10_000, "queue": queue})
@@ -145,6 +146,7 @@ def test_silent_ports_of_such_a_host_are_told_from_limited_ones() -> None:
     assert report.seconds < 7
 
 
+@pytest.mark.repeats
 def test_ports_that_are_silent_cost_such_a_host_nothing_and_soon_no_time() -> None:
     silent = {*range(601, 6001)} - OPEN
     report = scan(host(f"| resets 200 {silent_too(silent)}", 10), range(1, 6001))

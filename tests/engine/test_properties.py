@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ from tracetcp.runner import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+pytestmark = pytest.mark.repeats
 
 IN_100_MS, IN_1_S = 3, 20
 AT_SEVERAL_TTLS_IN_100_MS = TTL_WINDOW * IN_100_MS

@@ -33,11 +33,13 @@ def test_the_rows_of_a_scenario_are_those_that_it_expects(file: Path, family: in
     has_the_rows_expected(load(file), family)
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("file", ONE_AT_A_TIME, ids=lambda file: file.stem)
 def test_they_are_the_same_where_a_flow_has_one_probe_in_flight(file: Path) -> None:
     has_the_rows_expected(load(file), 4, shares_flows=False)
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("shares_flows", [True, False])
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(

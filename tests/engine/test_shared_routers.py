@@ -118,6 +118,7 @@ def awkward(number: int, near: str) -> Scenario:
     return scenario if kind != 7 else host(number, tails[7].replace("8!", "8!"), near, own=())
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("near", ["1! 2! 3!", "1 2 3", "1 2! 3"])
 @pytest.mark.parametrize(("rate", "pings", "most"), [(100, 3, 16), (2000, 1, 64), (2000, 3, 128)])
 def test_on_awkward_paths_each_row_is_that_of_a_trace_alone(
@@ -137,6 +138,7 @@ def test_and_over_ipv6() -> None:
     crowd_of(hosts, TraceConfig(host="h", pings=2), family=6)
 
 
+@pytest.mark.repeats
 def test_routers_without_a_limit_are_soon_sent_what_the_rate_allows() -> None:
     hosts = [host(number, "8 10 | open 80 | rtt 20", "1 2 3") for number in range(400)]
     crowd = crowd_of(hosts, TraceConfig(host="h", pings=1), rate=2000, most=128)
@@ -144,6 +146,7 @@ def test_routers_without_a_limit_are_soon_sent_what_the_rate_allows() -> None:
     assert len(crowd.asked_at(NEAR[0])) == 400
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("per_second", [5, 30, 60])
 def test_a_router_that_answers_so_many_a_second_is_asked_no_faster_for_long(per_second: int) -> None:
     limit = {"limit": {"burst": 6, "per_second": per_second}}

@@ -99,3 +99,11 @@ def test_what_a_stall_takes_depends_on_what_is_known() -> None:
     assert window().stalls_at(0.3, TIMEOUT) == 1.0 + 0.6
     assert window(router=6, sent=10).stalls_at(0.01, TIMEOUT) == 1.0 + JUMP_SECONDS
     assert window().stalls_at(0.01, 0.1) == 1.0 + 0.1
+
+
+def test_a_last_pass_that_is_told_of_a_farther_end_widens_again() -> None:
+    made = window(last=6, sent=6)
+    stages(made, 5)
+    assert made.stage is Stage.LAST_PASS
+    made.end_at(9)
+    assert (made.stage, made.last) == (Stage.WIDENING, 9)
