@@ -1,0 +1,86 @@
+"""Modules loaded at their first use: what stands in for them, and what that leaves of the import of scapy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from tracetcp.late_imports import LateModule, standing_in
+from tracetcp.wire.scapy_start import LATE
+
+MODULE = "wave"
+"""One that nothing else imports."""
+
+
+@pytest.fixture(autouse=True)
+def _unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+
+
+def test_a_late_module_is_loaded_at_its_first_use() -> None:
+    late = LateModule(MODULE)
+    with standing_in({MODULE: late}):
+        import wave
+    assert wave is late
+    assert MODULE not in sys.modules
+    assert late.Wave_read is sys.modules[MODULE].Wave_read
+
+
+def test_a_late_module_can_be_used_while_it_stands_in() -> None:
+    late = LateModule(MODULE)
+    with standing_in({MODULE: late}):
+        assert late.Wave_read
+        loaded = sys.modules[MODULE]
+    assert loaded is not late
+    assert sys.modules[MODULE] is loaded
+
+
+def test_a_late_module_says_of_an_attribute_that_does_not_exist_what_the_module_says() -> None:
+    with pytest.raises(AttributeError, match="module 'wave' has no attribute 'nonsense'"):
+        _ = LateModule(MODULE).nonsense
+
+
+def test_a_late_module_answers_for_itself_until_it_is_opened() -> None:
+    late = LateModule(MODULE, {"Wave_read": None, "Error": "an answer"})
+    assert late.Error == "an answer"
+    assert not hasattr(late, "Wave_read")
+    assert MODULE not in sys.modules
+    late.open()
+    assert late.Error is sys.modules[MODULE].Error
+    assert hasattr(late, "Wave_read")
+
+
+def test_nothing_stands_in_for_a_module_that_is_loaded() -> None:
+    with standing_in({"sys": ModuleType("sys")}):
+        assert sys.modules["sys"] is sys
+
+
+def test_a_trace_loads_no_module_that_only_the_rest_of_scapy_uses() -> None:
+    code = (
+        "import sys; from tracetcp import TraceConfig;"
+        "from tracetcp.wire.templates import ipv4_template, syn;"
+        "TraceConfig(host='127.0.0.1'); ipv4_template('127.0.0.1', '127.0.0.1', 1500, syn, 0);"
+        "import tracetcp.engine.tokens;"
+        "print(*sorted(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert "scapy.layers.inet" in loaded
+    assert not loaded & {*LATE, "_hashlib", "ast", "dis"}
+
+
+def test_what_scapy_has_imported_late_still_works_for_it() -> None:
+    code = (
+        "from tracetcp.wire.templates import load_scapy; load_scapy(4);"
+        "from scapy.layers.inet import IP, TCP; from scapy.utils import hexdiff;"
+        "import inspect, scapy.fields, scapy.packet;"
+        "print((IP() / TCP()).json());"
+        "assert scapy.fields.inspect.currentframe is inspect.currentframe;"
+        "assert inspect.signature(IP);"
+        "hexdiff(b'one', b'two', algo='difflib')"
+    )
+    ran = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert '"dport": 80' in ran.stdout
