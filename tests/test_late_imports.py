@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from tracetcp.late_imports import LateModule, standing_in
-from tracetcp.wire.scapy_start import LATE
+from tracetcp.wire.scapy_start import LATE, LATE_IN_SCAPY
 
 MODULE = "wave"
 """One that nothing else imports."""
@@ -43,14 +43,25 @@ def test_a_late_module_says_of_an_attribute_that_does_not_exist_what_the_module_
         _ = LateModule(MODULE).nonsense
 
 
-def test_a_late_module_answers_for_itself_until_it_is_opened() -> None:
+def test_a_late_module_answers_for_itself_while_it_stands_in() -> None:
     late = LateModule(MODULE, {"Wave_read": None, "Error": "an answer"})
-    assert late.Error == "an answer"
-    assert not hasattr(late, "Wave_read")
+    with standing_in({MODULE: late}):
+        assert late.Error == "an answer"
+        assert not hasattr(late, "Wave_read")
     assert MODULE not in sys.modules
-    late.open()
     assert late.Error is sys.modules[MODULE].Error
     assert hasattr(late, "Wave_read")
+
+
+def test_functions_can_be_imported_from_a_late_module_and_load_it_when_called() -> None:
+    late = LateModule(MODULE, functions=["open"])
+    with standing_in({MODULE: late}):
+        from wave import open as opened
+
+        assert sys.modules[MODULE] is late
+        with pytest.raises(FileNotFoundError), opened("/nonexistent"):
+            pass
+        assert sys.modules[MODULE] is not late
 
 
 def test_nothing_stands_in_for_a_module_that_is_loaded() -> None:
@@ -69,12 +80,14 @@ def test_a_trace_loads_no_module_that_only_the_rest_of_scapy_uses() -> None:
     ran = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
     assert "scapy.layers.inet" in loaded
-    assert not loaded & {*LATE, "_hashlib", "ast", "dis"}
+    assert not loaded & {*LATE, *LATE_IN_SCAPY, "_hashlib", "ast", "dis"}
 
 
 def test_what_scapy_has_imported_late_still_works_for_it() -> None:
     code = (
         "from tracetcp.wire.templates import load_scapy; load_scapy(4);"
+        "from scapy.config import conf; conf.ifaces.reload(); conf.route.resync();"
+        "assert conf.route.route('127.0.0.1')[0] == 'lo';"
         "from scapy.layers.inet import IP, TCP; from scapy.utils import hexdiff;"
         "import inspect, scapy.fields, scapy.packet;"
         "print((IP() / TCP()).json());"

@@ -31,6 +31,11 @@ VENDOR_FOLDERS = (
 """Where ``scapy.data`` looks for Wireshark's vendor table before it uses its own."""
 LATE = ("difflib", "hashlib", "html", "inspect", "json", "platform", "shutil", "tempfile")
 """What scapy imports, and no probe uses."""
+LATE_IN_SCAPY = {
+    "scapy.arch.linux.rtnetlink": ("_get_if_list", "in6_getifaddr", "read_routes", "read_routes6"),
+    "scapy.libs.extcap": ("load_extcap",),
+}
+"""What scapy imports of itself by these names, and only ``-g`` uses: routes and interfaces."""
 
 
 @contextmanager
@@ -41,7 +46,10 @@ def without_tables() -> Iterator[None]:
     first use. A version of scapy that works differently is still imported correctly, at its usual speed.
     """
     answers = _answers()
-    late = {name: LateModule(name, answers.get(name)) for name in LATE}
+    late = {
+        **{name: LateModule(name, answers.get(name)) for name in LATE},
+        **{name: LateModule(name, functions=names) for name, names in LATE_IN_SCAPY.items()},
+    }
     tables = {
         "scapy.main": ModuleType("scapy.main"),
         "scapy.libs.bluetoothids": ModuleType("scapy.libs.bluetoothids"),
@@ -50,16 +58,14 @@ def without_tables() -> Iterator[None]:
     tables["scapy.libs.bluetoothids"].DATA = {}  # type: ignore[attr-defined]
     with standing_in({**tables, **late}):
         yield
-    for module in late.values():
-        module.open()
 
 
 def _answers() -> dict[str, dict[str, object]]:
     """What scapy's import asks of modules in ``LATE``, so that it loads none of them.
 
     ``inspect`` is asked for signatures of classes, which nobody reads: without ``Signature`` packets get
-    none, and a dataclass without a docstring gets an empty one. ``hashlib`` would load OpenSSL. ``platform`` is
-    asked whether this is Windows XP, and by ``uuid`` for AIX.
+    none, and a dataclass without a docstring gets an empty one. ``hashlib`` would load OpenSSL. ``platform``
+    is asked whether this is Windows XP, and by ``uuid`` for AIX.
     """
     answers: dict[str, dict[str, object]] = {"inspect": {"Signature": None, "signature": lambda _: "()"}}
     if os.name == "posix":
