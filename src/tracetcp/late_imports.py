@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class LateModule(ModuleType):
     """Replaces a module for those who import it while it stands in ``sys.modules``: loads it at first use.
 
-    While it stands in it answers for itself what ``answers`` has, by attribute; None is one that does not exist.
-    The ``functions`` can be imported from it as well, and load the module when called. Its own names are
-    such as no module has. Unlike a module of ``importlib.util.LazyLoader`` it can be used from several
+    While it stands in it answers for itself what ``answers`` has, by attribute; None is one that does not
+    exist. The ``functions`` can be imported from it as well, and load the module when called. Its own names
+    are such as no module has. Unlike a module of ``importlib.util.LazyLoader`` it can be used from several
     threads at once.
     """
 
