@@ -67,6 +67,7 @@ def window(request: pytest.FixtureRequest, lab: Chain, tmp_path: Path, host: str
 def test_runs_past_limited_routers_differ_in_nothing(window: Window, lab: Chain) -> None:
     for number in range(1, 7):
         lab.limit_icmp(f"r{number}")
+    window.save("before")
     assert window.change() == []
     assert window.change() == []
 

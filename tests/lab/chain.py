@@ -105,6 +105,8 @@ class Chain:
         self._stack = ExitStack()
         self._after_test = ExitStack()
         self._captures = 0
+        self._new_addresses = 0
+        self._has_new_address = False
         self.nodes: dict[str, Namespace] = {}
 
     def __enter__(self) -> Self:
@@ -158,7 +160,29 @@ class Chain:
 
     def limit_icmp(self, label: str) -> None:
         """Give ``label`` the kernel's own ICMP rate limits for the rest of the test."""
+        if not self._has_new_address:
+            self._take_new_address()
         self.sysctl(label, RATE_LIMIT, NO_RATE_LIMIT)
+
+    def _take_new_address(self) -> None:
+        """Let the client send from addresses that no router has seen, for the rest of the test.
+
+        A kernel counts the errors to each address. It has none left for one to which it has just sent errors,
+        be it without a limit.
+        """
+        self._new_addresses += 1
+        self._has_new_address = True
+        self._after_test.callback(setattr, self, "_has_new_address", False)
+        for family, length in ((4, 24), (6, 64)):
+            address = near(1, family)[:-1] + f"1{self._new_addresses:02}"
+            options = " nodad" if family == 6 else ""
+            way = f"route replace {EVERYTHING[family]} via {near(1, family)}"
+            self.ip(
+                "client",
+                f"address add {address}/{length} dev eth0{options}",
+                f"address delete {address}/{length} dev eth0",
+            )
+            self.ip("client", f"{way} src {address}", way)
 
     def start(self, label: str, command: Sequence[str], ready: str = "ready") -> subprocess.Popen[str]:
         """Start a server on ``label`` for the rest of the test; returns once it has written ``ready``."""
