@@ -23,7 +23,7 @@ from tracetcp.limits import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-with standing_in({"inspect": LateModule("inspect")}):  # 5 ms, for classes without a docstring alone
+with standing_in({"inspect": LateModule("inspect")}):  # Python 3.11 needs it for no class of ours
     from dataclasses import dataclass
 
 

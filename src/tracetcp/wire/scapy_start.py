@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
@@ -67,12 +68,15 @@ def _answers() -> dict[str, dict[str, object]]:
     none, and a dataclass without a docstring gets an empty one. ``hashlib`` would load OpenSSL. ``platform``
     is asked whether this is Windows XP, and by ``uuid`` for AIX.
     """
-    answers: dict[str, dict[str, object]] = {"inspect": {"Signature": None, "signature": lambda _: "()"}}
+    answers: dict[str, dict[str, object]] = {
+        "inspect": {"Signature": None, "signature": lambda *_, **__: "()"}
+    }
     if os.name == "posix":
         system = os.uname()
         answers["platform"] = {"release": lambda: system.release, "system": lambda: system.sysname}
-    with suppress(ImportError):  # from Python 3.12 on it is called _sha2
-        answers["hashlib"] = {"sha256": import_module("_sha256").sha256}
+    with suppress(ImportError):
+        hashes = import_module("_sha2" if sys.version_info >= (3, 12) else "_sha256")
+        answers["hashlib"] = {"sha256": hashes.sha256}
     return answers
 
 
