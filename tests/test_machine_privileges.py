@@ -191,7 +191,7 @@ def test_where_not_all_is_and_dnspython_only_for_look_ups(monkeypatch: pytest.Mo
     monkeypatch.setattr(early_imports, "import_module", imported.append)
     monkeypatch.setattr("tracetcp.names.resolver.import_module", imported.append)
     early_imports.import_what_would_be_closed(look_ups=False)
-    assert {"tracetcp.diagnosis", "tracetcp.formatters.json", "encodings.ascii"} <= set(imported)
+    assert {"tracetcp.diagnosis", "tracetcp.formatters.json", "encodings.ascii", "inspect"} <= set(imported)
     assert not {"tracetcp.__main__", "dns.resolver"} & set(imported)
     have_sudo(monkeypatch, "1000", "1000")
     early_imports.import_what_would_be_closed(look_ups=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import UsageError
+from tracetcp.late_imports import LateModule, standing_in
 from tracetcp.limits import (
     LAST_PATH_TTL,
     LAST_TTL,
@@ -22,6 +22,9 @@ from tracetcp.limits import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+with standing_in({"inspect": LateModule("inspect")}):  # Python 3.11 needs it for no class of ours
+    from dataclasses import dataclass
 
 
 class Watch(NamedTuple):

@@ -44,9 +44,10 @@ def import_what_would_be_closed(*, look_ups: bool) -> None:
     from pkgutil import walk_packages
 
     import tracetcp
+    from tracetcp.wire.scapy_start import LATE
 
     modules = (found.name for found in walk_packages(tracetcp.__path__, "tracetcp."))
-    for name in (*STANDARD_LIBRARY, *modules):
+    for name in (*STANDARD_LIBRARY, *LATE, *modules):
         if name != RUNNING:
             import_module(name)
     if look_ups:

@@ -6,7 +6,7 @@ Drawn from BLAKE2b in counter mode under a per-run secret, so a run can be repea
 from __future__ import annotations
 
 import struct
-from hashlib import blake2b
+from _blake2 import blake2b  # that of ``hashlib``, which would load OpenSSL as well
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:

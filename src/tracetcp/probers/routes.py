@@ -10,7 +10,7 @@ import ipaddress
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tracetcp.addresses import address, packed
 from tracetcp.errors import FamilyMismatch, NoRoute, UsageError
@@ -29,8 +29,7 @@ LEAST_TTL = {socket.AF_INET: (socket.IPPROTO_IP, 21), socket.AF_INET6: (socket.I
 """IP_MINTTL and IPV6_MINHOPCOUNT, by family."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """The route to one destination.
 
     ``destination`` and ``source`` are addresses in their usual text, with a scope if link-local; ``scope`` is

@@ -7,7 +7,6 @@ SYN-ACK. Only ``-g`` uses the link layer, to one given gateway.
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import struct
 import time
@@ -266,6 +265,6 @@ def _onward(route: Route, destination: str, interface: str) -> Route:
     destination could not come back to it.
     """
     if "%" not in route.source:
-        return dataclasses.replace(route, destination=scoped(destination, 0))
+        return route._replace(destination=scoped(destination, 0))
     onward = find_route(destination, interface, tos=route.tos, mark=route.mark)
-    return dataclasses.replace(onward, device=route.device)
+    return onward._replace(device=route.device)
