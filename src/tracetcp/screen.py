@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tracetcp.errors import TracetcpError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     from tracetcp.formatters.display import Display
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tracetcp.formatters.progress import ProgressLine
     from tracetcp.model import Event
     from tracetcp.model.silence import Waited
-    from tracetcp.session import Session
+    from tracetcp.session import Batch, Session
     from tracetcp.targets.session import TargetsSession, TargetStep
 
 
@@ -76,6 +76,26 @@ class Screen:
         finally:
             write(progress.erase(), sys.stderr)
         write(presenter.closing(session.texts), self._rows)
+
+    def follow(self, session: Session) -> Iterator[Batch]:
+        """The batches of a run of which nothing is written before its end; meanwhile, how far it is.
+
+        No row disturbs the progress line here, so it is for everybody who watches standard error.
+        """
+        from tracetcp.formatters.progress import ProgressLine
+        from tracetcp.model import HopFinished
+
+        unit = f"hops to {session.destination}"
+        progress = ProgressLine(None, session.clock(), unit=unit, is_watched=self._has_terminal)
+        self._progress = progress
+        hops = 0
+        try:
+            for batch in session.batches(self._wait if self._has_terminal else None):
+                hops += sum(isinstance(event, HopFinished) for event in batch.events)
+                write(progress.update(hops, session.clock()), sys.stderr)
+                yield batch
+        finally:
+            write(progress.erase(), sys.stderr)
 
     def _wait(self, waited: Waited) -> None:
         """No row is written while connections are silent: the line may stand below the rows."""
