@@ -116,7 +116,7 @@ class Screen:
         blocks = _Blocks(self._display, time.time() - session.clock())
         try:
             for step in session.steps():
-                write(blocks.add(step), self._rows)
+                write(blocks.add(step, session.clock()), self._rows)
                 if step.error is not None:
                     where = f"{step.target.entry.where}: " if step.target.entry.where else ""
                     self.warn(f"{where}{step.error}")
@@ -141,8 +141,8 @@ class _Blocks:
         """By the identity of the target: its presenter, and its text so far."""
         self._had_several_rows = False
 
-    def add(self, step: TargetStep) -> str:
-        """Take what was decided; what is to be written now."""
+    def add(self, step: TargetStep, now: float) -> str:
+        """Take what was decided by ``now``; what is to be written."""
         key = id(step.target)
         if key not in self._open:
             from tracetcp.formatters import open_presenter
@@ -154,6 +154,8 @@ class _Blocks:
             self._open[key] = presenter, []
         presenter, texts = self._open[key]
         texts += [presenter.render(event, step.texts) for event in step.events]
+        if step.error is not None:
+            texts.append(presenter.failed(str(step.error), step.target.address, now))
         if self._display.json or step.is_over:
             text = "".join(texts)
             texts.clear()
