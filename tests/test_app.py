@@ -277,3 +277,20 @@ def test_the_progress_line_is_for_a_terminal_that_shows_no_rows(
     assert (f"{ERASE_LINE}1 of 1 ports" in written) == rows_go_elsewhere
     assert written.endswith(ERASE_LINE) == rows_go_elsewhere
     assert rows_go_elsewhere or not written
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_report_shows_how_far_it_is_on_a_terminal_and_leaves_it_clean(
+    is_terminal: bool, probe_with: Callable[..., OneHostProber], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe_with(None)
+    stdout, stderr = Terminal(), Terminal() if is_terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr("tracetcp.diagnosis.after_silence", lambda *_: [])
+    assert app.main(["--report", "-n", "-m", "1", TARGET]) == 1
+    assert stdout.getvalue().startswith("# Port ")
+    written = stderr.getvalue()
+    assert (f"{ERASE_LINE}1 hops to {TARGET}" in written) == is_terminal
+    assert written.endswith(ERASE_LINE) == is_terminal
+    assert is_terminal or not written

@@ -15,6 +15,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from notation import TARGET, quote, trace
 from tracetcp.config import TraceConfig
+from tracetcp.formatters import open_presenter
+from tracetcp.formatters.display import Display
 from tracetcp.formatters.json import JsonFormatter
 from tracetcp.model import (
     NO_TEXTS,
@@ -26,7 +28,9 @@ from tracetcp.model import (
     ProbeRecord,
     Reply,
     ReplyKind,
+    VerdictReached,
 )
+from tracetcp.model.saved_trace import NOT_TRACED
 from tracetcp.model.verdict import Certainty, Kind
 from tracetcp.verdicts import judge
 
@@ -181,6 +185,34 @@ def test_every_outcome_is_valid(evidence: Evidence) -> None:
     assert parsed(evidence)["outcome"] == evidence.outcome.value.replace(" ", "-")
 
 
+@pytest.mark.parametrize("address", [None, "192.0.2.1"])
+def test_a_port_that_could_not_be_traced_is_valid(address: str | None) -> None:
+    formatter = JsonFormatter("a.example", TraceConfig(host="a.example"))
+    text = formatter.render_failure(
+        443, address, "a.example does not exist in DNS: check the spelling", ENDED
+    )
+    assert text.count("\n") == 1
+    found = json.loads(text)
+    validator().validate(found)
+    assert (found["outcome"], found["target"]["address"], found["hops"]) == ("not-traced", address, [])
+    assert found["error"] == "a.example does not exist in DNS: check the spelling"
+    assert found["started_at"] == found["ended_at"] == "2026-01-02T03:04:06.678Z"
+
+
+def test_an_error_makes_a_record_of_each_port_that_has_none_yet() -> None:
+    config = TraceConfig(host="a.example", ports=(80, 443, 25))
+    presenter = open_presenter(config, Display(json=True), TARGET, 0.0)
+    evidence = trace(f"{A} {B}", port=443)
+    first = presenter.render(VerdictReached(443, evidence, judge(evidence)), NO_TEXTS)
+    assert json.loads(first)["port"] == 443
+    found = [json.loads(each) for each in presenter.failed("the link went down", TARGET, 1.0).splitlines()]
+    assert [(each["port"], each["target"]["address"], each["started_at"]) for each in found] == [
+        (80, TARGET, "1970-01-01T00:00:01.000Z"),
+        (25, TARGET, "1970-01-01T00:00:01.000Z"),
+    ]
+    assert open_presenter(config, Display(), TARGET, 0.0).failed("the link went down", TARGET, 1.0) == ""
+
+
 def test_without_verdicts_the_list_is_empty() -> None:
     text = JsonFormatter("x", TraceConfig(host="x")).render(trace(f"{A} open"), NO_TEXTS, STARTED, ENDED)
     validator().validate(json.loads(text))
@@ -204,7 +236,8 @@ def test_the_schema_knows_the_whole_vocabulary() -> None:
         *(kind.value.replace(" ", "-") for kind in ReplyKind),
         None,
     ]
-    assert SCHEMA["properties"]["outcome"]["enum"] == [o.value.replace(" ", "-") for o in Outcome]
+    outcomes = [outcome.value.replace(" ", "-") for outcome in Outcome]
+    assert SCHEMA["properties"]["outcome"]["enum"] == [*outcomes, NOT_TRACED]
     assert definitions["reply"]["properties"]["changed"]["items"]["enum"] == list(QUOTE_FIELDS)
 
 

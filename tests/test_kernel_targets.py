@@ -78,6 +78,11 @@ def test_a_list_in_every_form_is_traced_and_bad_lines_are_told(
     ]
     assert finished.status == 2
     found = records(finished.out)
+    failed = [each for each in found if each["outcome"] == "not-traced"]
+    assert [(each["target"]["host"], each["target"]["address"], each["error"]) for each in failed] == [
+        ("nosuch.lab.example", None, "nosuch.lab.example does not exist in DNS: check the spelling")
+    ]
+    found.remove(failed[0])
     assert all(map(is_right, found))
     assert {(each["target"]["host"], each["port"], each["outcome"]) for each in found} == {
         ("10.9.0.1", 80, "open"),
@@ -229,3 +234,39 @@ def test_memory_does_not_grow_with_the_number_of_targets(crowd: Chain, tmp_path:
     one, many = peak(1), peak(1000)
     assert one > 10_000
     assert many - one < 20_000
+
+
+def test_a_name_that_was_not_found_is_tried_again_by_resume_and_told_by_diff(
+    crowd: Chain, tmp_path: Path
+) -> None:
+    path = listed(tmp_path, "nosuch.lab.example:80,443", "10.9.0.1:80")
+    file = tmp_path / "out.ndjson"
+    first = crowd.run(f"-f {path} --json -n -p 1")
+    assert first.status == 3
+    assert sorted((each["port"], each["outcome"]) for each in records(first.out)) == [
+        (80, "not-traced"),
+        (80, "open"),
+        (443, "not-traced"),
+    ]
+    file.write_text(first.out)
+    again = crowd.run(f"-f {path} --json -n -p 1 --resume {file}")
+    assert [(each["target"]["host"], each["port"]) for each in records(again.out)] == [
+        ("nosuch.lab.example", 80),
+        ("nosuch.lab.example", 443),
+    ]
+    assert again.err.count("does not exist in DNS") == 1
+    assert again.err.count("\n") == 1
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.write_text(crowd.run("--json -n -p 1 www.lab.example:443").out)
+    after.write_text(
+        next(
+            line for line in first.out.splitlines() if "not-traced" in line and '"port":443' in line
+        ).replace("nosuch", "www")
+        + "\n"
+    )
+    told = crowd.run(f"--diff {before} {after}")
+    assert told.status == 1
+    assert re.search(
+        r"Port 443 was open at hop \d+; now it is not traced: www\.lab\.example does not exist in DNS\.",
+        told.out,
+    )

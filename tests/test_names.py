@@ -28,6 +28,7 @@ from tracetcp.addresses import usual_text
 from tracetcp.errors import FamilyMismatch, NameNotFound
 from tracetcp.names import hosts as hosts_file
 from tracetcp.names import lookups, network_names, resolving
+from tracetcp.names import origins as origins_module
 from tracetcp.names.escape import LONGEST_TEXT, printable, printable_domain
 from tracetcp.names.hosts import numeric_address, parse_hosts
 from tracetcp.names.lookups import MOST_WORKERS, ROW_WAIT, AddressLookup, ReverseNames
@@ -854,6 +855,24 @@ def test_origins_that_must_be_exact_are_asked_for_one_by_one(serve: ServeZone) -
     lookup = OriginNames(serve(records).resolver, lambda _: True, shares_prefixes=False)
     assert settle(lookup, ROUTER) == "AS64500"
     assert settle(lookup, neighbour) == "AS64501"
+    lookup.close()
+
+
+def test_of_very_many_prefixes_the_older_half_is_forgotten(
+    serve: ServeZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origins_module, "MOST_PREFIXES", 4)
+    numbers = range(16, 16 * 7, 16)  # six prefixes: the fifth drops the first two
+    zone = {(origin_question(f"192.0.2.{n}"), "TXT"): [f'"{64500 + n} | 192.0.2.{n}/28"'] for n in numbers}
+    server = serve(zone)
+    lookup = origins(server, workers=1)
+    for n in numbers:
+        assert settle(lookup, f"192.0.2.{n}") == f"AS{64500 + n}"
+    assert len(server.asked) == 6
+    assert settle(lookup, "192.0.2.49") == "AS64548"  # the third is still known
+    assert len(server.asked) == 6
+    assert settle(lookup, "192.0.2.17") is None  # the first is not, and its neighbour is asked for
+    assert server.asked[6:] == [(origin_question("192.0.2.17"), "TXT")]
     lookup.close()
 
 

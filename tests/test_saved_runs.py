@@ -108,6 +108,48 @@ def test_several_addresses_of_a_name_are_compared_each_with_itself(run: Any) -> 
     assert split.out.count("file only") == 4
 
 
+def failed(host: str, address: str | None = None, error: str = "a does not exist in DNS: look") -> bytes:
+    fields = {"outcome": "not-traced", "error": error, "hops": [], "other_probes": []}
+    return json.dumps(json.loads(of_host(host, address=address)) | fields).encode() + b"\n"
+
+
+def test_a_name_that_is_no_longer_found_is_another_outcome(run: Any) -> None:
+    gone = run(of_host("a"), failed("a"))
+    assert gone.status == 1
+    assert gone.out.startswith(
+        "a:443\n  Port 443 was open at hop 5; now it is not traced: a does not exist in DNS."
+    )
+    assert gone.out.count("\n  ") == 1
+    back = run(failed("a"), of_host("a"))
+    assert "Port 443 was not traced: a does not exist in DNS; now it is open at hop 5." in back.out
+    assert run(failed("a"), failed("a", error="timeout")).out == "1 target compared: no difference.\n"
+    assert run(failed("a"), failed("a", "192.0.2.1")).status == 0
+    unreachable = run(of_host("a", address="192.0.2.1"), failed("a", "192.0.2.1", "no route to 192.0.2.1: x"))
+    assert "now it is not traced: no route to 192.0.2.1." in unreachable.out
+    assert "now it is not traced. [certain]" in run(of_host("a"), failed("a", error="")).out
+
+
+def test_both_addresses_of_a_name_that_is_no_longer_found_are_told(run: Any) -> None:
+    both = of_host("a", address="192.0.2.1") + of_host("a", address="2001:db8::1")
+    assert run(both, failed("a")).out.count("now it is not traced") == 2
+    assert run(failed("a"), both).out.count("was not traced") == 2
+    assert "in the new file only" in run(OPEN, OPEN + failed("a")).out
+
+
+def test_what_resume_traced_takes_the_place_of_what_could_not_be_traced(run: Any) -> None:
+    assert run(of_host("a"), failed("a") + of_host("a")).status == 0
+    assert run(of_host("a"), of_host("a") + failed("a")).status == 1
+
+
+def test_json_of_a_target_that_was_not_traced(run: Any) -> None:
+    for address, other in ((None, of_host("a")), ("192.0.2.1", of_host("a", address="192.0.2.1"))):
+        found = json.loads(run(failed("a", address), other, "--json").out)
+        Draft202012Validator(SCHEMA).validate(found)
+        assert (found["old"]["address"], found["old"]["outcome"]) == (address, "not-traced")
+        assert found["hops_compared"] is False
+        assert [each["kind"] for each in found["differences"]] == ["outcome"]
+
+
 def test_json_has_an_object_a_target_and_a_schema(run: Any) -> None:
     found = run(of_host("a") + OPEN + of_host("gone"), OPEN + of_host("a", CLOSED) + of_host("new"), "--json")
     assert (found.status, found.err) == (1, "")

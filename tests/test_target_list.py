@@ -160,6 +160,21 @@ def test_a_file_of_records_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> 
         read_done(str(tmp_path / "missing"), pytest.fail)
 
 
+def test_what_could_not_be_traced_is_a_record_and_not_done(tmp_path: Path) -> None:
+    failed = record("b", 443).replace(b'"port"', b'"outcome": "not-traced", "port"')
+    unnamed = failed.replace(b'"192.0.2.1"', b"null")
+    told: list[str] = []
+    content = record("a", 443) + failed + unnamed
+    assert read_done(write(tmp_path / "out", content), told.append) == [Done("a", 443, "192.0.2.1")]
+    assert not told
+    with (tmp_path / "out").open("r+b") as file:
+        file.write(content[:-1])  # without the last line end
+        file.truncate()
+        read_done(str(tmp_path / "out"), told.append, file.fileno())
+    assert (tmp_path / "out").read_bytes() == content
+    assert not told
+
+
 def test_each_record_stands_for_one_trace_since_a_list_may_name_a_target_twice() -> None:
     earlier = Earlier([Done("a", 80, "192.0.2.1"), Done("a", 80, "192.0.2.2"), Done("b", 22, "192.0.2.3")])
     assert [earlier.take("a", 80) for _ in range(3)] == [True, True, False]

@@ -233,10 +233,8 @@ def report(invocation: Invocation, argv: Sequence[str]) -> int:
     )
     command = shlex.join(["tracetcp", *argv])
 
-    def warn(sentence: str) -> None:
-        complain(f"tracetcp: {sentence}")
-
-    ticket, sessions = make_report(config, options, command, display.precision, warn)
+    screen = Screen(display)
+    ticket, sessions = make_report(config, options, command, display.precision, screen.warn, screen.follow)
     write(render_report(ticket))
     if any(session.has_reached for session in sessions):
         return EXIT_REACHED

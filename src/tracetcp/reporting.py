@@ -14,7 +14,7 @@ from tracetcp.model import VerdictReached
 from tracetcp.model.ticket import Ticket, TicketTrace
 from tracetcp.names import network_names
 from tracetcp.names.hosts import resolve_numeric
-from tracetcp.session import Session, open_sessions
+from tracetcp.session import Batch, Session, open_sessions
 from tracetcp.verdicts.contact import judge_contact
 
 if TYPE_CHECKING:
@@ -37,11 +37,17 @@ class Reported(NamedTuple):
 
 
 def make_report(
-    config: TraceConfig, options: Options, command: str, precision: int, warn: Callable[[str], None]
+    config: TraceConfig,
+    options: Options,
+    command: str,
+    precision: int,
+    warn: Callable[[str], None],
+    follow: Callable[[Session], Iterable[Batch]] = Session.batches,
 ) -> Reported:
     """Trace, and gather; raises ``TracetcpError`` where no family can be traced.
 
-    ``command`` is the command line, ``precision`` the decimals of an RTT.
+    ``command`` is the command line, ``precision`` the decimals of an RTT. ``follow`` goes through the run of
+    each family, and may tell how far it is.
     """
     configs = _configs(config)
     opened = open_sessions(configs, options, warn)
@@ -56,7 +62,7 @@ def make_report(
     with ExitStack() as stack:
         for session in sessions:
             stack.enter_context(session)
-        traces = tuple(_trace(session) for session in sessions)
+        traces = tuple(_trace(session, follow(session)) for session in sessions)
     ticket = Ticket(
         host=config.host,
         port=config.ports[0],
@@ -82,12 +88,10 @@ def _reason(error: TracetcpError) -> str:
     return str(error).partition(": ")[0]
 
 
-def _trace(session: Session) -> TicketTrace:
-    """Run ``session`` and wait for the networks of all that it met."""
+def _trace(session: Session, batches: Iterable[Batch]) -> TicketTrace:
+    """Go through the ``batches`` of ``session``, and wait for the networks of all that it met."""
     clock_to_utc = time.time() - session.clock()
-    judged = [
-        event for events, _ in session.batches() for event in events if isinstance(event, VerdictReached)
-    ]
+    judged = [event for events, _ in batches for event in events if isinstance(event, VerdictReached)]
     (found,) = judged
     evidence = found.evidence
     for address in _addresses(evidence):

@@ -35,7 +35,8 @@ COPIED_AT_ONCE = 1024 * 1024
 class SavedRun:
     """The traces in one file, by target. Raises ``UnreadableRun``, which names file, line and reason.
 
-    A trace that follows another one of the same host, port and address takes its place.
+    A trace that follows another one of the same host, port and address takes its place. A host without an
+    address takes the place of all its addresses, and they take its place.
     """
 
     def __init__(self, path: str, resources: ExitStack) -> None:
@@ -59,7 +60,11 @@ class SavedRun:
             number += 1
             if not line.isspace():
                 trace = self._read(line, number)
-                found.setdefault(_key(trace), {})[_digest(trace.address)] = at
+                places = found.setdefault(_key(trace), {})
+                if not trace.address:
+                    places.clear()
+                places.pop(NO_ADDRESS, None)
+                places[_digest(trace.address)] = at
             at += len(line)
         return {key: tuple(places.values()) for key, places in found.items()}
 
@@ -116,7 +121,13 @@ class SavedRuns:
 
 
 def _compare_target(old: dict[str, SavedTrace], new: dict[str, SavedTrace]) -> Iterator[Comparison]:
-    """Equal addresses with each other; of what is left, the only ones of a family with each other."""
+    """Equal addresses with each other; of what is left, the only ones of a family with each other.
+
+    A host without an address is compared with each address that it has in the other run.
+    """
+    if old and new and ("" in old or "" in new):
+        yield from (compare(before, after) for before in old.values() for after in new.values())
+        return
     for address in list(old):
         if address in new:
             yield compare(old.pop(address), new.pop(address))
@@ -141,6 +152,9 @@ def _key(trace: SavedTrace) -> bytes:
 def _digest(text: str) -> bytes:
     """Twelve bytes instead of a text of any length; two texts share them once in 2**48 at 2**24 targets."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+
+
+NO_ADDRESS = _digest("")
 
 
 def _open(path: str) -> IO[bytes]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tracetcp.errors import TracetcpError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     from tracetcp.formatters.display import Display
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tracetcp.formatters.progress import ProgressLine
     from tracetcp.model import Event
     from tracetcp.model.silence import Waited
-    from tracetcp.session import Session
+    from tracetcp.session import Batch, Session
     from tracetcp.targets.session import TargetsSession, TargetStep
 
 
@@ -77,6 +77,26 @@ class Screen:
             write(progress.erase(), sys.stderr)
         write(presenter.closing(session.texts), self._rows)
 
+    def follow(self, session: Session) -> Iterator[Batch]:
+        """The batches of a run of which nothing is written before its end; meanwhile, how far it is.
+
+        No row disturbs the progress line here, so it is for everybody who watches standard error.
+        """
+        from tracetcp.formatters.progress import ProgressLine
+        from tracetcp.model import HopFinished
+
+        unit = f"hops to {session.destination}"
+        progress = ProgressLine(None, session.clock(), unit=unit, is_watched=self._has_terminal)
+        self._progress = progress
+        hops = 0
+        try:
+            for batch in session.batches(self._wait if self._has_terminal else None):
+                hops += sum(isinstance(event, HopFinished) for event in batch.events)
+                write(progress.update(hops, session.clock()), sys.stderr)
+                yield batch
+        finally:
+            write(progress.erase(), sys.stderr)
+
     def _wait(self, waited: Waited) -> None:
         """No row is written while connections are silent: the line may stand below the rows."""
         assert self._progress is not None, "the run is under way"
@@ -96,7 +116,7 @@ class Screen:
         blocks = _Blocks(self._display, time.time() - session.clock())
         try:
             for step in session.steps():
-                write(blocks.add(step), self._rows)
+                write(blocks.add(step, session.clock()), self._rows)
                 if step.error is not None:
                     where = f"{step.target.entry.where}: " if step.target.entry.where else ""
                     self.warn(f"{where}{step.error}")
@@ -121,8 +141,8 @@ class _Blocks:
         """By the identity of the target: its presenter, and its text so far."""
         self._had_several_rows = False
 
-    def add(self, step: TargetStep) -> str:
-        """Take what was decided; what is to be written now."""
+    def add(self, step: TargetStep, now: float) -> str:
+        """Take what was decided by ``now``; what is to be written."""
         key = id(step.target)
         if key not in self._open:
             from tracetcp.formatters import open_presenter
@@ -134,6 +154,8 @@ class _Blocks:
             self._open[key] = presenter, []
         presenter, texts = self._open[key]
         texts += [presenter.render(event, step.texts) for event in step.events]
+        if step.error is not None:
+            texts.append(presenter.failed(str(step.error), step.target.address, now))
         if self._display.json or step.is_over:
             text = "".join(texts)
             texts.clear()

@@ -25,6 +25,8 @@ def compare(old: SavedTrace | None, new: SavedTrace | None) -> Comparison:
     if old is None or new is None:
         return Comparison(old=old, new=new, differences=(_missing(old, new),))
     outcomes = tuple(compare_outcomes(old, new))
+    if not (old.is_traced and new.is_traced):
+        return Comparison(old=old, new=new, differences=outcomes)
     if old.address != new.address:
         return Comparison(old=old, new=new, differences=(_moved(old, new), *outcomes))
     pair = Pair(old, new)

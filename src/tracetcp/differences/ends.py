@@ -12,6 +12,8 @@ R3. A destination is farther if a flow passes a router where the same flow was a
 R4. A refusal with other words is told if the same router sends it.
 R5. Such answers are new, or gone, if one trace has two signs of them at least and the other one, which went
     past that place, has none.
+R6. A target that could be traced in one run only has changed; why it could not is no difference if it could
+    be in neither.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ CLEAR = 2
 
 def compare_outcomes(old: SavedTrace, new: SavedTrace) -> Iterator[Difference]:
     """The difference of the outcomes."""
+    if not (old.is_traced and new.is_traced):  # R6
+        if old.is_traced or new.is_traced:
+            yield _difference(Change.OUTCOME, old, new, None, Certainty.CERTAIN)
+        return
     if old.outcome == new.outcome or _has_too_few_hops(old, new) or _has_too_few_hops(new, old):  # R1
         return
     if old.contradictions and new.contradictions:  # R1

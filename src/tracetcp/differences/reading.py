@@ -10,14 +10,14 @@ import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracetcp.limits import LAST_TTL, PORTS
-from tracetcp.model.saved_trace import SavedProbe, SavedTrace, SavedVerdict
+from tracetcp.model.saved_trace import NOT_TRACED, SavedProbe, SavedTrace, SavedVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCHEMAS = range(1, 2)
 """The versions of the format that are understood."""
-OUTCOMES = ("open", "closed", "unreachable", "not-reached")
+OUTCOMES = ("open", "closed", "unreachable", "not-reached", NOT_TRACED)
 KINDS = ("time-exceeded", "unreachable", "syn-ack", "rst")
 FLOWS = range(2**31)
 TTLS = range(1, LAST_TTL + 1)
@@ -125,6 +125,7 @@ def _trace(found: _Object) -> SavedTrace:
     found.number("schema", SCHEMAS)
     target, config = found.object("target"), found.object("config", is_needed=False)
     port = found.number("port", PORTS)
+    outcome = found.word("outcome", OUTCOMES)
     start_hop = config.number("start_hop", TTLS, 1)
     max_hops = config.number("max_hops", TTLS, 30)
     end_ttl, probes = None, []
@@ -136,10 +137,10 @@ def _trace(found: _Object) -> SavedTrace:
     probes += list(_probes(found, "other_probes", port))
     return SavedTrace(
         host=target.text("host"),
-        address=target.text("address"),
+        address=(target.maybe_text("address") or "") if outcome == NOT_TRACED else target.text("address"),
         port=port,
         started_at=found.text("started_at", ""),
-        outcome=found.word("outcome", OUTCOMES),
+        outcome=outcome,
         end_ttl=end_ttl,
         start_hop=start_hop,
         last_ttl=min(start_hop + max_hops - 1, LAST_TTL),
@@ -147,6 +148,7 @@ def _trace(found: _Object) -> SavedTrace:
         verdicts=tuple(_verdict(verdict) for verdict in found.objects("verdicts", is_needed=False)),
         source=found.maybe_text("source"),
         has_fixed_flows=config.maybe_number("source_port", PORTS) is not None,
+        error=found.text("error", ""),
     )
 
 

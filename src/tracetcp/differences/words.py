@@ -53,6 +53,9 @@ def breaking_hop(trace: SavedTrace) -> int | None:
 
 def state(trace: SavedTrace) -> str:
     """How the trace ended, to follow "is" or "was"."""
+    if not trace.is_traced:
+        reason = trace.error.partition(": ")[0]  # without the remedy
+        return f"not traced: {reason}" if reason else "not traced"
     if trace.is_reached:
         return _reached(trace)
     hop, end = breaking_hop(trace), trace.end

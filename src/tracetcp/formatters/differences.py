@@ -70,6 +70,8 @@ class JsonDifferences:
             "hops_compared": comparison.has_shared_flows
             and comparison.old is not None
             and comparison.new is not None
+            and comparison.old.is_traced
+            and comparison.new.is_traced
             and comparison.old.address == comparison.new.address,
             "differences": [_difference(each) for each in comparison.differences],
         }
@@ -84,7 +86,7 @@ def _side(trace: SavedTrace | None) -> dict[str, object] | None:
     if trace is None:
         return None
     return {
-        "address": trace.address,
+        "address": trace.address or None,
         "started_at": trace.started_at,
         "outcome": trace.outcome,
         "distance": trace.end_ttl if trace.is_reached else None,
@@ -105,7 +107,7 @@ def _difference(difference: Difference) -> dict[str, object]:
 def _title(trace: SavedTrace) -> str:
     """The target as one would type it, and its address where that is another word."""
     host = f"[{trace.host}]" if ":" in trace.host else trace.host
-    address = "" if trace.host == trace.address else f" ({trace.address})"
+    address = "" if trace.address in ("", trace.host) else f" ({trace.address})"
     return _plain(f"{host}:{trace.port}{address}")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tracetcp.model import ReplyKind
 from tracetcp.model.branches import NodeKind
+from tracetcp.model.saved_trace import NOT_TRACED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,7 +85,31 @@ class JsonFormatter:
             "verdicts": [verdict_as_json(verdict) for verdict in verdicts],
             "branches": None if branches is None else words.branches(branches, evidence.destination),
         }
-        return json.dumps(trace, ensure_ascii=True, separators=(",", ":")) + "\n"
+        return _line(trace)
+
+    def render_failure(self, port: int, address: str | None, error: str, at: datetime) -> str:
+        """The line of a port that could not be traced; ``error`` says why, ``address`` is None without one.
+
+        ``at``, when that was known, must have a time zone.
+        """
+        return _line(
+            {
+                "schema": SCHEMA_VERSION,
+                "target": {"host": self._host, "address": address, "name": None, "origin": None},
+                "source": self._source,
+                "port": port,
+                "config": self._config,
+                "started_at": utc_text(at),
+                "ended_at": utc_text(at),
+                "outcome": NOT_TRACED,
+                "error": error,
+                "hops": [],
+                "other_probes": [],
+                "controls": [],
+                "verdicts": [],
+                "branches": None,
+            }
+        )
 
 
 class _Words:
@@ -199,6 +224,10 @@ class _Words:
             "changed": list(reply.quote.changed) if reply.quote else [],
             "mpls": [_label(label) for label in reply.labels],
         }
+
+
+def _line(found: dict[str, object]) -> str:
+    return json.dumps(found, ensure_ascii=True, separators=(",", ":")) + "\n"
 
 
 def verdict_as_json(verdict: Verdict) -> dict[str, object]:

@@ -29,6 +29,12 @@ class Presenter(Protocol):
     def render(self, event: Event, texts: AddressTexts) -> str:
         """The text of ``event``, with the names and origins in ``texts``."""
 
+    def failed(self, error: str, address: str, at: float) -> str:
+        """The text of the ports that are still to come, when ``error`` ends the run at the instant ``at``.
+
+        ``address`` is empty where the host has none.
+        """
+
     def closing(self, texts: AddressTexts) -> str:
         """The text after the last trace, with the names and origins in ``texts``."""
 
@@ -73,6 +79,10 @@ class TextPresenter:
         verdicts = judge_branches(event.branches)
         return render_branches(event.branches, verdicts, self._destination, texts, self._prefix)
 
+    def failed(self, error: str, address: str, at: float) -> str:  # noqa: ARG002 - see Presenter
+        """Empty: standard error says it."""
+        return ""
+
     def closing(self, texts: AddressTexts) -> str:
         """The table of several explained ports, and their paths side by side where that was requested."""
         if len(self._judged) < 2:
@@ -98,11 +108,14 @@ class JsonPresenter:
         self._formatter = JsonFormatter(config.host, config, source)
         self._shows_verdicts = display.explain
         self._clock_to_utc = clock_to_utc
+        self._left = dict.fromkeys(config.ports)
+        """The ports that have no object yet."""
 
     def render(self, event: Event, texts: AddressTexts) -> str:
         """See ``Presenter``."""
         if not isinstance(event, VerdictReached):
             return ""
+        self._left.pop(event.port, None)
         instants = [record.sent_at for record in event.evidence.records]
         instants += [reply.received_at for record in event.evidence.records for reply in record.replies]
         on_trace = event.verdicts if self._shows_verdicts else ()
@@ -115,6 +128,13 @@ class JsonPresenter:
         started_at, ended_at = self._utc(min(instants)), self._utc(max(instants))
         return self._formatter.render(
             event.evidence, texts, started_at, ended_at, verdicts, branches=event.branches
+        )
+
+    def failed(self, error: str, address: str, at: float) -> str:
+        """An object for each port that has none."""
+        when = self._utc(at)
+        return "".join(
+            self._formatter.render_failure(port, address or None, error, when) for port in self._left
         )
 
     def closing(self, texts: AddressTexts) -> str:  # noqa: ARG002 - see Presenter

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 REACHED = ("open", "closed")
 ANSWERS = ("syn-ack", "rst")
+NOT_TRACED = "not-traced"
+"""The outcome of a target that could not be traced: it has no probes, and an error that says why."""
 
 
 class SavedProbe(NamedTuple):
@@ -53,7 +55,7 @@ class SavedTrace:
     ``probes`` are those of this port, controls left out. ``end_ttl`` is the TTL of the row that ended the
     trace, None where it ran out of hops. ``source`` is the address it was sent from, None where the file does
     not tell. ``has_fixed_flows`` says that source ports were asked for, so that another run can have the same
-    ones.
+    ones. Where it could not be traced ``error`` says why, and ``address`` is empty if there was none.
     """
 
     host: str
@@ -68,6 +70,12 @@ class SavedTrace:
     verdicts: tuple[SavedVerdict, ...] = ()
     source: str | None = None
     has_fixed_flows: bool = False
+    error: str = ""
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether it could be traced."""
+        return self.outcome != NOT_TRACED
 
     @property
     def is_reached(self) -> bool:

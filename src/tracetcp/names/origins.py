@@ -24,6 +24,8 @@ NAME_ZONE = "asn.cymru.com"
 ORIGIN_ZONES = {4: "origin.asn.cymru.com", 6: "origin6.asn.cymru.com"}
 MOST_ORIGINS = 4
 """Origin ASes shown for one address; more are a mistake or a prank."""
+MOST_PREFIXES = 1024
+"""Prefixes remembered, each of which is held against every new address; one forgotten costs a query more."""
 LAST_AS_NUMBER = 2**32 - 1
 SHORTEST_PREFIXES = {4: 8, 6: 16}
 """The shortest prefixes that anybody announces; a shorter one says nothing about other addresses."""
@@ -68,8 +70,15 @@ class OriginNames(AddressLookup):
             return None
         text = " ".join(f"AS{number}" for number in origin.numbers)
         if self._shares_prefixes and origin.prefix.prefixlen >= SHORTEST_PREFIXES[origin.prefix.version]:
-            self._prefixes[origin.prefix] = text
+            self._remember(origin.prefix, text)
         return text
+
+    def _remember(self, prefix: IPv4Network | IPv6Network, text: str) -> None:
+        """Keep the origin of ``prefix``, and forget the older half if they are many. Any worker calls it."""
+        if len(self._prefixes) >= MOST_PREFIXES:
+            for oldest in list(self._prefixes)[: MOST_PREFIXES // 2]:
+                self._prefixes.pop(oldest, None)
+        self._prefixes[prefix] = text
 
 
 class NetworkNames(AddressLookup):

@@ -1,7 +1,8 @@
 """What an earlier run has already done (``--resume``), read from the NDJSON that it wrote.
 
-There is no state file: a trace with a whole record is done, any other is not. The last line may be cut, for
-the program may have been killed while it wrote.
+There is no state file: a trace with a whole record is done, any other is not. Nor is one of which the record
+says that it could not be traced: a name may exist by now. The last line may be cut, for the program may have
+been killed while it wrote.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import UsageError
+from tracetcp.model.saved_trace import NOT_TRACED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,6 +29,12 @@ class Done(NamedTuple):
     host: str
     port: int
     address: str
+
+
+class _Record(NamedTuple):
+    """A record, and the trace that it holds; None where its target could not be traced."""
+
+    done: Done | None
 
 
 class Earlier:
@@ -71,7 +79,7 @@ def read_done(path: str, warn: Callable[[str], None], appended_by: int | None = 
                     break
                 line, record = following, _read(following)
                 if record is not None:
-                    done.append(record)
+                    done += [record.done] if record.done is not None else []
                 elif line.endswith(b"\n"):
                     warn(f"{path}, line {number}: this is no record of a trace, and counts for none")
                 whole += len(line) if line.endswith(b"\n") else 0
@@ -99,13 +107,16 @@ def _make_whole(appended_by: int, last: bytes, whole: int, *, is_record: bool) -
         os.write(appended_by, b"\n")
 
 
-def _read(line: bytes) -> Done | None:
-    """The trace whose record ``line`` is; None if it is none."""
+def _read(line: bytes) -> _Record | None:
+    """The record that ``line`` is; None if it is none."""
     try:
         record = json.loads(line)
         host, port, address = record["target"]["host"], record["port"], record["target"]["address"]
+        is_traced = record.get("outcome") != NOT_TRACED
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not (isinstance(host, str) and isinstance(port, int) and isinstance(address, str)):
+    if not (isinstance(host, str) and isinstance(port, int)):
         return None
-    return Done(host, port, address)
+    if not is_traced:
+        return _Record(None)
+    return _Record(Done(host, port, address)) if isinstance(address, str) else None

@@ -182,7 +182,10 @@ class _Source:
             entry, addresses, error = arrival
             config = replace(self._request.config, host=entry.host, ports=entry.ports)
             if error is not None:
-                return Target(entry, "", config, error=error)
+                failed = self._left(entry, "", config)
+                self.skipped += failed is None
+                self._next.extend([failed._replace(error=error)] if failed is not None else [])
+                continue
             targets = [self._left(entry, address, config) for address in addresses]
             left = [target for target in targets if target is not None]
             self.skipped += not left
