@@ -550,6 +550,18 @@ def test_names_come_from_dns_all_at_once_and_are_asked_once(
     lookup.close()
 
 
+def test_many_names_of_one_router_that_drive_terminals_show_one_plain_name(serve: ServeZone) -> None:
+    """As many as an answer over TCP holds, each another one."""
+    names = [f"\\027[31m{number}.example." for number in range(1000)]
+    server = serve({(ROUTER_PTR, "PTR"): names})
+    lookup = ReverseNames(server.resolver)
+    lookup.ask("192.0.2.1")
+    settle(lookup, "192.0.2.1")
+    assert re.fullmatch(r"[!-~]{1,255}", lookup.found["192.0.2.1"])
+    assert lookup.found["192.0.2.1"].startswith(r"\027")
+    lookup.close()
+
+
 def test_asking_starts_one_thread_and_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
     monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append(thread.name))
