@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lab import Chain
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone]
+pytestmark = pytest.mark.netns
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 USERS = pytest.mark.parametrize("user", [None, "nobody"])
@@ -189,6 +189,7 @@ def test_a_router_that_tells(lab: Chain, family: int, user: str | None) -> None:
     assert first.startswith(f"This machine holds 1400 bytes for the path MTU to {host(family)}, ")
 
 
+@pytest.mark.alone
 @USERS
 def test_it_is_quick(lab: Chain, user: str | None) -> None:
     """The target is 1.5 s on an idle machine; the limit here leaves room for a busy one."""
