@@ -733,7 +733,7 @@ class WatchEngine:
     def _notice_sleep(self, now: float) -> None:
         asleep = self._machine.seconds_asleep()
         late = 0.0 if isinf(self._expected_at) else now - self._expected_at
-        self._expected_at = inf
+        self._expected_at = now  # it may be stopped before it says until when it waits
         missed = max(asleep, late)
         if self._began_at == -inf or missed < max(ASLEEP, 2 * self._watch.interval):
             return
