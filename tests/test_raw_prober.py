@@ -331,7 +331,11 @@ def test_source_ports_stay_clear_of_local_programs(lab: Chain) -> None:
         assert all(first + FLOWS <= 32768 or first > 60999 for first in firsts)
         sockets = [line.split() for line in lab.client.run(["ss", "-Htan"]).splitlines()]
         # A newer ss shows those that are only bound, as ours are.
-        seen = {int(words[3].rpartition(":")[2]) for words in sockets if words[0] not in ("BOUND-INACTIVE", "UNCONN")}
+        seen = {
+            int(words[3].rpartition(":")[2])
+            for words in sockets
+            if words[0] not in ("BOUND-INACTIVE", "UNCONN")
+        }
         assert seen.isdisjoint(port for first in firsts for port in range(first, first + FLOWS))
 
 
