@@ -381,3 +381,10 @@ def test_what_many_targets_cannot_go_with_is_refused_in_one_line(line: str, sent
 def test_all_addresses_without_a_host_is_no_target() -> None:
     with pytest.raises(MissingHost):
         parse(["--all-addresses"])
+
+
+def test_a_word_of_argparse_typed_as_a_value_is_a_value() -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(["-t", "expected one argument", "host"])
+    sentence = "-t/--timeout: timeout 'expected one argument' is not a number: use 1 to 99999"
+    assert str(refused.value) == sentence

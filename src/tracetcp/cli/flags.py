@@ -93,8 +93,8 @@ class _Parser(argparse.ArgumentParser):
         message = message.removeprefix("argument ")
         if ignored := re.search(r"ignored explicit argument '(.*)'", message):
             message = self._not_taken(ignored[1])
-        elif "expected" in message:
-            message += self._usage(message.partition(":")[0])
+        elif lacking := re.fullmatch(r"(.*): expected (one argument|\d+ arguments)", message):
+            message += self._usage(lacking[1])
         if message.startswith("-h/"):
             message += " (-h is the start hop; help is -? or --help)"
         raise UsageError(message)
