@@ -6,8 +6,9 @@ code.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Protocol
+
+from tracetcp.formatters.json import json_line
 
 if TYPE_CHECKING:
     from tracetcp.model.difference import Comparison, Difference
@@ -75,7 +76,7 @@ class JsonDifferences:
             and comparison.old.address == comparison.new.address,
             "differences": [_difference(each) for each in comparison.differences],
         }
-        return json.dumps(found, ensure_ascii=True, separators=(",", ":")) + "\n"
+        return json_line(found)
 
     def closing(self) -> str:
         """Empty: nothing follows the last object."""

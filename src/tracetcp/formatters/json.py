@@ -11,7 +11,7 @@ from tracetcp.model.branches import NodeKind
 from tracetcp.model.saved_trace import NOT_TRACED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from tracetcp.config import TraceConfig
@@ -64,50 +64,57 @@ class JsonFormatter:
         """
         words = _Words(texts)
         shown = {hop.ttl for hop in evidence.hops}
-        trace = {
-            "schema": SCHEMA_VERSION,
-            "target": {"host": self._host, **words.of(evidence.destination)},
-            "source": self._source,
-            "port": evidence.port,
-            "config": self._config,
-            "started_at": utc_text(started_at),
-            "ended_at": utc_text(ended_at),
-            "outcome": _slug(evidence.outcome.value),
-            "hops": [words.hop(hop, evidence.own_records) for hop in evidence.hops],
-            "other_probes": words.probes(
+        return self._record(
+            evidence.port,
+            words.of(evidence.destination),
+            (started_at, ended_at),
+            outcome=_slug(evidence.outcome.value),
+            hops=[words.hop(hop, evidence.own_records) for hop in evidence.hops],
+            other_probes=words.probes(
                 record
                 for record in evidence.records
                 if record.is_control or record.probe.port != evidence.port or record.probe.ttl not in shown
             ),
-            "controls": [
+            controls=[
                 words.control(control) for control in evidence.controls if control.port not in self._ports
             ],
-            "verdicts": [verdict_as_json(verdict) for verdict in verdicts],
-            "branches": None if branches is None else words.branches(branches, evidence.destination),
-        }
-        return _line(trace)
+            verdicts=[verdict_as_json(verdict) for verdict in verdicts],
+            branches=None if branches is None else words.branches(branches, evidence.destination),
+        )
 
     def render_failure(self, port: int, address: str | None, error: str, at: datetime) -> str:
         """The line of a port that could not be traced; ``error`` says why, ``address`` is None without one.
 
         ``at``, when that was known, must have a time zone.
         """
-        return _line(
+        return self._record(
+            port,
+            {"address": address, "name": None, "origin": None},
+            (at, at),
+            outcome=NOT_TRACED,
+            error=error,
+            hops=[],
+            other_probes=[],
+            controls=[],
+            verdicts=[],
+            branches=None,
+        )
+
+    def _record(
+        self, port: int, target: Mapping[str, object], between: tuple[datetime, datetime], **found: object
+    ) -> str:
+        """The line of one port: what every record has, and then what was ``found``, in that order."""
+        started_at, ended_at = between
+        return json_line(
             {
                 "schema": SCHEMA_VERSION,
-                "target": {"host": self._host, "address": address, "name": None, "origin": None},
+                "target": {"host": self._host, **target},
                 "source": self._source,
                 "port": port,
                 "config": self._config,
-                "started_at": utc_text(at),
-                "ended_at": utc_text(at),
-                "outcome": NOT_TRACED,
-                "error": error,
-                "hops": [],
-                "other_probes": [],
-                "controls": [],
-                "verdicts": [],
-                "branches": None,
+                "started_at": utc_text(started_at),
+                "ended_at": utc_text(ended_at),
+                **found,
             }
         )
 
@@ -226,7 +233,8 @@ class _Words:
         }
 
 
-def _line(found: dict[str, object]) -> str:
+def json_line(found: Mapping[str, object]) -> str:
+    """``found`` as one line of NDJSON, in plain ASCII."""
     return json.dumps(found, ensure_ascii=True, separators=(",", ":")) + "\n"
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from tracetcp.formatters.json import RTT_DECIMALS, SCHEMA_VERSION, utc_text
+from tracetcp.formatters.json import RTT_DECIMALS, SCHEMA_VERSION, json_line, utc_text
 from tracetcp.model.watching import (
     Heartbeat,
     LocalTrouble,
@@ -41,10 +40,7 @@ class WatchJson:
         if isinstance(event, TargetMoved):
             self._destination = event.after
         own = self._own(event)
-        if not own:
-            return ""
-        text = json.dumps({**self._common(event), **own}, ensure_ascii=True, separators=(",", ":"))
-        return text + "\n"
+        return json_line({**self._common(event), **own}) if own else ""
 
     def _common(self, event: WatchEvent) -> dict[str, object]:
         return {
