@@ -181,15 +181,13 @@ class _Source:
                 return None
             entry, addresses, error = arrival
             config = replace(self._request.config, host=entry.host, ports=entry.ports)
-            if error is not None:
-                failed = self._left(entry, "", config)
-                self.skipped += failed is None
-                self._next.extend([failed._replace(error=error)] if failed is not None else [])
-                continue
-            targets = [self._left(entry, address, config) for address in addresses]
+            places = addresses if error is None else ("",)
+            targets = [self._left(entry, address, config) for address in places]
             left = [target for target in targets if target is not None]
             self.skipped += not left
-            if self._request.all_addresses:
+            if error is not None:
+                left = [target._replace(error=error) for target in left]
+            elif self._request.all_addresses:
                 host = Host(entry, [target.address for target in left], is_whole=left == targets)
                 left = [target._replace(host=host) for target in left]
             self._next.extend(left)
