@@ -349,6 +349,17 @@ def test_a_sleep_is_told_and_what_was_under_way_counts_for_nothing() -> None:
     assert "90 s" in slept.cause.sentence
 
 
+def test_a_stop_before_the_engine_was_asked_how_long_to_wait_is_one_too() -> None:
+    """As while it still sends: the loop does not ask it then."""
+    engine, stopped_at = Watched(WHOLE, count=5).engine, 60.0
+    engine.advance(stopped_at)
+    engine.events()
+    engine.advance(stopped_at + 7)
+    (slept,) = engine.events()
+    assert isinstance(slept, LocalTrouble)
+    assert slept.cause.sentence == "nothing was asked for 7 s: this machine slept"
+
+
 def test_a_target_that_moves_is_looked_up_after_ten_intervals_without_an_answer() -> None:
     path = in_turn((0, WHOLE), (BROKEN_AT, broken("[drop]")), (90.5, WHOLE))
     prober = VirtualProber(path)
