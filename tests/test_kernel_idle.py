@@ -329,10 +329,12 @@ def test_loss_is_no_forgetting(lab: Chain, user: str | None) -> None:
     serve(lab)
     for label in ("r2", "r4"):
         lab.nft(label, rules.forwarded("numgen random mod 1000 < 25 drop"))
-    for _ in range(5):
-        verdict, _ = said(lab, user=user, ages="1,2")
-        # One connection in a thousand loses three transmissions in a row, and then nothing is concluded.
-        assert verdict.startswith(("A connection silent for 2 s still works.", "Nothing can be said"))
+    # One connection in a thousand loses three transmissions in a row, six in a hundred of these tests have
+    # one. Then less is said of its silence, or nothing; but that it was forgotten, never.
+    told = [said(lab, user=user, ages="1,2")[0] for _ in range(5)]
+    honest = {f"A connection silent for {age} s still works. [certain]" for age in (1, 2)}
+    assert [each for each in told if each not in honest and not each.startswith("Nothing can be said")] == []
+    assert "A connection silent for 2 s still works. [certain]" in told
 
 
 # The end of it
