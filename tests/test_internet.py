@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from internet import Report, ScenarioError, VirtualProber, expectation, load, network, trace, wire
+from internet import noise as noise_made
 from internet.behaviour import ACK, RST_ACK, SYN_ACK, IcmpError, Segment, Simulation, Syn, isn
 from internet.counts import Counts, most_within
 from internet.expectation import arguments, read_command
@@ -1111,6 +1112,31 @@ def test_tcptraceroute_sees_open_and_closed() -> None:
 
 @pytest.mark.netns
 @needs_traceroute
+class Unlucky(Random):
+    """Draws ``bits`` wherever they are among what may be drawn."""
+
+    bits = 0
+
+    def choice(self, among: Any) -> Any:
+        return self.bits if isinstance(among, list) and self.bits in among else super().choice(among)
+
+
+def test_no_wrong_checksum_is_one_that_a_network_card_would_complete() -> None:
+    """The prober takes the sum of the pseudo header for a right one: over a veth pair it stays so."""
+    own, tried = syn(9), 0
+    for seed in range(5_000):
+        right = noise_made._segment(own, Random(seed))
+        pseudo = wire.pseudo_header((own.destination, own.source), wire.TCP, len(right))
+        partial = (0xFFFF - wire.checksum_of(pseudo)).to_bytes(2, "big")
+        if right[17] == partial[1] and right[16] != partial[0]:
+            chance = Unlucky(seed)
+            chance.bits = right[16] ^ partial[0]
+            packet = noise("tcp checksum", own, chance)
+            assert packet[wire.HEADER[4] + 16 :][:2] not in (partial, right[16:18])
+            tried += 1
+    assert tried > 5
+
+
 def test_noise_begins_with_the_first_syn_and_the_kernel_takes_all_of_it() -> None:
     with simulated(network("1 5 | open 80", noise={"per_second": 300})) as internet:
         assert internet.counts()["noise"] == 0

@@ -143,8 +143,11 @@ def _quoted_destination(syn: Syn, chance: Random) -> bytes:
 
 
 def _tcp_checksum(syn: Syn, chance: Random) -> bytes:
+    """Neither the right one nor the sum of the pseudo header, which a network card would complete."""
     segment = bytearray(_segment(syn, chance))
-    segment[16] ^= chance.randrange(1, 255)
+    pseudo = wire.pseudo_header((syn.destination, syn.source), wire.TCP, len(segment))
+    partial = 0xFFFF - wire.checksum_of(pseudo)
+    segment[16] ^= chance.choice([bits for bits in range(1, 255) if segment[16] ^ bits != partial >> 8])
     return _from_destination(syn, bytes(segment))
 
 
