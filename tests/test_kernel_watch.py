@@ -149,6 +149,7 @@ def test_a_route_that_is_gone_is_told_as_this_machines(lab: Chain, user: str | N
         line = watch.next(r"(LOCAL no route to 10\.0\.7\.1 .*|STILL .*)")
         while "STILL" in line:
             line = watch.next(r"(LOCAL no route to 10\.0\.7\.1 .*|STILL .*)")
+        time.sleep(3)
         lab.client.ip("route add default via 10.0.1.1")
         lab.client.ip("route add default via 10.0.99.1 metric 4096")
         line = watch.next(r".*")

@@ -93,7 +93,7 @@ class WatchLines:
         parts = [now_words(snapshot)]
         parts.append(f"watched {seconds(snapshot.at - snapshot.started_at)}")
         parts.append(f"up {seconds(snapshot.up)}, down {seconds(snapshot.down)}")
-        if snapshot.unknown >= 1:
+        if round(snapshot.unknown):
             parts[-1] += f", unknown {seconds(snapshot.unknown)}"
         if snapshot.outages:
             count = snapshot.outages
