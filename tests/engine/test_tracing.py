@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from internet import Report, Scenario, VirtualProber, network, trace
+from internet import ConnectingProber, Report, Scenario, VirtualProber, network, trace
 from internet.scenario import AGAIN
 from tracetcp.config import TraceConfig
+from tracetcp.engine.trace import path
+from tracetcp.engine.trace.hops import MOST_PROBES as MOST_PROBES_OF_A_PING
 from tracetcp.model import Outcome, Probe, Reply, ReplyKind, SendFailure
 
 TARGET = "203.0.113.80"
@@ -477,6 +479,15 @@ MOST_PROBES = 2_000
 """Of at most 81 pings; many times what the worst network needs."""
 
 
+def ends_soon(prober: VirtualProber) -> None:
+    """Fail the test at a probe that is one too many."""
+
+    def bounded(_: Probe) -> None:
+        assert len(prober.sent) < MOST_PROBES, "the trace does not end"
+
+    prober.failing = bounded
+
+
 @settings(max_examples=120, deadline=None)
 @given(
     networks(),
@@ -485,17 +496,14 @@ MOST_PROBES = 2_000
     st.integers(1, 9),
     st.integers(1, 3),
     st.booleans(),
+    st.booleans(),
 )
 def test_rows_are_in_order_each_hop_is_reported_once_and_the_engine_ends(
-    path: Scenario, ports: list[int], start: int, hops: int, pings: int, anti_flood: bool
+    drawn: Scenario, ports: list[int], start: int, hops: int, pings: int, anti_flood: bool, is_raw: bool
 ) -> None:
     options = {"start_hop": start, "max_hops": hops, "pings": pings, "anti_flood": anti_flood, "timeout": 0.7}
-    prober = VirtualProber(path)
-
-    def bounded(_: Probe) -> None:
-        assert len(prober.sent) < MOST_PROBES, "the trace does not end"
-
-    prober.failing = bounded
+    prober = VirtualProber(drawn) if is_raw else ConnectingProber(drawn, 4)
+    ends_soon(prober)
     report = Report(prober, config(ports=tuple(ports), **options))
     assert [event.port for event in report.finished] == ports
     for port in ports:
@@ -505,7 +513,40 @@ def test_rows_are_in_order_each_hop_is_reported_once_and_the_engine_ends(
         for row in report.hops(port):
             assert 1 <= len(row.hop.pings) <= pings
             assert row.hop.outcome is None or row is report.hops(port)[-1]
-    places = [router for route in path.routes for hop in route.hops for router in hop]
+    places = [router for route in drawn.routes for hop in route.hops for router in hop]
     legitimate = {TARGET, *(router.addresses[4] for router in places)}
     assert {sender for row in report.hops() for sender in row.hop.senders} <= legitimate
     assert all(probe.ttl <= start + hops - 1 or probe.ttl == 127 for _, probe in report.prober.sent)
+
+
+def changing_to_a_forger() -> Scenario:
+    """The route changes in mid-trace, to one whose first hop answers RST to everything that passes."""
+    first = [{"address": f"10.1.{hop}.1"} for hop in range(1, 6)]
+    second = [{"address": f"10.2.{hop}.1"} for hop in range(1, 6)]
+    forger = {"rule": [{"ports": 80, "action": "rst", "injected": True}]}
+    return Scenario.of(
+        {
+            "hop": [first[0], first[1] | {"silent": True}, first[2] | {"jitter": 50}, *first[3:]],
+            "route": [{"hop": [second[0] | forger, *second[1:]], "since": 100}],
+            "destination": {"open": 80},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("needed", "least", "most"),
+    [(path.LONE_ANSWERS, 0, 50), (10**6, MOST_PROBES_OF_A_PING, 3 * MOST_PROBES_OF_A_PING)],
+    ids=["by rule", "by bound"],
+)
+def test_a_ttl_whose_answers_another_flow_contradicts_is_not_asked_for_ever(
+    needed: int, least: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by the rule that knows of such answers, nor where no rule does."""
+    monkeypatch.setattr(path, "LONE_ANSWERS", needed)
+    prober = ConnectingProber(changing_to_a_forger(), 4)
+    ends_soon(prober)
+    options = config(ports=(79, 80), max_hops=4, pings=2, timeout=0.7, anti_flood=False)
+    report = Report(prober, options)
+    assert least < len(prober.sent) < most
+    assert [event.port for event in report.finished] == [79, 80]
+    assert [row.hop.ttl for row in report.hops(80)] == list(range(1, len(report.hops(80)) + 1))

@@ -10,7 +10,7 @@ from hunting.sighting import from_events, from_json
 from internet.expectation import arguments
 from internet.lab import simulated
 from internet.report import SECRET
-from internet.virtual import VirtualProber
+from internet.virtual import ConnectingProber, VirtualProber
 from lab import program
 from tracetcp.engine import open_engine
 from tracetcp.engine.run_state import RunState
@@ -18,45 +18,19 @@ from tracetcp.explain.explaining import ExplainingEngine
 from tracetcp.runner import run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hunting.case import Case
     from hunting.sighting import Sighting
-    from internet import Scenario
     from tracetcp.config import TraceConfig
     from tracetcp.engine import Engine
-    from tracetcp.model import Reply
 
 LONGEST_RUN = 120.0
 """Seconds after which the program is stopped."""
-NAMING = frozenset(
-    {"source address", "source port", "destination address", "destination port", "sequence number"}
-)
-"""What the kernel finds a quote's socket by."""
 STATUSES = (0, 1)
 """Of a program that has run: reached, and not reached."""
 
 
 class RunFailed(Exception):
     """A run that came to nothing; the text says how."""
-
-
-class ConnectingProber(VirtualProber):
-    """Tells what sockets that connect tell: the first answer to each probe, and nothing that is quoted."""
-
-    def __init__(self, scenario: Scenario, family: int) -> None:
-        super().__init__(scenario, family, shares_flows=False, tells_reply_ttls=False)
-        self._answered: set[int] = set()
-
-    def drain(self) -> Sequence[Reply]:
-        """See ``Prober.drain``."""
-        replies = []
-        for reply in super().drain():
-            is_known = reply.quote is None or not NAMING.intersection(reply.quote.changed)
-            if is_known and reply.token not in self._answered:
-                self._answered.add(reply.token)
-                replies.append(reply._replace(quote=None))
-        return replies
 
 
 def run_virtually(case: Case, user: str | None = None) -> Sighting:

@@ -19,6 +19,16 @@ from internet.notation import network
 from internet.report import Report, trace
 from internet.scenario import Scenario, load
 from internet.tables import ScenarioError
-from internet.virtual import VirtualProber
+from internet.virtual import ConnectingProber, VirtualProber
 
-__all__ = ["Report", "Scenario", "ScenarioError", "VirtualProber", "expectation", "load", "network", "trace"]
+__all__ = [
+    "ConnectingProber",
+    "Report",
+    "Scenario",
+    "ScenarioError",
+    "VirtualProber",
+    "expectation",
+    "load",
+    "network",
+    "trace",
+]

@@ -33,6 +33,10 @@ MOST_IDLE_TURNS = 100_000
 """How often an engine may wait without sending a probe before the test fails."""
 SHORT_OF_WINDOW = 16
 """A quote with fewer bytes of TCP ends before the window, which tells the TTL of an IPv6 probe."""
+NAMING = frozenset(
+    {"source address", "source port", "destination address", "destination port", "sequence number"}
+)
+"""What the kernel finds a quote's socket by."""
 _KINDS = {11: ReplyKind.TIME_EXCEEDED, 3: ReplyKind.UNREACHABLE}
 _KINDS_6 = {3: ReplyKind.TIME_EXCEEDED, 1: ReplyKind.UNREACHABLE}
 
@@ -278,3 +282,21 @@ def _quote(answer: IcmpError) -> Quote:
 def address(packed: bytes) -> str:
     """The text of a packed address."""
     return str(ip_address(packed))
+
+
+class ConnectingProber(VirtualProber):
+    """Tells what sockets that connect tell: the first answer to each probe, and nothing that is quoted."""
+
+    def __init__(self, scenario: Scenario, family: int) -> None:
+        super().__init__(scenario, family, shares_flows=False, tells_reply_ttls=False)
+        self._answered: set[int] = set()
+
+    def drain(self) -> Sequence[Reply]:
+        """See ``Prober.drain``."""
+        replies = []
+        for reply in super().drain():
+            is_known = reply.quote is None or not NAMING.intersection(reply.quote.changed)
+            if is_known and reply.token not in self._answered:
+                self._answered.add(reply.token)
+                replies.append(reply._replace(quote=None))
+        return replies

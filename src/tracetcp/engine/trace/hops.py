@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tracetcp.model import Reply
 
 
+MOST_PROBES = 32
+"""Probes for each ping of a hop, after which it is asked no more: several times what the worst path needs."""
 TCP_KINDS = (ReplyKind.SYN_ACK, ReplyKind.RST)
 
 
@@ -75,9 +77,16 @@ class HopState:
         return any(flight.reply_of(ReplyKind.TIME_EXCEEDED) for flight in self.flights)
 
     @property
+    def is_worn_out(self) -> bool:
+        """Whether it was asked so often that more probes would tell no more."""
+        return len(self.flights) >= MOST_PROBES * len(self.cells)
+
+    @property
     def is_settled(self) -> bool:
-        """Whether every cell is answered or lost for good."""
-        return all(cell.state in SETTLED for cell in self.cells)
+        """Whether every cell is answered or lost for good, or nothing is to come any more."""
+        if all(cell.state in SETTLED for cell in self.cells):
+            return True
+        return self.is_worn_out and not any(flight.is_in_flight for flight in self.flights)
 
     @property
     def is_answered(self) -> bool:

@@ -12,12 +12,15 @@ R3. A silent TTL just below the end may be the destination itself, which answers
     shadowed until a probe alone on its flow was lost there, or farther out; ``LONE_LOSSES_IF_LOSSY`` such
     probes on a path that loses packets. The first to be asked is the one behind the last router: there the
     destination stands if its answers overtook each other. If it does not, the nearest to the end and the one
-    in the middle are asked, so that a long block is halved with every answer.
+    in the middle are asked, so that a long block is halved with every answer. Where ``LONE_ANSWERS`` of them
+    were answered and the end is farther all the same, asking on would never end.
 R4. Further attempts at hops that cannot be the destination, and at the router that ended the trace: attempt k
     on flow k - 1, so that each column is one path.
 R5. The far probe of the window, on a fresh flow.
 R6. In the last pass of the window, further attempts at the silent TTLs, each on a fresh flow. A router that
     answers one of them is asked again on the flow of its column.
+
+A hop that was asked too often (``hops``) is asked no more, whatever is wanted of it: every trace ends.
 
 A row is decided when
 
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
 LONE_LOSSES_IF_LOSSY = 4
 """Losses of lone probes that clear a shadowed TTL on a path known to lose packets; elsewhere one does."""
 LONE_ANSWERS = 2
-"""Answers of the destination to lone probes that clear a TTL where it is nearer on some branches."""
+"""Answers to lone probes that clear a TTL nearer than the end."""
 SEEN_AHEAD = 2
 """TTLs behind a row at which load sharing may still show: branches of some hops show at six probes more."""
 LONGER_BRANCH = 2
@@ -113,6 +116,12 @@ class Path:
 
     def wants(self) -> Iterator[Want]:
         """The probes that may go out now, best first; the caller takes the first that pacing lets pass."""
+        return (want for want in self._wants() if self._may_ask(want))
+
+    def _may_ask(self, want: Want) -> bool:
+        return want.purpose is Purpose.CONFIRMATION or not self._hops[want.ttl].is_worn_out
+
+    def _wants(self) -> Iterator[Want]:
         if self.is_done:
             return
         window, end = self._window, self._ending.ttl
@@ -238,7 +247,8 @@ class Path:
 
     def _may_retry(self, ttl: int) -> bool:
         """Whether a loss is suspected at ``ttl`` and nothing else is in flight on the flow of its retry."""
-        cell = self._hops[ttl].suspected
+        hop = self._hops[ttl]
+        cell = None if hop.is_worn_out else hop.suspected
         return cell is not None and self._flows.is_free(self._flows.of_column(cell.attempt))
 
     def retry(self, ttl: int) -> Want:
@@ -439,9 +449,8 @@ class Path:
             return last_router
         needed = LONE_LOSSES_IF_LOSSY if self._losses.is_path_lossy else 1
         for ttl in range(end - 1, last_router, -1):
-            if self._hops[ttl].alone_losses() >= needed:  # R3
-                return ttl
-            if self._ending.has_branches and self._hops[ttl].alone_answers() >= LONE_ANSWERS:  # R3
+            hop = self._hops[ttl]
+            if hop.alone_losses() >= needed or hop.alone_answers() >= LONE_ANSWERS or hop.is_worn_out:  # R3
                 return ttl
         return last_router
 
@@ -462,7 +471,7 @@ class Path:
         return is_more_wanted
 
     def _suspects_silence(self, hop: HopState) -> bool:
-        return self._losses.suspects_silence(hop, is_reported=self._ending.is_router)
+        return not hop.is_worn_out and self._losses.suspects_silence(hop, is_reported=self._ending.is_router)
 
     def _hops_ahead(self) -> Iterator[HopState]:
         """The hops of the rows that are not out, up to the end."""
