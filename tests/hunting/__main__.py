@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from hunting.case import Case, as_kept, case_of
+from hunting.case import Case, as_kept, beside, case_of
 from hunting.faults import FAULTS
 from hunting.judge import Judgement, judge, truth_of
 from hunting.notation import toml
@@ -37,15 +37,26 @@ MOST_PENDING = 16
 
 
 class Place(NamedTuple):
-    """Where the program runs: on the wire or not, and as whom: root, nobody, or each at every other turn."""
+    """Where the program runs: on the wire or not, and as whom: root, nobody, or each at every other turn.
+
+    With ``is_beside`` another port is traced as well, first or last at every other turn.
+    """
 
     is_wire: bool = False
     user: str = "root"
+    is_beside: bool = False
 
     def user_of(self, turn: int) -> str | None:
         """Whom the case of this turn is run as; None for root."""
         is_nobody = self.user == NOBODY or (self.user == "both" and turn % 2 == 1)
         return NOBODY if is_nobody else None
+
+    def case_of(self, seed: int, faults: Sequence[str]) -> tuple[Case, str | None]:
+        """The case of ``seed``, and whom it is run as."""
+        turn = seed // len(faults)
+        user = self.user_of(turn)
+        case = case_of(seed, faults, is_raw=user is None)
+        return (beside(case, is_first=turn // 2 % 2 == 0) if self.is_beside else case), user
 
 
 class Found(NamedTuple):
@@ -60,8 +71,7 @@ class Found(NamedTuple):
 
 def hunt_one(seed: int, faults: Sequence[str], place: Place) -> Found:
     """Run one seed and judge it."""
-    user = place.user_of(seed // len(faults))
-    case = case_of(seed, faults, is_raw=user is None)
+    case, user = place.case_of(seed, faults)
     try:
         judgement, error = judge(World(case, is_raw=user is None), _run(case, place, user)), ""
     except RunFailed as failure:
@@ -71,6 +81,8 @@ def hunt_one(seed: int, faults: Sequence[str], place: Place) -> Found:
         words += " --wire"
     if place.is_wire or user:
         words += f" --as {user or 'root'}"
+    if place.is_beside:
+        words += " --beside"
     return Found(f"{words} (-{case.family} {case.command})", user, case.fault.name, judgement, error)
 
 
@@ -103,8 +115,7 @@ def _failures(found: Found) -> list[str]:
 
 def _show(seed: int, faults: Sequence[str], place: Place) -> None:
     """One seed at length: the network as a scenario file, what was said of it, what is wrong with that."""
-    user = place.user_of(seed // len(faults))
-    case = case_of(seed, faults, is_raw=user is None)
+    case, user = place.case_of(seed, faults)
     world = World(case, is_raw=user is None)
     _write(toml(as_kept(case)))
     _write(f"# ends: {sorted(world.ends)}, to be said: {truth_of(world)}\n")
@@ -145,6 +156,7 @@ def _arguments() -> argparse.Namespace:
         default="root",
         help="as whom, so by which prober",
     )
+    parser.add_argument("--beside", action="store_true", help="another port of the host traced as well")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no run after so many")
     parser.add_argument("--show", action="store_true", help="one seed at length, its network as a scenario")
     arguments = parser.parse_args()
@@ -156,7 +168,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Hunt; returns 1 if anything was seen that must not be, 3 where nothing can run."""
     arguments = _arguments()
-    faults, place = tuple(arguments.fault or FAULTS), Place(arguments.wire, arguments.user)
+    faults, place = tuple(arguments.fault or FAULTS), Place(arguments.wire, arguments.user, arguments.beside)
     if place.is_wire:
         if reason := missing_for_namespaces():
             sys.stderr.write(f"tests/hunt: {reason}\n")

@@ -23,6 +23,8 @@ BASE = ("-n", "-e", "--json")
 KERNEL_BELIEVES = frozenset({"malformed icmp", "quoted header length"})
 """Noise that carries the very ports and sequence number of a probe: Linux hands it to the socket although the
 quoted header is broken, so a program without privilege cannot refuse it."""
+PORT_BESIDE = 9
+"""One that no case is about."""
 TIMEOUTS = (400, 500, 800, 1000, 1500, 2000, 4000)
 
 
@@ -64,6 +66,16 @@ def case_of(seed: int, faults: Sequence[str] = tuple(FAULTS), *, is_raw: bool = 
     scenario = Scenario.of(table)
     config = read_command(command, scenario.destination.addresses[family]).config
     return Case(seed, name, fault, family, port, scenario, config)
+
+
+def beside(case: Case, *, is_first: bool) -> Case:
+    """``case`` with another port of the host traced as well, before its own or, ``is_first``, behind it."""
+    other = PORT_BESIDE
+    ports = f"{case.port},{other}" if is_first else f"{other},{case.port}"
+    command = case.command.replace(f"TARGET:{case.port}", f"TARGET:{ports}")
+    config = read_command(command, case.scenario.destination.addresses[case.family]).config
+    scenario = Scenario.of(case.scenario.table | {"command": command}, case.scenario.title)
+    return case._replace(scenario=scenario, config=config)
 
 
 def kept(path: Path) -> Case:

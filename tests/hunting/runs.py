@@ -45,9 +45,10 @@ def run_virtually(case: Case, user: str | None = None) -> Sighting:
 
     engine = ExplainingEngine(case.config, prober.destination, opened, state, shares_flows=shares_flows)
     try:
-        return from_events([event for events in run(engine, prober, wait=prober.wait) for event in events])
+        events = [event for events in run(engine, prober, wait=prober.wait) for event in events]
     except AssertionError as error:
         raise RunFailed(f"the engine: {error}") from error
+    return from_events(events, case.port)
 
 
 def run_on_wire(case: Case, user: str | None = None) -> Sighting:
@@ -60,4 +61,4 @@ def run_on_wire(case: Case, user: str | None = None) -> Sighting:
         raise RunFailed(f"no end after {LONGEST_RUN:.0f} s") from None
     if finished.status not in STATUSES or not finished.out:
         raise RunFailed(f"status {finished.status}: {finished.err.strip()[-300:]}")
-    return from_json(finished.out)
+    return from_json(finished.out, case.port)

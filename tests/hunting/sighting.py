@@ -49,17 +49,17 @@ class Sighting(NamedTuple):
     output: str
 
 
-def from_events(events: Iterable[Event]) -> Sighting:
-    """A run of the engine under ``-e``."""
+def from_events(events: Iterable[Event], port: int) -> Sighting:
+    """What a run of the engine under ``-e`` said of ``port``."""
     hops: list[Hop] = []
     verdicts: tuple[Verdict, ...] = ()
     finished: TraceFinished | None = None
     for event in events:
-        if isinstance(event, HopFinished):
+        if isinstance(event, HopFinished) and event.port == port:
             hops.append(event.hop)
-        elif isinstance(event, TraceFinished):
+        elif isinstance(event, TraceFinished) and event.port == port:
             finished = event
-        elif isinstance(event, VerdictReached):
+        elif isinstance(event, VerdictReached) and event.port == port:
             verdicts = event.verdicts
     assert finished is not None, "the trace came to no end"
     flows = {record.probe.token: record.probe.flow for record in finished.records}
@@ -88,9 +88,9 @@ def _slug(words: str) -> str:
     return words.replace(" ", "-")
 
 
-def from_json(line: str) -> Sighting:
-    """A run of the program with ``--json -e``."""
-    trace = json.loads(line)
+def from_json(lines: str, port: int) -> Sighting:
+    """What a run of the program with ``--json -e`` said of ``port``."""
+    trace = next(each for each in map(json.loads, lines.splitlines()) if each["port"] == port)
     pings = trace["config"]["pings"]
     rows = tuple(_row(hop, pings) for hop in trace["hops"])
     said = tuple(Said(v["kind"], v["hop"], v["certainty"], v["sentence"]) for v in trace["verdicts"])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tracetcp.explain.control_plan import Known, plan_controls, wants_confirmation
 from tracetcp.explain.controls import ControlTraces, traced_port
 from tracetcp.explain.reply_ttls import ReplyTtls
+from tracetcp.explain.siblings import Siblings
 from tracetcp.explain.so_far import LiveTrace
 from tracetcp.model import AddressSeen, HopFinished, Outcome, TraceFinished, VerdictReached, spelled_out
 from tracetcp.model.evidence import Evidence, TracedPort
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
     from tracetcp.engine import Engine
     from tracetcp.engine.run_state import RunState
     from tracetcp.model import Event, Hop, Probe, Reply
-
-MOST_AHEAD = 8
-"""TTLs ahead of the last answer from which on a trace has met silence: no answer is on its way any more."""
-MOST_SIBLINGS = 8
-"""Ports of the run that serve the others as controls: enough to tell a block from chance."""
 
 
 class ExplainingEngine:
@@ -68,7 +64,10 @@ class ExplainingEngine:
         self._destination = destination
         self._state = state
         self._may_probe = may_probe
-        self._siblings: list[TracedPort] = []
+        is_several = len(config.ports) > 1 and not config.is_scan
+        self._siblings = Siblings(
+            config, destination, state, may_hold=is_several and may_probe and shares_flows
+        )
         self._hops: dict[int, list[Hop]] = {}
         self._held: deque[Event] = deque()
 
@@ -103,6 +102,8 @@ class ExplainingEngine:
         owner = self._state.tokens.owner_of(probe.token)
         assert owner is not None, "a token is its engine's until the probe's port is decided"
         owner.sent(probe, at)
+        if owner is self._main:
+            self._siblings.sent(probe, at)
         if owner is self._main and self._may_begin:
             self._live.sent(probe, at)
 
@@ -117,6 +118,7 @@ class ExplainingEngine:
         owner = self._state.tokens.owner_of(reply.token)
         if owner is not None:
             owner.receive(reply)
+            self._siblings.received(reply)
             if owner is self._main and self._may_begin:
                 self._live.received(reply)
                 if self._may_hold and self._live.nearest_answer_ttl:
@@ -124,13 +126,14 @@ class ExplainingEngine:
 
     def advance(self, now: float) -> None:
         """See ``Engine``."""
+        self._siblings.advance(now)
         for engine in self._engines():
             engine.advance(now)
 
     def wake_at(self) -> float:
         """See ``Engine``."""
         busy = [engine for engine in self._engines() if not engine.is_done]
-        return min((engine.wake_at() for engine in busy), default=-inf)
+        return min((self._siblings.wake_at(), *(engine.wake_at() for engine in busy))) if busy else -inf
 
     def events(self) -> list[Event]:
         """What is decided and, where a trace ended, judged."""
@@ -162,22 +165,15 @@ class ExplainingEngine:
             if isinstance(event, HopFinished):
                 self._hops.setdefault(event.port, []).append(event.hop)
             elif isinstance(event, TraceFinished):
-                self._remember(traced_port(event, self._hops.get(event.port, ())))
+                self._siblings.on_ended(traced_port(event, self._hops.get(event.port, ())))
         return seen
-
-    def _remember(self, traced: TracedPort) -> None:
-        """Keep a port of the run as a control of others, if it reached as far as those kept."""
-        self._siblings.append(traced)
-        self._siblings.sort(key=_reach, reverse=True)
-        del self._siblings[MOST_SIBLINGS:]
 
     def _begin_controls(self) -> None:
         """Start controls while the trace is under way: once it was answered, or once it met silence."""
         live = self._live
         is_answered = live.nearest_answer_ttl > 0
-        may_begin = is_answered or live.farthest_ttl > live.farthest_answer_ttl + MOST_AHEAD
         is_new = live.changes != self._seen_changes or self._controls.has_news
-        if may_begin and is_new and not self._controls.is_asking:
+        if live.is_heard and is_new and not self._controls.is_asking:
             self._seen_changes, self._controls.has_news = live.changes, False
             evidence = self._evidence_of(live.traced())
             self._note_routers_of(evidence)
@@ -195,7 +191,9 @@ class ExplainingEngine:
 
     def _evidence_of(self, traced: TracedPort) -> Evidence:
         extra = self._controls.records_of(traced.port)
-        known = {each.port: each for each in (*self._siblings, *self._controls.asked.values())}
+        known = {
+            each.port: each for each in (*self._siblings.controls_of(traced), *self._controls.asked.values())
+        }
         known.pop(traced.port, None)
         controls = tuple(
             replace(each, records=(*each.records, *extra[port])) if port in extra else each
@@ -219,7 +217,7 @@ class ExplainingEngine:
         if not self._may_probe:
             return False
         if not self._controls.is_asking:
-            traced = {*self._controls.traced, *(each.port for each in self._siblings)}
+            traced = {*self._controls.traced, *(each.port for each in self._siblings.ended)}
             steps = plan_controls(evidence, Known(traced, is_over=is_over))
             if is_over and all(step.is_trace for step in steps) and self._reply_ttls.wants(evidence):
                 return True  # a TTL may make the trace of a control needless
@@ -270,8 +268,3 @@ def with_names(event: VerdictReached, names: Mapping[str, str]) -> VerdictReache
     """``event`` with ``names`` in its sentences; the conclusions are the same, since they rest on none."""
     evidence = replace(event.evidence, names=names)
     return event._replace(evidence=evidence, verdicts=judge(evidence))
-
-
-def _reach(traced: TracedPort) -> tuple[int, int]:
-    """How far a port came: its last router, and how many probes were answered."""
-    return traced.last_router or 0, sum(traced.answered.values())

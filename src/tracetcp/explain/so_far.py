@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracetcp.model import Hop, Outcome, Ping, ProbeRecord, outcome_of
+from tracetcp.model import Hop, Outcome, Ping, ProbeRecord, ReplyKind, outcome_of
 from tracetcp.model.evidence import TCP_KINDS, TracedPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tracetcp.model import Probe, Reply
+
+
+MOST_AHEAD = 8
+"""TTLs ahead of the last answer from which on a trace has met silence: no answer is on its way any more."""
 
 
 class LiveTrace:
@@ -23,6 +27,8 @@ class LiveTrace:
         """The highest TTL that anything answered."""
         self.nearest_answer_ttl = 0
         """The lowest TTL at which the destination, or who speaks in its name, answered; 0 for none."""
+        self.farthest_router_ttl = 0
+        """The highest TTL that was answered because it ran out."""
         self.changes = 0
         """How many probes and replies there were."""
         self._port = port
@@ -36,22 +42,35 @@ class LiveTrace:
         if probe.ttl <= self._last_ttl:
             self.farthest_ttl = max(self.farthest_ttl, probe.ttl)
 
-    def received(self, reply: Reply) -> None:
-        """One of them was answered; a reply to one that did not leave counts for nothing."""
+    @property
+    def is_heard(self) -> bool:
+        """Whether it was answered, or met silence."""
+        return self.nearest_answer_ttl > 0 or self.farthest_ttl > self.farthest_answer_ttl + MOST_AHEAD
+
+    def received(self, reply: Reply) -> bool:
+        """Take a reply to one of them; whether it is one. A reply to one that did not leave is none."""
         if reply.token not in self._sent:
-            return
+            return False
         probe, _, replies = self._sent[reply.token]
         self.changes += 1
         replies.append(reply)
         if probe.ttl > self._last_ttl:
-            return
+            return True
         self.farthest_answer_ttl = max(self.farthest_answer_ttl, probe.ttl)
         if reply.kind in TCP_KINDS:
             self.nearest_answer_ttl = min(self.nearest_answer_ttl or probe.ttl, probe.ttl)
+        elif reply.kind is ReplyKind.TIME_EXCEEDED and not reply.is_loose:
+            self.farthest_router_ttl = max(self.farthest_router_ttl, probe.ttl)
+        return True
 
     def traced(self) -> TracedPort:
         """All of it; a probe in flight looks like a lost one."""
         records = [ProbeRecord(probe, at, tuple(replies)) for probe, at, replies in self._sent.values()]
+        return traced_so_far(self._port, records, self._last_ttl)
+
+    def answered(self) -> TracedPort:
+        """What was answered of it: that more is on its way says nothing of the rest."""
+        records = [record for record in self.traced().records if record.replies]
         return traced_so_far(self._port, records, self._last_ttl)
 
 

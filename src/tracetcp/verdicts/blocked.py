@@ -101,16 +101,22 @@ def passing_controls(evidence: Evidence) -> Passing | None:
 def _passed(control: TracedPort, evidence: Evidence) -> Counter[int]:
     """By TTL: the probes of ``control`` whose answer shows that it went on.
 
-    A router of this port's own path that calls the destination unreachable shows the contrary: it may give up
-    so late that no probe of this port waited for it.
+    A router that calls the destination unreachable shows that only if it is known to be farther out: it may
+    give up so late that no probe of this port waited for it, and share its hop with those of this path.
     """
-    routers = {sender for senders in evidence.routers.values() for sender in senders}
+    last = evidence.last_router or 0
+    beyond = {
+        sender
+        for each in (evidence, *evidence.controls)
+        for ttl, senders in each.routers.items()
+        if ttl > last
+        for sender in senders
+    }
+    beyond.add(evidence.destination)
     return Counter(
         record.probe.ttl
         for record in control.own_records
-        if any(
-            reply.kind is not ReplyKind.UNREACHABLE or reply.sender not in routers for reply in record.replies
-        )
+        if any(reply.kind is not ReplyKind.UNREACHABLE or reply.sender in beyond for reply in record.replies)
     )
 
 
