@@ -160,6 +160,16 @@ def test_a_file_of_records_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> 
         read_done(str(tmp_path / "missing"), pytest.fail)
 
 
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full"])
+def test_a_line_without_an_end_is_not_read_for_ever(device: str) -> None:
+    with pytest.raises(UsageError, match=rf"--resume cannot read {device} \(line 1 is longer than 64 MB\)"):
+        read_done(device, pytest.fail)
+    told: list[str] = []
+    with pytest.raises(UsageError, match=rf"-f cannot read {device} \(line 1 is longer than 1 MB\)"):
+        list(Listing(device, told.append))
+    assert told == [f"{device}, line 1: the line is longer than 4096 bytes: one target a line"]
+
+
 def test_what_could_not_be_traced_is_a_record_and_not_done(tmp_path: Path) -> None:
     failed = record("b", 443).replace(b'"port"', b'"outcome": "not-traced", "port"')
     unnamed = failed.replace(b'"192.0.2.1"', b"null")

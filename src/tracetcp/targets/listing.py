@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 STANDARD_INPUT = "-"
+MOST_OF_A_LINE = 1 << 20
+"""Bytes without a line end after which the file is no list, but a device or an image of something."""
 
 
 class Listing:
@@ -33,8 +35,16 @@ class Listing:
         self._ports = ports
         self._file = self._open(path)
         if self._file.seekable():
-            self.total = sum(isinstance(each, ListedTarget) for each in self._look_through())
+            self.total = self._count()
+
+    def _count(self) -> int:
+        try:
+            count = sum(isinstance(each, ListedTarget) for each in self._look_through())
             self._file.seek(0)
+        except (UsageError, OSError):
+            self.close()
+            raise
+        return count
 
     def _open(self, path: str) -> IO[bytes]:
         if path == STANDARD_INPUT:
@@ -44,11 +54,10 @@ class Listing:
         try:
             file = open(path, "rb")  # noqa: PTH123, SIM115 - closed by close()
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise self._unreadable(os.strerror(error.errno or 0)) from error
         return file
 
-    def _unreadable(self, error: OSError) -> UsageError:
-        reason = os.strerror(error.errno or 0)
+    def _unreadable(self, reason: str) -> UsageError:
         return UsageError(f"-f cannot read {self._name} ({reason}): name a file with one target a line")
 
     def __iter__(self) -> Iterator[Entry]:
@@ -68,17 +77,18 @@ class Listing:
             yield parsed
 
     def _lines(self) -> Iterator[ListedTarget | BadLine]:
-        number = 0
-        is_rest = False
+        number = length = 0
         try:
             while line := self._file.readline(LONGEST_LINE):
-                if not is_rest:
+                if not length:
                     number += 1
                     if (parsed := parse_line(number, line)) is not None:
                         yield parsed
-                is_rest = not line.endswith(b"\n")
+                length = 0 if line.endswith(b"\n") else length + len(line)
+                if length > MOST_OF_A_LINE:
+                    raise self._unreadable(f"line {number} is longer than {MOST_OF_A_LINE >> 20} MB")
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise self._unreadable(os.strerror(error.errno or 0)) from error
 
     def close(self) -> None:
         """Close the file."""

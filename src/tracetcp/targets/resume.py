@@ -77,6 +77,8 @@ def read_done(path: str, warn: Callable[[str], None], appended_by: int | None = 
             for number in count(1):
                 if not (following := file.readline(LONGEST_RECORD)):
                     break
+                if len(following) == LONGEST_RECORD and not following.endswith(b"\n"):
+                    raise _unreadable(path, f"line {number} is longer than {LONGEST_RECORD >> 20} MB")
                 line, record = following, _read(following)
                 if record is not None:
                     done += [record.done] if record.done is not None else []
@@ -89,13 +91,14 @@ def read_done(path: str, warn: Callable[[str], None], appended_by: int | None = 
         if is_own and appended_by is not None:
             _make_whole(appended_by, line, whole, is_record=record is not None)
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise UsageError(
-            f"--resume cannot read {path} ({reason}): name the file that --json was written to"
-        ) from error
+        raise _unreadable(path, os.strerror(error.errno or 0)) from error
     if not line.endswith(b"\n") and record is None and not is_own:
         warn(f"{path} ends in a cut line, which counts for none: with '>> {path}' it would be removed")
     return done
+
+
+def _unreadable(path: str, reason: str) -> UsageError:
+    return UsageError(f"--resume cannot read {path} ({reason}): name the file that --json was written to")
 
 
 def _make_whole(appended_by: int, last: bytes, whole: int, *, is_record: bool) -> None:
