@@ -99,6 +99,30 @@ def test_the_dead_branch_and_its_ports_are_named(bundle: Bundle, width: int, use
         assert f"via {branch(2)} " in bundle.nodes["r1"].run(["ip", "route", "get", *flow.split()])
 
 
+@USERS
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_branch_that_rejects_and_its_ports_are_named(
+    bundle: Bundle, width: int, user: str | None
+) -> None:
+    bundle.share(width)
+    bundle.hash_packets(is_computed=user is not None)
+    bundle.drop(2, 443, "reject with icmpx type admin-prohibited")
+    try:
+        finished = bundle.run(f"-n --branches {SERVER[4]}:443", user=user)
+    finally:
+        bundle.mend(2)
+    said = re.search(
+        rf"Verdict: Of \d branches after hop 1 the one through {re.escape(branch(2))} rejects port 443: "
+        r"source ports (.*) are told that the destination is unreachable\. \[certain\]",
+        finished.out,
+    )
+    assert said is not None, finished.out
+    assert "drops port 443" not in finished.out
+    for port in map(int, re.findall(r"\d+", said[1])):
+        flow = f"{SERVER[4]} from 10.0.1.2 iif l0n1b ipproto tcp sport {port} dport 443"
+        assert f"via {branch(2)} " in bundle.nodes["r1"].run(["ip", "route", "get", *flow.split()])
+
+
 def test_with_linux_limits_as_they_are(bundle: Bundle) -> None:
     bundle.share(4)
     bundle.limit_icmp(RATE_LIMIT)

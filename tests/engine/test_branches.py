@@ -349,7 +349,59 @@ def test_a_branch_that_rejects_is_drawn_and_ends_there() -> None:
     hops = [{"rtt": 1}, {"rtt": 2, "router": [{}, {"rule": [{"action": "unreachable"}]}]}, {"rtt": 3}]
     found = search(Scenario.of({"title": "rejects", "hop": hops, "destination": {"rtt": 4, "open": 80}}))
     assert ("10.2.2.1", "10.2.2.1") in found.links
-    assert [verdict.kind for verdict in found.verdicts] == [Kind.BRANCHES]
+    rejecting, shared = found.verdicts
+    assert (rejecting.kind, shared.kind) == (Kind.REJECTING_BRANCH, Kind.BRANCHES)
+    assert (rejecting.hop, rejecting.address) == (2, "10.2.2.1")
+    assert re.fullmatch(
+        r"Of 2 branches after hop 1 the one through 10\.2\.2\.1 rejects port 80: source ports "
+        r"4\d{4}(, 4\d{4})* and 4\d{4} are told that the destination is unreachable\.",
+        rejecting.sentence,
+    )
+    assert named(found) == passing(found, "10.2.2.1")
+
+
+def rejects(*, down: bool = False, seed: int = 0) -> Search:
+    """Two branches, one a hop longer, of which one rejects, or both report that the host is ``down``."""
+    rule = [] if down else [{"action": "unreachable"}]
+    shorter: list[dict[str, object]] = [
+        {"address": f"10.1.{hop}.1", "rule": rule if hop == 2 else []} for hop in (1, 2, 3)
+    ]
+    longer: list[dict[str, object]] = [{"address": f"10.2.{hop}.1"} for hop in (1, 2, 3, 4)]
+    for hop, place in enumerate([*shorter, *longer]):
+        place["rtt"] = 1 + hop
+    host = {"rtt": 9, "open": 80, "down": down, "down_after": 0}
+    table = {"hop": [{"address": "10.0.0.1"}, *shorter], "destination": host, "seed": seed}
+    return search(Scenario.of(table | {"route": [{"hop": [{"address": "10.0.0.1"}, *longer]}]}))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_host_that_is_down_is_no_branch_that_rejects(seed: int) -> None:
+    kinds = [{verdict.kind for verdict in rejects(down=down, seed=seed).verdicts} for down in (False, True)]
+    assert [Kind.REJECTING_BRANCH in each for each in kinds] == [True, False]
+
+
+def test_a_router_that_rejects_some_flows_and_lets_others_pass_is_no_branch() -> None:
+    found = rejects().found
+    (node,) = [
+        node.number for node in found.nodes if node.address == "10.1.2.1" and node.kind is NodeKind.ROUTER
+    ]
+    flows = tuple(
+        flow._replace(steps=(*flow.steps, Step(3, node, 1, 1))) if flow.has_reached else flow
+        for flow in found.flows
+    )
+    (verdict,) = [
+        each for each in judge_branches(replace(found, flows=flows)) if each.kind is Kind.REJECTING_BRANCH
+    ]
+    assert verdict.sentence.startswith(
+        "Some flows of port 80 are rejected at hop 3 (10.1.2.1), where others pass:"
+    )
+
+
+def test_one_flow_that_is_rejected_is_no_branch() -> None:
+    found = rejects().found
+    rejected = [flow for flow in found.flows if not flow.has_reached]
+    flows = tuple(flow for flow in found.flows if flow.has_reached or flow is rejected[0])
+    assert Kind.REJECTING_BRANCH not in {each.kind for each in judge_branches(replace(found, flows=flows))}
 
 
 def test_behind_a_nat_the_outer_ports_are_told() -> None:

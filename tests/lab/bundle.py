@@ -132,9 +132,9 @@ class Bundle:
         """Have r1 compute the hash from each packet, or take one that a packet brings along."""
         self.nodes["r1"].sysctl(BY_PACKET_PORTS if is_computed else BY_PORTS)
 
-    def drop(self, number: int, port: int) -> None:
-        """Have branch ``number`` drop what goes to ``port``."""
-        self.nodes[f"b{number}"].nft(BREAK.format(rule=f"tcp dport {port} drop"))
+    def drop(self, number: int, port: int, how: str = "drop") -> None:
+        """Have branch ``number`` drop what goes to ``port``, or do what ``how`` says in nft's words."""
+        self.nodes[f"b{number}"].nft(BREAK.format(rule=f"tcp dport {port} {how}"))
 
     def mend(self, number: int) -> None:
         """Undo ``drop``."""

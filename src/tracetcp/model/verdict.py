@@ -52,6 +52,7 @@ class Kind(Enum):
     REMEMBERED = "remembered"
     IDLE_UNKNOWN = "idle-unknown"
     DEAD_BRANCH = "dead-branch"
+    REJECTING_BRANCH = "rejecting-branch"
     BRANCHES = "branches"
     NO_BRANCH = "no-branch"
     PER_PACKET = "per-packet"

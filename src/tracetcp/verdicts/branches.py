@@ -9,6 +9,11 @@ R3. some flows hang after a node that others pass: the member of a bundle that t
 R4. Either is told only where chance does not explain it: loss as the other flows have it beyond the node, or
     all flows before it, whichever is higher (``loss``).
 R5. Where load is shared by packet no flow has a branch of its own: nothing is dead for it.
+
+A branch rejects if
+
+R6. two flows at least were told by one router that the destination is unreachable, and met nobody farther
+    out, while the destination answered others: that it is down is not the branch's fault.
 """
 
 from __future__ import annotations
@@ -42,11 +47,12 @@ class _Hanging(NamedTuple):
 
 
 def judge_branches(found: Branches) -> tuple[Verdict, ...]:
-    """The verdicts: dead branches first, then how load is shared."""
+    """The verdicts: dead branches first, those that reject, then how load is shared."""
     by_packet = [hop for hop in found.hops if hop.is_by_packet]
     dead = [] if by_packet else _dead(found)  # R5
+    rejecting = [] if by_packet else _rejecting(found)
     hidden = {verdict.hop + 1 for verdict in dead if verdict.hop is not None and _is_hidden(verdict, found)}
-    return (*dead, *(_by_packet(found, hop) for hop in by_packet), _summary(found, hidden))
+    return (*dead, *rejecting, *(_by_packet(found, hop) for hop in by_packet), _summary(found, hidden))
 
 
 def _is_hidden(verdict: Verdict, found: Branches) -> bool:
@@ -133,10 +139,13 @@ def _verdict(found: Branches, group: Sequence[_Hanging], dead: set[int]) -> Verd
         return None
     certainty = Certainty.CERTAIN if chance < BY_CHANCE_CERTAIN else Certainty.LIKELY
     ports = {flow.source_port for flow in passing}
-    words = _through(found, group, ports) if not here else _some(found, group)
+    if here:
+        sentence = _some(found, group)
+    else:
+        sentence = f"{_through(found, group, ports)} drops port {found.port}: {_ports(group)} hang."
     return Verdict(
         kind=Kind.DEAD_BRANCH,
-        sentence=words,
+        sentence=sentence,
         certainty=certainty,
         evidence=_evidence(group, answered, asked),
         hop=ttl,
@@ -193,7 +202,7 @@ def _tail(flows: int, hanging: int, chance: float) -> float:
 
 
 def _through(found: Branches, group: Sequence[_Hanging], passing: set[int]) -> str:
-    """The sentence on a branch that has addresses of its own: those on no way of the ports ``passing``."""
+    """Which branch it is, by the addresses of its own: those on no way of the ports ``passing``."""
     ttl = group[0].ttl
     own: list[int] = []
     first = ttl
@@ -209,10 +218,7 @@ def _through(found: Branches, group: Sequence[_Hanging], passing: set[int]) -> s
     where = f"after hop {first - 1}" if first > 1 else "at hop 1"
     addresses = [found.nodes[node].address or "a silent router" for node in own]
     through = addresses[0] if len(addresses) == 1 else f"{', '.join(addresses[:-1])} and {addresses[-1]}"
-    return (
-        f"Of {count} branches {where} the one through {through} drops port {found.port}: "
-        f"{_ports(group)} hang."
-    )
+    return f"Of {count} branches {where} the one through {through}"
 
 
 def _some(found: Branches, group: Sequence[_Hanging]) -> str:
@@ -241,6 +247,57 @@ def _evidence(group: Sequence[_Hanging], answered: int, asked: int) -> tuple[str
     if outer:
         told.append(f"Behind a NAT these are source ports {_enumeration(outer)}.")
     return tuple(told)
+
+
+# Branches that reject ----------------------------------------------------------------------------------
+
+
+def _rejecting(found: Branches) -> list[Verdict]:
+    groups: dict[str | None, list[_Hanging]] = {}
+    for each in sorted(
+        filter(None, (_rejected(found, flow) for flow in found.flows)), key=lambda each: each.ttl
+    ):
+        groups.setdefault(found.nodes[each.node].address, []).append(each)
+    verdicts = [_rejection(found, group) for group in groups.values()]
+    return [verdict for verdict in verdicts if verdict is not None]
+
+
+def _rejected(found: Branches, flow: FlowPath) -> _Hanging | None:
+    """Where ``flow`` was rejected: at the hop of the router that did or, if that was not met, beyond."""
+    met = [step for step in flow.steps if step.node is not None]
+    if flow.has_reached or not met or found.nodes[met[-1].node or 0].kind is not NodeKind.REJECTING:
+        return None
+    reported = [step for step in met if found.nodes[step.node or 0].kind is NodeKind.REJECTING]
+    first = reported[0]
+    sender = found.nodes[first.node or 0].address
+    routers = [step for step in met if step.ttl < first.ttl]
+    if routers and found.nodes[routers[-1].node or 0].address == sender:
+        first = routers[-1]
+    return _Hanging(flow, first.ttl, first.node or 0, sum(step.answers for step in reported), is_sure=True)
+
+
+def _rejection(found: Branches, group: Sequence[_Hanging]) -> Verdict | None:
+    reached = [flow for flow in found.flows if flow.has_reached]
+    if len(group) < LEAST_FLOWS or not reached:  # R6
+        return None
+    ttl, node = group[0].ttl, group[0].node
+    address = found.nodes[node].address
+    if any(step.node == node for flow in reached for step in flow.steps):
+        start = f"Some flows of port {found.port} are rejected at hop {ttl} ({address}), where others pass"
+    else:
+        through = _through(found, group, {flow.source_port for flow in reached})
+        start = f"{through} rejects port {found.port}"
+    reports = sum(each.probes for each in group)
+    return Verdict(
+        kind=Kind.REJECTING_BRANCH,
+        sentence=f"{start}: {_ports(group)} are told that the destination is unreachable.",
+        certainty=Certainty.CERTAIN,
+        evidence=(
+            f"{reports} reports came from {address}; the destination answered {len(reached)} source ports.",
+        ),
+        hop=ttl,
+        address=address,
+    )
 
 
 # How load is shared --------------------------------------------------------------------------------------
