@@ -2,12 +2,13 @@
 
     .venv/bin/python tests/miss_rates.py [RUNS [WIDTH...]]
     .venv/bin/python tests/miss_rates.py --kernel [RUNS [WIDTH...]]
+    .venv/bin/python tests/miss_rates.py --nobody ...
 
 Each run is the real engine over a simulated network with another seed of load sharing: two hops, the hop of
 the branches, one more hop, the host. A miss is a router of that hop that is not in the graph. Intervals are
 Wilson's, 95 %. Fixed flows are so many source ports over the same network. With ``--kernel`` the installed
 program runs as root over Linux routers in network namespaces (``lab.bundle``); every second run has a dead
-branch.
+branch. With ``--nobody`` flows are those of sockets that connect, and the program runs without privilege.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def share(misses: int, runs: int) -> str:
     return f"{100 * misses / runs:5.1f} ({100 * low:.1f}..{100 * high:.1f})"
 
 
-def main(runs: int, *widths: int) -> None:
+def main(runs: int, *widths: int, is_nobody: bool) -> None:
     """Print the table."""
     say(f"{runs} runs a width; missed a branch, in percent (95 % interval)")
     say(
@@ -71,7 +72,7 @@ def main(runs: int, *widths: int) -> None:
         misses = probes = 0
         seconds = 0.0
         for seed in range(runs):
-            done = search(network(f"1 2 3:{width} 4 | rtt 5", seed=seed))
+            done = search(network(f"1 2 3:{width} 4 | rtt 5", seed=seed), shares_flows=not is_nobody)
             misses += sum(address.startswith("10.3.") for address in done.routers) < width
             probes += done.found.probes
             seconds += done.seconds
@@ -82,19 +83,21 @@ def main(runs: int, *widths: int) -> None:
         )
 
 
-def on_kernels(runs: int, *widths: int) -> None:
+def on_kernels(runs: int, *widths: int, is_nobody: bool) -> None:
     """Print the table for real kernels."""
     say(f"{runs} runs a width on real kernels; missed a branch, in percent (95 % interval)")
     say("width  tracetcp             seconds  dead branch and its ports named")
     with Bundle(8) as bundle:
         for width in widths or (2, 4, 8):
             bundle.share(width)
+            bundle.hash_packets(is_computed=is_nobody)
             misses = named = broken = 0
             seconds = 0.0
             for run in range(runs):
                 if is_broken := run % 2 == 1:
                     bundle.drop(1 + run // 2 % width, 443)
-                finished = bundle.run(f"-n --json --branches {SERVER[4]}:443")
+                user = "nobody" if is_nobody else None
+                finished = bundle.run(f"-n --json --branches {SERVER[4]}:443", user=user)
                 if is_broken:
                     bundle.mend(1 + run // 2 % width)
                     said = f"the one through {branch(1 + run // 2 % width)} drops port 443: source ports "
@@ -106,9 +109,9 @@ def on_kernels(runs: int, *widths: int) -> None:
 
 
 if __name__ == "__main__":
-    is_on_kernels = "--kernel" in sys.argv
+    is_nobody = "--nobody" in sys.argv
     counts = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    if is_on_kernels:
-        on_kernels(*counts or [100])
+    if "--kernel" in sys.argv:
+        on_kernels(*counts or [100], is_nobody=is_nobody)
     else:
-        main(*counts or [1000])
+        main(*counts or [1000], is_nobody=is_nobody)
