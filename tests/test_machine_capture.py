@@ -119,7 +119,8 @@ def test_a_dash_is_standard_output_and_the_rows_go_to_standard_error(
 @netns
 def test_a_dash_whose_reader_is_gone_ends_the_run_quietly(internet: SimulatedInternet) -> None:
     shell = ["bash", "-c", '"$@" | head -c 30 > /dev/null; exit ${PIPESTATUS[0]}', "bash"]
-    words = [str(program.SCRIPT), "-n", "--pcap", "-", internet.destination]
+    ports = "1-400"  # more packets than a pipe holds: the end does not come before the reader has gone
+    words = [str(program.SCRIPT), "-n", "--pcap", "-", f"{internet.destination}:{ports}"]
     finished = machine.finish([*internet.namespace.prefix, *shell, *words])
     assert finished.returncode == 141
     assert "tracetcp:" not in finished.stderr
