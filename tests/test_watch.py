@@ -144,6 +144,17 @@ def test_a_break_that_moves_is_told_once_it_is_sure() -> None:
     assert [state.state.hop for state in states if isinstance(state, StateChanged)] == [4, 7]
 
 
+def test_a_break_that_comes_nearer_is_found_by_a_look_that_goes_less_far() -> None:
+    """The first look met routers beyond the break, by controls; what it knew of them is no longer asked for."""
+    nearer = network("2x10 10[rst 80] 6x10" + FAR)
+    watched = Watched(in_turn((0, broken("[drop 80]")), (BROKEN_AT, nearer)), count=120)
+    blocked, forged = watched.events
+    assert isinstance(blocked, StateChanged)
+    assert isinstance(forged, StateChanged)
+    assert (blocked.state.kind, blocked.state.hop) == (Kind.BLOCKED, 4)
+    assert (forged.state.kind, forged.state.hop) == (Kind.FORGED, 3)
+
+
 def test_a_port_that_is_down_from_the_beginning_is_told_once() -> None:
     watched = Watched(broken("[drop 80]"), count=600)
     assert is_quiet(watched)
