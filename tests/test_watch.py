@@ -145,7 +145,7 @@ def test_a_break_that_moves_is_told_once_it_is_sure() -> None:
 
 
 def test_a_break_that_comes_nearer_is_found_by_a_look_that_goes_less_far() -> None:
-    """The first look met routers beyond the break, by controls; what it knew of them is no longer asked for."""
+    """The first look met routers beyond the break, by controls; what it knew of them is asked no more."""
     nearer = network("2x10 10[rst 80] 6x10" + FAR)
     watched = Watched(in_turn((0, broken("[drop 80]")), (BROKEN_AT, nearer)), count=120)
     blocked, forged = watched.events
@@ -266,7 +266,7 @@ def test_the_watch_knows_no_more_after_hours_than_after_minutes() -> None:
     watched = Watched(network("9x10" + FAR, loss=0.02), count=3000)
     engine = watched.engine
     assert engine._questions.under_way == {}
-    assert engine._state.tokens._owners == {}
+    assert engine._watched._tokens._owners == {}
 
 
 # This machine ---------------------------------------------------------------------------------------------
