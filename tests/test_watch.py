@@ -28,10 +28,11 @@ from tracetcp.model.watching import (
 from tracetcp.watch import QuietMachine
 from tracetcp.watch.path import REST
 from tracetcp.watch.questions import FLOWS_IN_TURN, RESTING_FLOWS
-from watching import SETTLED, Watched, in_turn
+from watching import SETTLED, Watched, begin_figures_anew, in_turn, pause
 
 if TYPE_CHECKING:
     from internet import Scenario
+    from watching import Key
 
 LOSING = re.compile(r"^loss|^load-balancing-dead$")
 """Scenarios that lose a fifth and more, or one of the watch's source ports: there loss is true, and told."""
@@ -400,3 +401,85 @@ def test_the_count_is_that_of_intervals() -> None:
     assert watched.summary is not None
     assert (watched.summary.asked, watched.summary.answered) == (7, 7)
     assert watched.summary.at == pytest.approx(70, abs=1)
+
+
+@pytest.mark.parametrize("at", [0.01, 2.0, 4.0, 30.2, 61.6, 63.1])
+def test_nothing_is_asked_while_paused_whatever_was_under_way(at: float) -> None:
+    """In the first look, between two questions, and while a doubt or a look at it is under way."""
+    until = at + 50
+    path = in_turn((0, WHOLE), (BROKEN_AT, broken("[drop 80]")))
+    watched = Watched(path, count=100, keys=[(at, pause), (until, pause)])
+    asked_at = [each.at for each in watched.prober.sent]
+    assert [each for each in asked_at if at < each < until] == []
+    assert max(asked_at) > until
+    states = [event for event in watched.events if isinstance(event, StateChanged)]
+    assert [each.at for each in states if at < each.at < until] == []
+    assert [each.state.kind for each in states] == [Kind.OPEN, Kind.BLOCKED]
+    assert watched.summary is not None
+    assert watched.summary.unknown == pytest.approx(50, abs=5)
+
+
+def test_a_pause_shows_in_what_is_known() -> None:
+    watched = Watched(WHOLE, count=20, heartbeat=10, keys=[(15.0, pause), (35.0, pause)])
+    beats = [beat.snapshot for beat in told(watched, Heartbeat) if isinstance(beat, Heartbeat)]
+    assert [beat.is_paused for beat in beats] == [False, True, True, False]
+
+
+def test_going_on_where_nothing_was_paused_is_nothing() -> None:
+    keys = [(20.5, lambda engine, now: engine.pause(now, is_paused=False))]
+    watched = Watched(WHOLE, count=60, keys=keys)
+    assert is_quiet(watched)
+    assert watched.summary is not None
+    assert watched.summary.asked == 60
+
+
+def stop(prober: VirtualProber, seconds: float) -> Key:
+    """The whole program stands still: what arrives meanwhile is read afterwards."""
+
+    def advance(_engine: object, now: float) -> None:
+        prober.wait.now = now + seconds
+
+    return advance
+
+
+def test_a_stopped_watch_makes_up_for_neither_intervals_nor_heartbeats() -> None:
+    prober = VirtualProber(WHOLE)
+    watched = Watched(WHOLE, count=30, heartbeat=5, prober=prober, keys=[(12.5, stop(prober, 60))])
+    beats = [round(beat.at) for beat in told(watched, Heartbeat) if isinstance(beat, Heartbeat)]
+    assert beats == [5, 10, 72, 75, 80, 85]
+    (slept,) = told(watched, LocalTrouble)
+    assert isinstance(slept, LocalTrouble)
+    assert (slept.since, slept.at) == pytest.approx((13.0, 72.5), abs=0.6)
+    assert watched.summary is not None
+    assert watched.summary.asked == 30
+
+
+def test_a_sleep_in_a_pause_is_no_news() -> None:
+    prober = VirtualProber(WHOLE)
+    machine = Machine(prober, asleep_at=25.0)
+    keys = [(20.0, pause), (30.0, stop(prober, 60)), (95.0, pause)]
+    assert (
+        told(Watched(WHOLE, count=60, heartbeat=7, prober=prober, machine=machine, keys=keys), LocalTrouble)
+        == []
+    )
+
+
+def test_a_machine_that_sleeps_during_the_first_look_has_another_one_taken() -> None:
+    """What was sent before it slept is answered to nobody, and that is no silence of the network."""
+    path = in_turn((0, broken("[drop 80]")), (4.0, WHOLE))
+    prober = VirtualProber(path)
+    watched = Watched(path, count=30, prober=prober, machine=Machine(prober, asleep_at=4.0))
+    slept, state = watched.events
+    assert isinstance(slept, LocalTrouble)
+    assert isinstance(state, StateChanged)
+    assert state.state.kind is Kind.OPEN
+
+
+def test_figures_begun_anew_count_from_zero() -> None:
+    watched = Watched(WHOLE, count=60, keys=[(40.5, begin_figures_anew)])
+    assert is_quiet(watched)
+    summary = watched.summary
+    assert summary is not None
+    assert (summary.asked, summary.answered) == (19, 19)
+    assert summary.up == pytest.approx(60, abs=2)
+    assert max(len(row.history) for row in summary.hops) == 19

@@ -155,6 +155,7 @@ class Asking:
 
     def abandon(self) -> None:
         """Whatever is under way will not be answered."""
+        self._sending = None
         for token in self._questions.under_way:
             self._tokens.release(token)
         self._questions.under_way.clear()

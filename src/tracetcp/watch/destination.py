@@ -3,8 +3,9 @@
 ``asking`` decides what is asked next, ``port`` what answers and looks say of the port, ``local_causes`` what
 counts for nothing; ``measurements`` add up the rest. Here is what lies between them:
 
-R1. A doubt that nothing on this machine explains has a look taken.
-R2. A look that this machine hindered says nothing.
+R1. A doubt that nothing on this machine explains has a look taken. So has a port of which nothing is known,
+    at once or, where this machine cannot send, with the next interval.
+R2. A look counts for nothing where questions do: it is not ended but forgotten.
 """
 
 from __future__ import annotations
@@ -73,23 +74,22 @@ class WatchedDestination:
         self._asking.begin_interval()
         if self._causes.lasting is not None:
             self._has_local_cause(now)
-        if self._causes.lasting is None:
-            self.look_if_unknown()
+        self.look_if_unknown()
 
     def look_if_unknown(self) -> None:
-        """Have a look at a port of which nothing is known, if none is under way."""
-        if self.port.state is None and self.looks.current is None:
-            self.looks.take_far(self._news.now)
+        """Have a look at a port of which nothing is known, if none is under way and one may be."""
+        may_look = self._causes.lasting is None and self._intervals.are_running
+        if self.port.state is None and self.looks.current is None and may_look:
+            self.looks.take_far(self._news.now)  # R1
 
-    def next_probes(self, now: float, most: int, *, may_ask_hops: bool) -> Sequence[Probe]:
+    def next_probes(self, now: float, most: int) -> Sequence[Probe]:
         """The next probe: of the destination, of what bears a doubt out, of a look, of a hop."""
         question = self._asking.question_in_turn() or self._question_again()
         if question is None and self.looks.current is not None:
             probes = self.looks.current.engine.next_probes(now, most)
             if probes:
                 return probes
-        may_ask_hops = may_ask_hops and self._may_ask_hops
-        question = question or self._asking.question_to_hop(now, may_ask=may_ask_hops)
+        question = question or self._asking.question_to_hop(now, may_ask=self._may_ask_hops)
         return () if question is None else (question.probe,)
 
     def _question_again(self) -> Question | None:
@@ -101,7 +101,8 @@ class WatchedDestination:
 
     @property
     def _may_ask_hops(self) -> bool:
-        return self.looks.current is None and self._causes.lasting is None
+        is_free = self.looks.current is None and self._causes.lasting is None
+        return is_free and self._intervals.are_running
 
     @property
     def is_undecided(self) -> bool:
@@ -109,14 +110,14 @@ class WatchedDestination:
         wants_again = self.port.doubts.wants_question
         return bool(self._questions.under_way) or self.looks.current is not None or wants_again
 
-    def wakes_at(self, *, may_ask_hops: bool) -> float:
+    def wakes_at(self) -> float:
         """When to ask, or to conclude something, if no reply comes before."""
         if self.port.doubts.wants_question:
             return -inf
         look = self.looks.current
         return min(
             self.port.tells_silence_at(self._intervals.length),
-            self._asking.wakes_at(may_ask_hops=may_ask_hops and self._may_ask_hops),
+            self._asking.wakes_at(may_ask_hops=self._may_ask_hops),
             inf if look is None or look.engine.is_done else look.engine.wake_at(),
         )
 
@@ -124,6 +125,11 @@ class WatchedDestination:
         """What was asked so far counts for nothing."""
         self.port.forget_what_is_under_way()
         self._asking.forget_what_is_due()
+        self._end_look()  # R2
+
+    def _end_look(self) -> None:
+        self.looks.end()
+        self._tokens.keep(self)
 
     def abandon(self) -> None:
         """Wait for no answer any more."""
@@ -136,14 +142,12 @@ class WatchedDestination:
         """See ``Engine``."""
         if self._asking.sent(probe, at):
             self.looks.state.routers.on_sent(probe.ttl, at)
-        elif self.looks.current is not None:
+        elif self.looks.current is not None and self._tokens.owner_of(probe.token) is not None:
             self.looks.current.engine.sent(probe, at)
 
     def failed(self, probe: Probe, at: float) -> None:
         """See ``Engine``: this machine cannot send, which says nothing of the network."""
-        if not self._asking.failed(probe) and self.looks.current is not None:
-            self.looks.current.engine.failed(probe, at)
-            self.looks.current.has_failed = True
+        self._asking.failed(probe)
         fallback = LocalCause(Cause.CANNOT_SEND, "probes cannot be sent")
         self._blame_machine(at, self._machine.trouble() or fallback)
 
@@ -213,16 +217,11 @@ class WatchedDestination:
             self.port.tell_silence(look)
 
     def _finish(self, look: Look) -> None:
-        self.looks.end()
-        self._tokens.keep(self)
-        is_first, now = self.port.state is None, self._news.now
-        if look.has_failed or self._causes.lasting is not None or look.found is None:  # R2
-            if is_first:
-                self._intervals.begin_by(now + self._intervals.length)
-            return
+        self._end_look()
+        is_first = self.port.state is None
         self.port.conclude(look)
         if is_first and self.looks.current is None:
-            self._intervals.begin_by(now)
+            self._intervals.begin_by(self._news.now)
 
     # This machine --------------------------------------------------------------------------------------
 
@@ -239,6 +238,8 @@ class WatchedDestination:
         self.forget_what_is_under_way()
         if self._causes.blame(cause, now):
             self.port.hold(now)
+        if self.port.state is None:
+            self._intervals.begin_by(now + self._intervals.length)  # R1
 
     def _end_local_cause(self, now: float) -> None:
         self._causes.end(now)

@@ -2,7 +2,8 @@
 
 What a watch knows of the destination is in ``destination``; this hands on to it what happens.
 
-R1. The machine, or the watch itself, may have slept: then the next interval begins at once.
+R1. The machine, or the watch itself, may have slept: then the next interval begins at once, and what was
+    under way counts for nothing. In a pause that is no news.
 R2. Another address of the target is another destination, of which nothing is known.
 R3. After the last interval the watch ends once every question and look is decided.
 """
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from tracetcp.model import Event, Probe, Reply
     from tracetcp.watch import Machine
 
+ASLEEP = 5.0
+"""Seconds (and two intervals) that the watch must have missed for its machine to have slept, or it itself."""
+
 
 class WatchEngine:
     """The engine that watches the one port of ``config`` as ``watch`` says.
@@ -50,8 +54,7 @@ class WatchEngine:
         machine: Machine | None = None,
     ) -> None:
         self.ports_done = 0
-        self.is_paused = False
-        self._config, self._heartbeat = config, watch.heartbeat
+        self._config = config
         self._open_engine = open_engine
         self._machine = machine or QuietMachine()
         self._questions = Questions(self._machine)
@@ -59,8 +62,9 @@ class WatchEngine:
         self._news = News()
         self._causes = LocalCauses(self._machine, self._news)
         self._intervals = Intervals(watch.interval, watch.intervals)
+        self._heartbeat = None if watch.heartbeat is None else Intervals(watch.heartbeat, None)
         self._times = Times(0.0)
-        self._began_at, self._heartbeat_at = -inf, inf
+        self._began_at = -inf
         self._path_changes = 0
         self._is_over = False
         self._watched = self._at(destination, state, Figures())
@@ -96,7 +100,7 @@ class WatchEngine:
         if most < 1 or self._is_over:
             return ()
         self._note_interval(now)
-        return self._watched.next_probes(now, most, may_ask_hops=self._may_ask_hops)
+        return self._watched.next_probes(now, most)
 
     def sent(self, probe: Probe, at: float) -> None:
         """See ``Engine``."""
@@ -113,17 +117,19 @@ class WatchEngine:
     def advance(self, now: float) -> None:
         """See ``Engine``."""
         self._news.advance(now)
-        if self._causes.has_slept(now, self._intervals.length):
+        longest = inf if self.is_paused else max(ASLEEP, 2 * self._intervals.length)
+        if self._causes.has_slept(now, longest):  # R1
             self._watched.forget_what_is_under_way()
-            if self._intervals.next_at < now:  # R1
+            if self._intervals.next_at < now:
                 self._intervals.begin_at(now)
+            self._watched.look_if_unknown()
         self._watched.advance(now)
         self._notice_target(now)
 
     def wake_at(self) -> float:
         """See ``Engine``."""
-        watched_at = self._watched.wakes_at(may_ask_hops=self._may_ask_hops)
-        wake_at = min(self._intervals.next_at, self._heartbeat_at, watched_at)
+        heartbeat_at = inf if self._heartbeat is None else self._heartbeat.next_at
+        wake_at = min(self._intervals.next_at, heartbeat_at, self._watched.wakes_at())
         self._causes.expect(wake_at)
         return wake_at
 
@@ -134,8 +140,8 @@ class WatchEngine:
         self._path_changes += measured.tell_path()
         if not (measured.path.has_rounds or self._questions.are_in_round):
             measured.tell_quality()
-        if self._heartbeat is not None and now >= self._heartbeat_at:
-            self._heartbeat_at += self._heartbeat
+        if self._heartbeat is not None and now >= self._heartbeat.next_at:
+            self._heartbeat.begin(now)
             self._news.tell(Heartbeat(now, self.snapshot()))
         if self._intervals.are_over and not self._watched.is_undecided:  # R3
             self.end(now)
@@ -150,25 +156,26 @@ class WatchEngine:
             self._is_over = True
             self._news.tell(WatchEnded(self._news.now, self.snapshot()))
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is asked, as the user wants it."""
+        return self._intervals.are_paused
+
     def pause(self, now: float, *, is_paused: bool) -> None:
         """Ask nothing, or go on."""
         self._news.advance(now)
         if is_paused == self.is_paused:
             return
-        self.is_paused = is_paused
-        now, port = self._news.now, self._watched.port
-        if is_paused:
-            self._watched.forget_what_is_under_way()
-            self._intervals.stop()
-            port.hold(now)
-            return
         self._causes.count_from(now)
+        if is_paused:
+            self._intervals.pause()
+            self._watched.forget_what_is_under_way()
+            self._watched.port.hold(now)
+            return
+        self._intervals.go_on()
         if self._causes.lasting is None:
-            port.go_on(now)
-        if port.state is None:
-            self._watched.looks.take_far(now)
-        else:
-            self._intervals.begin_at(now)
+            self._watched.port.go_on(now)
+        self._go_on(now)
 
     def begin_figures_anew(self) -> None:
         """Count from zero; what is known of the port and its path stays known."""
@@ -181,7 +188,7 @@ class WatchEngine:
         self._began_at = self._watched.port.since = now
         self._times.begin(now)
         if self._heartbeat is not None:
-            self._heartbeat_at = now + self._heartbeat
+            self._heartbeat.begin_at(now + self._heartbeat.length)
         self._watched.look_if_unknown()
 
     def _note_interval(self, now: float) -> None:
@@ -191,10 +198,6 @@ class WatchEngine:
             self._news.tell(Asked(now))
         if self._intervals.begin(now):
             self._watched.begin_interval(now)
-
-    @property
-    def _may_ask_hops(self) -> bool:
-        return not self.is_paused and not self._intervals.are_over
 
     # The target ----------------------------------------------------------------------------------------
 
@@ -208,7 +211,13 @@ class WatchEngine:
         self._intervals.stop()
         self._watched = self._at(address, before.looks.state, before.measured.figures)  # R2
         self._watched.port.hold(now)
+        self._go_on(now)
+
+    def _go_on(self, now: float) -> None:
+        """Ask again: in a look first, if nothing is known of the port and this machine can send."""
         self._watched.look_if_unknown()
+        if self._watched.looks.current is None:
+            self._intervals.begin_at(now)
 
     # What is known -------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""When the next interval of a watch begins, and how many there are. Pure; instants are arguments.
+"""When something is due that is due at intervals, and how often. Pure; instants are arguments.
 
 An interval that was slept through is not made up for: the next one begins a whole number of intervals later.
 """
@@ -19,6 +19,13 @@ class Intervals:
         """When the next one begins, infinity while none is to come."""
         self.are_over = False
         """Whether the last one is over."""
+        self.are_paused = False
+        """Whether none begins, whatever is said, until ``go_on``."""
+
+    @property
+    def are_running(self) -> bool:
+        """Whether one may begin."""
+        return not self.are_over and not self.are_paused
 
     @property
     def is_first(self) -> bool:
@@ -26,8 +33,8 @@ class Intervals:
         return self._begun == 0
 
     def begin_at(self, at: float) -> None:
-        """The next one begins at ``at``, unless the last one is over."""
-        if not self.are_over:
+        """The next one begins at ``at``, if one may begin."""
+        if self.are_running:
             self.next_at = at
 
     def begin_by(self, at: float) -> None:
@@ -37,6 +44,14 @@ class Intervals:
     def stop(self) -> None:
         """None begins until ``begin_at``."""
         self.next_at = inf
+
+    def pause(self) -> None:
+        """None begins until ``go_on``."""
+        self.are_paused, self.next_at = True, inf
+
+    def go_on(self) -> None:
+        """They may begin again, when it is said."""
+        self.are_paused = False
 
     def begin(self, now: float) -> bool:
         """The next one begins ``now``; whether there was one left."""

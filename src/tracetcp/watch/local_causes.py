@@ -1,6 +1,6 @@
 """What is this machine's own fault: told as that, and what was asked meanwhile counts for nothing. Pure.
 
-R1. A local cause is told as one, and its end. While it lasts nothing is concluded from silence.
+R1. A local cause is told as one, and its end. While it lasts nothing is concluded from silence, nor of hops.
 R2. Questions that left before it ended count for nothing, and so do those before a sleep.
 """
 
@@ -10,14 +10,12 @@ from math import inf, isinf
 from typing import TYPE_CHECKING
 
 from tracetcp.model.watching import Cause, LocalCause, LocalTrouble
+from tracetcp.watch.questions import Role
 
 if TYPE_CHECKING:
     from tracetcp.watch import Machine
     from tracetcp.watch.news import News
     from tracetcp.watch.questions import Question
-
-ASLEEP = 5.0
-"""Seconds (and two intervals) that the watch must have missed for its machine to have slept, or it itself."""
 
 
 class LocalCauses:
@@ -33,8 +31,8 @@ class LocalCauses:
 
     def is_void(self, question: Question) -> bool:
         """Whether what came of ``question`` counts for nothing."""
-        is_silence = question.reply is None
-        return question.sent_at < self._void_before or (self.lasting is not None and is_silence)  # R1, R2
+        says_little = question.reply is None or question.role is Role.ROUTER
+        return question.sent_at < self._void_before or (self.lasting is not None and says_little)  # R1, R2
 
     def count_from(self, now: float) -> None:
         """What left before ``now`` counts for nothing."""
@@ -63,13 +61,13 @@ class LocalCauses:
         """The watch waits until ``wakes_at``."""
         self._expected_at = max(wakes_at, self._news.now)
 
-    def has_slept(self, now: float, interval: float) -> bool:
-        """Whether the machine, or the watch itself, slept until ``now``; that is told."""
+    def has_slept(self, now: float, longest: float) -> bool:
+        """Whether machine or watch slept until ``now``, for ``longest`` seconds or more; that is told."""
         asleep = self._machine.seconds_asleep()
         late = 0.0 if isinf(self._expected_at) else now - self._expected_at
         self._expected_at = now  # it may be stopped before it says until when it waits
         missed = max(asleep, late)
-        if missed < max(ASLEEP, 2 * interval):
+        if missed < longest:
             return False
         sentence = f"nothing was asked for {missed:.0f} s: this machine slept"
         self._news.tell(LocalTrouble(now, now - late, LocalCause(Cause.ASLEEP, sentence, is_lasting=False)))

@@ -51,8 +51,6 @@ class Look:
         self.config = config
         self.engine = ExplainingEngine(config, destination, opened, state, shares_flows=shares_flows)
         self.began_at = began_at
-        self.has_failed = False
-        """Whether a probe of it could not be sent."""
         self.found: PortState | None = None
         """What it found, None while it looks."""
         self.rtt: float | None = None
