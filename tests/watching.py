@@ -104,3 +104,8 @@ def pause(engine: WatchEngine, now: float) -> None:
 def begin_figures_anew(engine: WatchEngine, _: float) -> None:
     """Press ``r``."""
     engine.begin_figures_anew()
+
+
+def end(engine: WatchEngine, now: float) -> None:
+    """Press ``q``."""
+    engine.end(now)

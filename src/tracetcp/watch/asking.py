@@ -112,10 +112,8 @@ class Asking:
         return self._timeouts.timeout(min(ttl, max(1, self._path.length)))
 
     def wakes_at(self, *, may_ask_hops: bool) -> float:
-        """When a question may leave, or one is missing or lost."""
+        """When a hop may be asked, or a question is missing or lost."""
         instants = [*self._questions.instants()]
-        if self._due:
-            return -inf
         if may_ask_hops:
             instants.append(max(self._path.rounds.next_at, self._hops_free_at))
         return min(instants, default=inf)
@@ -153,18 +151,9 @@ class Asking:
         self._sending = None
         return question
 
-    def abandon(self) -> None:
-        """Whatever is under way will not be answered."""
-        self._sending = None
-        for token in self._questions.under_way:
-            self._tokens.release(token)
-        self._questions.under_way.clear()
-
-    def answered(self, reply: Reply) -> Question | None:
-        """The question that ``reply`` answers, which is under way no longer; None for one that was not."""
-        question = self._questions.under_way.pop(reply.token, None)
-        if question is None:
-            return None
+    def answered(self, reply: Reply) -> Question:
+        """The question that ``reply`` answers, which is under way no longer."""
+        question = self._questions.under_way.pop(reply.token)
         question.reply = reply
         self._tokens.release(reply.token)
         self._timeouts.add(question.probe.ttl, question.rtt or 0.0)

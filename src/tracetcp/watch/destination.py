@@ -112,8 +112,6 @@ class WatchedDestination:
 
     def wakes_at(self) -> float:
         """When to ask, or to conclude something, if no reply comes before."""
-        if self.port.doubts.wants_question:
-            return -inf
         look = self.looks.current
         return min(
             self.port.tells_silence_at(self._intervals.length),
@@ -134,7 +132,8 @@ class WatchedDestination:
     def abandon(self) -> None:
         """Wait for no answer any more."""
         self.forget_what_is_under_way()
-        self._asking.abandon()
+        self._questions.under_way.clear()
+        self._tokens.close()
 
     # What came of it -----------------------------------------------------------------------------------
 
@@ -159,8 +158,6 @@ class WatchedDestination:
                 self.looks.current.engine.receive(reply)
             return
         question = self._asking.answered(reply)
-        if question is None:
-            return
         if reply.sender not in self._addresses:
             self._addresses.add(reply.sender)
             self._news.tell(AddressSeen(reply.sender))

@@ -151,6 +151,8 @@ class WatchEngine:
 
     def end(self, now: float) -> None:
         """End the watch; its summary is the last event."""
+        if self._began_at == -inf:
+            self._begin(now)
         self._news.advance(now)
         if not self._is_over:
             self._is_over = True

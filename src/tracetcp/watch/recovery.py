@@ -62,7 +62,7 @@ class Recovery:
         """The state of the port is another since now."""
         self.began_at = self._usual = None
         self._answers_in_row = self._others_in_row = 0
-        self._may_look_at = now + LOOK_PAUSE
+        self._pause, self._may_look_at = LOOK_PAUSE, now + LOOK_PAUSE
 
     def stop(self) -> None:
         """Whether it answers again is not known any more."""
@@ -116,7 +116,6 @@ class Recovery:
         if found.is_like(state):
             return False
         if candidate is not None and (found.is_like(candidate) or candidate is state):  # R3
-            self._pause = LOOK_PAUSE
             return True
         self._candidate = found
         return None
