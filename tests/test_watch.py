@@ -455,7 +455,7 @@ def test_a_sleep_is_told_and_what_was_under_way_counts_for_nothing() -> None:
     _, slept = watched.events
     assert isinstance(slept, LocalTrouble)
     assert slept.cause.cause is Cause.ASLEEP
-    assert "90 s" in slept.cause.sentence
+    assert slept.cause.sentence == "nothing was asked for 90 s: this machine slept"
 
 
 def test_a_stop_before_the_engine_was_asked_how_long_to_wait_is_one_too() -> None:
@@ -466,7 +466,7 @@ def test_a_stop_before_the_engine_was_asked_how_long_to_wait_is_one_too() -> Non
     engine.advance(stopped_at + 7)
     (slept,) = engine.events()
     assert isinstance(slept, LocalTrouble)
-    assert slept.cause.sentence == "nothing was asked for 7 s: this machine slept"
+    assert slept.cause.sentence == "nothing was asked for 7 s: this program stood still"
 
 
 def test_a_target_that_moves_is_looked_up_after_ten_intervals_without_an_answer() -> None:

@@ -69,7 +69,8 @@ class LocalCauses:
         missed = max(asleep, late)
         if missed < longest:
             return False
-        sentence = f"nothing was asked for {missed:.0f} s: this machine slept"
+        who = "this machine slept" if asleep else "this program stood still"
+        sentence = f"nothing was asked for {missed:.0f} s: {who}"
         self._news.tell(LocalTrouble(now, now - late, LocalCause(Cause.ASLEEP, sentence, is_lasting=False)))
         self.count_from(now)
         return True
