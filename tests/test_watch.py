@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from internet import VirtualProber, network
+from internet.report import SECRET
 from soaking import AWKWARD, paths
-from tracetcp.config import TraceConfig
-from tracetcp.model import FailureKind, SendFailure
+from tracetcp.config import TraceConfig, Watch
+from tracetcp.engine import open_engine
+from tracetcp.engine.run_state import RunState
+from tracetcp.model import FailureKind, Probe, Reply, ReplyKind, SendFailure
 from tracetcp.model.verdict import Certainty, Kind
 from tracetcp.model.watching import (
     Cause,
@@ -24,14 +27,17 @@ from tracetcp.model.watching import (
     RttChanged,
     StateChanged,
     TargetMoved,
+    WatchEnded,
 )
 from tracetcp.watch import QuietMachine
+from tracetcp.watch.engine import WatchEngine
 from tracetcp.watch.path import REST
 from tracetcp.watch.questions import FLOWS_IN_TURN, RESTING_FLOWS
-from watching import SETTLED, Watched, in_turn
+from watching import SETTLED, Watched, begin_figures_anew, end, in_turn, pause
 
 if TYPE_CHECKING:
     from internet import Scenario
+    from watching import Key
 
 LOSING = re.compile(r"^loss|^load-balancing-dead$")
 """Scenarios that lose a fifth and more, or one of the watch's source ports: there loss is true, and told."""
@@ -139,9 +145,58 @@ def test_a_service_that_stops_and_starts_is_told(shares_flows: bool) -> None:
 
 
 def test_a_break_that_moves_is_told_once_it_is_sure() -> None:
-    path = in_turn((0, broken("[drop 80]")), (BROKEN_AT, network("6x10 10[drop 80] 2x10" + FAR)))
+    """The second time soon after the first, so that the next look has to wait."""
+    farther, farthest = (network(f"{hops}x10 10[drop 80] {8 - hops}x10" + FAR) for hops in (6, 7))
+    path = in_turn((0, broken("[drop 80]")), (BROKEN_AT, farther), (BROKEN_AT + 20, farthest))
     states = told(Watched(path, count=240), StateChanged)
-    assert [state.state.hop for state in states if isinstance(state, StateChanged)] == [4, 7]
+    assert [state.state.hop for state in states if isinstance(state, StateChanged)] == [4, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ("rule", "kinds"),
+    [("[drop 80]", [Kind.NO_ANSWER, Kind.BLOCKED]), ("[unreachable 13 80]", [Kind.REJECTED])],
+)
+def test_at_short_intervals_silence_is_told_before_a_look_has_ended(rule: str, kinds: list[Kind]) -> None:
+    """Where it waits for a silent router; what is no silence is told once the look has found what it is."""
+    whole, stopped = (network(f"2x10 * 10{each} 5x10" + FAR) for each in ("", rule))
+    path = in_turn((0, whole), (BROKEN_AT, stopped), (70.5, whole))
+    states = told(Watched(path, interval=0.2, count=400), StateChanged)
+    found = [each.state.kind for each in states if isinstance(each, StateChanged)]
+    assert found == [Kind.OPEN, *kinds, Kind.OPEN]
+
+
+def test_a_port_that_answers_is_up_again_though_no_look_finds_it() -> None:
+    """It answers for a moment at each interval, and what a look asks next is dropped again."""
+    first, blocked = 4.76, broken("[drop 80]")
+    asked_at = [first + 5 * count for count in (4, 5, 6)]
+    moments = [each for at in asked_at for each in ((at - 0.1, WHOLE), (at + 0.015, blocked))]
+    path = in_turn((0, blocked), *moments[:-1])
+    watched = Watched(path, interval=5.0, count=20)
+    down, up = watched.events
+    assert isinstance(down, StateChanged)
+    assert isinstance(up, StateChanged)
+    assert (up.state.kind, up.state.certainty) == (Kind.OPEN, Certainty.LIKELY)
+    assert up.since == pytest.approx(asked_at[0], abs=0.1)
+
+
+def test_a_path_on_which_nobody_answers_is_asked_once_an_interval() -> None:
+    watched = Watched(network("4x* *[drop]" + FAR), count=60)
+    (state,) = told(watched, StateChanged)
+    assert isinstance(state, StateChanged)
+    assert state.state.kind is Kind.INCONCLUSIVE
+    assert watched.summary is not None
+    assert (watched.summary.asked, watched.summary.answered) == (60, 0)
+
+
+def test_a_break_that_comes_nearer_is_found_by_a_look_that_goes_less_far() -> None:
+    """The first look met routers beyond the break, by controls; what it knew of them is asked no more."""
+    nearer = network("2x10 10[rst 80] 6x10" + FAR)
+    watched = Watched(in_turn((0, broken("[drop 80]")), (BROKEN_AT, nearer)), count=120)
+    blocked, forged = watched.events
+    assert isinstance(blocked, StateChanged)
+    assert isinstance(forged, StateChanged)
+    assert (blocked.state.kind, blocked.state.hop) == (Kind.BLOCKED, 4)
+    assert (forged.state.kind, forged.state.hop) == (Kind.FORGED, 3)
 
 
 def test_a_port_that_is_down_from_the_beginning_is_told_once() -> None:
@@ -208,8 +263,9 @@ def test_loss_is_told_with_the_hop_from_which_on_and_so_is_its_end(shares_flows:
 def test_a_slower_path_is_told_with_the_hop_from_which_on_and_so_is_its_end(
     lasts: float, shares_flows: bool
 ) -> None:
-    slow = network("10 10 10 10 10 10 10 10 10" + FAR, hop_5={"delay": 83})
-    path = in_turn((0, WHOLE), (BROKEN_AT, slow), (BROKEN_AT + lasts, WHOLE))
+    slow = network("10 10 10 10 10 10 * 10 10" + FAR, hop_5={"delay": 83})
+    usual = network("6x10 * 2x10" + FAR)
+    path = in_turn((0, usual), (BROKEN_AT, slow), (BROKEN_AT + lasts, usual))
     slower, faster = told(Watched(path, count=300, shares_flows=shares_flows), RttChanged)
     assert isinstance(slower, RttChanged)
     assert isinstance(faster, RttChanged)
@@ -255,7 +311,7 @@ def test_the_watch_knows_no_more_after_hours_than_after_minutes() -> None:
     watched = Watched(network("9x10" + FAR, loss=0.02), count=3000)
     engine = watched.engine
     assert engine._questions.under_way == {}
-    assert engine._state.tokens._owners == {}
+    assert engine._watched._tokens._owners == {}
 
 
 # This machine ---------------------------------------------------------------------------------------------
@@ -328,6 +384,20 @@ def test_probes_that_cannot_be_sent_are_told_even_if_nobody_knows_why() -> None:
     assert set(causes) == {Cause.CANNOT_SEND}
 
 
+def test_a_single_probe_that_cannot_be_sent_is_over_with_the_next_answer() -> None:
+    prober = VirtualProber(WHOLE)
+    last = TraceConfig(host="target").last_ttl
+
+    def fail(probe: Probe) -> SendFailure | None:
+        return SendFailure(1, "no") if 30 <= prober.clock() < 31 and probe.ttl != last else None
+
+    prober.failing = fail
+    _, begun, over = Watched(WHOLE, count=60, prober=prober).events
+    assert isinstance(begun, LocalTrouble)
+    assert isinstance(over, LocalTrouble)
+    assert over.at - begun.at == pytest.approx(0.02)
+
+
 def test_a_machine_that_cannot_send_at_first_looks_once_it_can() -> None:
     prober = VirtualProber(WHOLE)
     prober.failing = lambda _: SendFailure(1, "no") if prober.clock() < 10 else None
@@ -340,13 +410,52 @@ def test_a_machine_that_cannot_send_at_first_looks_once_it_can() -> None:
     assert watched.summary.unknown == pytest.approx(10, abs=2)
 
 
+def test_a_cause_that_is_over_at_once_is_told_once_and_explains_the_silence() -> None:
+    """As an address of this machine that changed: the questions from the old one are not answered."""
+
+    class Moved(Machine):
+        changed: LocalCause | None = LocalCause(Cause.ADDRESS_CHANGED, "changed", is_lasting=False)
+
+        def trouble(self) -> LocalCause | None:
+            found, self.changed = self.changed, None
+            return found
+
+    path = in_turn((0, WHOLE), (30.5, broken("[drop]")), (31.6, WHOLE))
+    prober = VirtualProber(path)
+    watched = Watched(path, count=60, prober=prober, machine=Moved(prober))
+    _, changed = watched.events
+    assert isinstance(changed, LocalTrouble)
+    assert (changed.cause.cause, changed.since == changed.at) == (Cause.ADDRESS_CHANGED, True)
+    assert watched.summary is not None
+    assert (watched.summary.down, watched.summary.local) == (0, None)
+
+
+def test_a_cause_that_another_one_takes_the_place_of_lasts_since_the_first() -> None:
+    class TwiceWrong(Machine):
+        def trouble(self) -> LocalCause | None:
+            if self.prober.clock() >= 40:
+                self.between = (40, 50)
+                return super().trouble()
+            return LocalCause(Cause.LINK_DOWN, "down") if self.prober.clock() >= 30 else None
+
+    prober = VirtualProber(WHOLE)
+    prober.failing = lambda _: SendFailure(1, "no") if 30 <= prober.clock() < 50 else None
+    watched = Watched(WHOLE, count=60, prober=prober, machine=TwiceWrong(prober))
+    causes = [event for event in watched.events if isinstance(event, LocalTrouble)]
+    assert [(each.cause.cause, round(each.since), each.is_over) for each in causes] == [
+        (Cause.LINK_DOWN, 30, False),
+        (Cause.NO_ROUTE, 30, False),
+        (Cause.NO_ROUTE, 30, True),
+    ]
+
+
 def test_a_sleep_is_told_and_what_was_under_way_counts_for_nothing() -> None:
     prober = VirtualProber(WHOLE)
     watched = Watched(WHOLE, count=60, prober=prober, machine=Machine(prober, asleep_at=30.5))
     _, slept = watched.events
     assert isinstance(slept, LocalTrouble)
     assert slept.cause.cause is Cause.ASLEEP
-    assert "90 s" in slept.cause.sentence
+    assert slept.cause.sentence == "nothing was asked for 90 s: this machine slept"
 
 
 def test_a_stop_before_the_engine_was_asked_how_long_to_wait_is_one_too() -> None:
@@ -357,7 +466,7 @@ def test_a_stop_before_the_engine_was_asked_how_long_to_wait_is_one_too() -> Non
     engine.advance(stopped_at + 7)
     (slept,) = engine.events()
     assert isinstance(slept, LocalTrouble)
-    assert slept.cause.sentence == "nothing was asked for 7 s: this machine slept"
+    assert slept.cause.sentence == "nothing was asked for 7 s: this program stood still"
 
 
 def test_a_target_that_moves_is_looked_up_after_ten_intervals_without_an_answer() -> None:
@@ -389,3 +498,132 @@ def test_the_count_is_that_of_intervals() -> None:
     assert watched.summary is not None
     assert (watched.summary.asked, watched.summary.answered) == (7, 7)
     assert watched.summary.at == pytest.approx(70, abs=1)
+
+
+@pytest.mark.parametrize("at", [0.01, 2.0, 4.0, 30.2, 61.6, 63.1])
+def test_nothing_is_asked_while_paused_whatever_was_under_way(at: float) -> None:
+    """In the first look, between two questions, and while a doubt or a look at it is under way."""
+    until = at + 50
+    path = in_turn((0, WHOLE), (BROKEN_AT, broken("[drop 80]")))
+    watched = Watched(path, count=100, keys=[(at, pause), (until, pause)])
+    asked_at = [each.at for each in watched.prober.sent]
+    assert [each for each in asked_at if at < each < until] == []
+    assert max(asked_at) > until
+    states = [event for event in watched.events if isinstance(event, StateChanged)]
+    assert [each.at for each in states if at < each.at < until] == []
+    assert [each.state.kind for each in states] == [Kind.OPEN, Kind.BLOCKED]
+    assert watched.summary is not None
+    assert watched.summary.unknown == pytest.approx(50, abs=5)
+
+
+def test_a_pause_shows_in_what_is_known() -> None:
+    watched = Watched(WHOLE, count=20, heartbeat=10, keys=[(15.0, pause), (35.0, pause)])
+    beats = [beat.snapshot for beat in told(watched, Heartbeat) if isinstance(beat, Heartbeat)]
+    assert [beat.is_paused for beat in beats] == [False, True, True, False]
+
+
+def test_going_on_where_nothing_was_paused_is_nothing() -> None:
+    keys = [(20.5, lambda engine, now: engine.pause(now, is_paused=False))]
+    watched = Watched(WHOLE, count=60, keys=keys)
+    assert is_quiet(watched)
+    assert watched.summary is not None
+    assert watched.summary.asked == 60
+
+
+def stop(prober: VirtualProber, seconds: float) -> Key:
+    """The whole program stands still: what arrives meanwhile is read afterwards."""
+
+    def advance(_engine: object, now: float) -> None:
+        prober.wait.now = now + seconds
+
+    return advance
+
+
+def test_a_stopped_watch_makes_up_for_neither_intervals_nor_heartbeats() -> None:
+    prober = VirtualProber(WHOLE)
+    watched = Watched(WHOLE, count=30, heartbeat=5, prober=prober, keys=[(12.5, stop(prober, 60))])
+    beats = [round(beat.at) for beat in told(watched, Heartbeat) if isinstance(beat, Heartbeat)]
+    assert beats == [5, 10, 72, 75, 80, 85]
+    (slept,) = told(watched, LocalTrouble)
+    assert isinstance(slept, LocalTrouble)
+    assert (slept.since, slept.at) == pytest.approx((13.0, 72.5), abs=0.6)
+    assert watched.summary is not None
+    assert watched.summary.asked == 30
+
+
+def test_a_sleep_in_a_pause_is_no_news() -> None:
+    prober = VirtualProber(WHOLE)
+    machine = Machine(prober, asleep_at=25.0)
+    keys = [(20.0, pause), (30.0, stop(prober, 60)), (95.0, pause)]
+    assert (
+        told(Watched(WHOLE, count=60, heartbeat=7, prober=prober, machine=machine, keys=keys), LocalTrouble)
+        == []
+    )
+
+
+def test_a_machine_that_sleeps_during_the_first_look_has_another_one_taken() -> None:
+    """What was sent before it slept is answered to nobody, and that is no silence of the network."""
+    path = in_turn((0, broken("[drop 80]")), (4.0, WHOLE))
+    prober = VirtualProber(path)
+    watched = Watched(path, count=30, prober=prober, machine=Machine(prober, asleep_at=4.0))
+    slept, state = watched.events
+    assert isinstance(slept, LocalTrouble)
+    assert isinstance(state, StateChanged)
+    assert state.state.kind is Kind.OPEN
+
+
+def test_figures_begun_anew_count_from_zero() -> None:
+    watched = Watched(WHOLE, count=60, keys=[(40.5, begin_figures_anew)])
+    assert is_quiet(watched)
+    summary = watched.summary
+    assert summary is not None
+    assert (summary.asked, summary.answered) == (19, 19)
+    assert summary.up == pytest.approx(60, abs=2)
+    assert max(len(row.history) for row in summary.hops) == 19
+
+
+def test_a_pause_in_a_local_cause_goes_on_with_asking_this_machine() -> None:
+    prober = VirtualProber(WHOLE)
+    prober.failing = lambda _: SendFailure(1, "no") if prober.clock() < 20 else None
+    machine = Machine(prober, between=(0, 20))
+    watched = Watched(WHOLE, count=60, prober=prober, machine=machine, keys=[(5.5, pause), (10.5, pause)])
+    begun, over, state = watched.events
+    assert isinstance(begun, LocalTrouble)
+    assert isinstance(over, LocalTrouble)
+    assert over.is_over
+    assert over.at == pytest.approx(20, abs=1.5)
+    assert isinstance(state, StateChanged)
+    assert state.state.kind is Kind.OPEN
+
+
+def test_the_end_that_the_user_asks_for_is_the_end_and_sends_nothing_more() -> None:
+    watched = Watched(WHOLE, count=60, keys=[(20.5, end), (20.5, end)])
+    assert watched.summary is not None
+    assert watched.summary.at == 20.5
+    assert max(each.at for each in watched.prober.sent) < 20.5
+
+
+def fresh_engine() -> WatchEngine:
+    config = TraceConfig(host="target")
+    return WatchEngine(config, Watch(1.0, None, None), "203.0.113.80", open_engine, RunState(SECRET))
+
+
+def test_a_watch_that_ends_before_it_has_begun_knows_when_it_did() -> None:
+    """Ctrl-C can come at once."""
+    engine = fresh_engine()
+    engine.end(1000.0)
+    (ended,) = engine.events()
+    assert isinstance(ended, WatchEnded)
+    assert (ended.at, ended.snapshot.started_at, ended.snapshot.unknown) == (1000.0, 1000.0, 0.0)
+    assert engine.is_done
+
+
+def test_a_probe_of_a_look_that_was_forgotten_may_leave_late_or_not_at_all() -> None:
+    """The system had no buffer for it, and the user paused and went on before it was tried again."""
+    engine = fresh_engine()
+    (probe,) = engine.next_probes(0.0, 1)
+    engine.pause(0.01, is_paused=True)
+    engine.pause(0.02, is_paused=False)
+    engine.sent(probe, 0.03)
+    engine.receive(Reply(probe.token, ReplyKind.TIME_EXCEEDED, "10.1.1.1", 0.04))
+    assert engine.events() == []

@@ -1,4 +1,4 @@
-"""The parts of a watch by themselves: addresses of a hop, loss, RTTs, rounds, figures, times."""
+"""The parts of a watch by themselves, each with hand-made answers and instants."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from random import Random
 
 import pytest
 
+from tracetcp.model import Outcome, Probe, Reply, ReplyKind
+from tracetcp.model.verdict import Certainty, Kind
+from tracetcp.model.watching import PortState
+from tracetcp.watch.doubts import FORGIVEN_AFTER, MOST_AGAIN, ONCE, Doubts
 from tracetcp.watch.figures import SHOWN, Figures
 from tracetcp.watch.hop_addresses import HopAddresses
+from tracetcp.watch.intervals import Intervals
 from tracetcp.watch.loss import LossTest, Tally, first_lossy_hop, is_limited, limited_hops
 from tracetcp.watch.path import DESTINATION, WatchedPath
+from tracetcp.watch.questions import FLOWS_IN_TURN, RESTING_FLOWS, Question, Role
+from tracetcp.watch.recovery import LOOK_PAUSE, SAME_ANSWERS, Recovery, Step
 from tracetcp.watch.rounds import MOST_ROUNDS, QUICK, QUICK_ROUNDS, STEADY, Rounds
+from tracetcp.watch.rows import SILENT_AFTER, rows
 from tracetcp.watch.rtt_change import RttTest, is_shifted
 from tracetcp.watch.times import Times
 
@@ -225,6 +233,168 @@ def test_no_hop_is_asked_beyond_the_last_one_allowed() -> None:
     path.expect(2)
     path.answered(2, "B", 0.01, is_in_round=True)
     assert path.length == 2
+
+
+def test_a_hop_that_answered_once_is_not_called_silent_after_the_figures_began_anew() -> None:
+    path = WatchedPath(1, 30)
+    path.expect(2)
+    path.answered(1, "A", 0.01, is_in_round=False)
+    path.begin_figures_anew()
+    for hop in (1, 2):
+        for _ in range(SILENT_AFTER):
+            path.lost(hop, is_in_round=False)
+    assert [row.is_silent for row in rows(path, Figures(), None, "192.0.2.1")] == [False, True]
+
+
+# doubts ---------------------------------------------------------------------------------------------------
+
+
+def asked(sent_at: float, flow: int = FLOWS_IN_TURN[0], role: Role = Role.DESTINATION) -> Question:
+    return Question(role, Probe(0, 80, 30, 1, flow), 0.25, 4.0, sent_at=sent_at)
+
+
+def asked_again(doubts: Doubts, sent_at: float) -> Question:
+    """The next question of the doubt left."""
+    assert doubts.current is not None
+    assert doubts.current.wants_question
+    doubts.current.asking = asked(sent_at, RESTING_FLOWS[0], Role.AGAIN)
+    return doubts.current.asking
+
+
+def test_one_question_bears_a_doubt_out_and_after_looks_in_vain_it_takes_more() -> None:
+    doubts, needed = Doubts(), []
+    for at in (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 50.0 + FORGIVEN_AFTER):
+        doubts.begin(asked(at), at)
+        count = 1
+        while not doubts.bear_out(asked_again(doubts, at), is_as_before=False):
+            count += 1
+        needed.append(count)
+        doubts.drop()
+        doubts.looked_in_vain(at)
+    assert needed == [1, 2, 3, MOST_AGAIN, MOST_AGAIN, MOST_AGAIN, 1]
+
+
+def test_a_doubt_began_with_the_first_question_that_met_it() -> None:
+    doubts = Doubts()
+    doubts.begin(asked(7.0), 7.3)
+    doubts.begin(asked(8.0), 8.3)
+    assert doubts.current is not None
+    assert doubts.current.began_at == 7.0
+
+
+@pytest.mark.parametrize(("sent_at", "ends"), [(6.0, False), (7.0, True), (8.0, True)])
+def test_an_answer_ends_a_doubt_unless_it_was_asked_for_before(sent_at: float, ends: bool) -> None:
+    doubts = Doubts()
+    doubts.begin(asked(7.0), 7.3)
+    late = asked_again(doubts, 7.3)
+    doubts.refute(asked(sent_at))
+    assert (doubts.current is None) is ends
+    assert doubts.bear_out(late, is_as_before=False) is not ends
+
+
+def test_a_destination_answers_once_if_only_rested_flows_are_answered_in_a_row() -> None:
+    doubts = Doubts()
+    for count in range(2 * ONCE):
+        assert doubts.answers_once is (count >= ONCE)
+        doubts.begin(asked(count), count)
+        assert not doubts.bear_out(asked_again(doubts, count), is_as_before=True)
+        assert doubts.current is None
+        doubts.refute(asked(count, RESTING_FLOWS[1]))
+    doubts.refute(asked(99))
+    assert not doubts.answers_once
+
+
+# recovery -------------------------------------------------------------------------------------------------
+
+
+def state(kind: Kind, hop: int = 4, outcome: Outcome = Outcome.NOT_REACHED) -> PortState:
+    return PortState(outcome, kind, Certainty.CERTAIN, "", hop, None)
+
+
+BLOCKED, REJECTED = state(Kind.BLOCKED), state(Kind.REJECTED)
+FORGED = state(Kind.FORGED, outcome=Outcome.CLOSED)
+ANSWER = Reply(0, ReplyKind.SYN_ACK, "192.0.2.1", 0.0)
+UNREACHABLE = Reply(0, ReplyKind.UNREACHABLE, "10.4.1.1", 0.0)
+
+
+def test_a_port_that_answers_is_looked_at_and_believed_if_it_goes_on() -> None:
+    recovery = Recovery()
+    assert recovery.meet(BLOCKED, None, None, 1.0) is Step.WAIT
+    steps = [recovery.meet(BLOCKED, ANSWER, Outcome.OPEN, at) for at in (2.0, 3.0, 4.0)]
+    assert steps == [Step.LOOK, Step.LOOK, Step.BELIEVE]
+    assert recovery.began_at == 2.0
+    recovery.meet(BLOCKED, None, None, 5.0)
+    assert recovery.began_at is None
+    assert recovery.meet(BLOCKED, ANSWER, Outcome.CLOSED, 6.0) is Step.LOOK
+    assert recovery.began_at == 6.0
+
+
+def test_a_rst_in_place_of_forged_ones_is_none_and_anything_else_is_never_believed_without_a_look() -> None:
+    recovery = Recovery()
+    assert recovery.meet(FORGED, ANSWER, Outcome.CLOSED, 1.0) is Step.WAIT
+    assert [recovery.meet(FORGED, ANSWER, Outcome.OPEN, 2.0) for _ in range(5)] == [Step.LOOK_IN_TIME] * 5
+    assert recovery.began_at == 2.0
+
+
+def test_other_answers_have_to_come_in_a_row() -> None:
+    recovery = Recovery()
+    answers = [None, UNREACHABLE, UNREACHABLE, None, *[UNREACHABLE] * (SAME_ANSWERS + 2), None]
+    steps = [recovery.meet(BLOCKED, answer, None, 1.0) for answer in answers]
+    assert [step is Step.LOOK_IN_TIME for step in steps].index(True) == 4 + SAME_ANSWERS - 1
+    assert steps.count(Step.WAIT) == len(steps) - 1
+
+
+def test_looks_get_rarer_until_something_is_new() -> None:
+    recovery = Recovery()
+    recovery.begin(0.0)
+
+    def instants(until: float) -> list[float]:
+        return [float(at) for at in range(int(until)) if recovery.may_look(at)]
+
+    assert instants(500) == [30, 60, 120, 240, 480]
+    recovery.begin(0.0)
+    assert instants(61) == [LOOK_PAUSE, 2 * LOOK_PAUSE]
+
+
+def test_what_is_told_of_a_port_that_stays_down_was_found_twice() -> None:
+    recovery = Recovery()
+    assert recovery.is_sure(BLOCKED, state(Kind.BLOCKED)) is False
+    assert recovery.is_sure(BLOCKED, REJECTED) is None
+    assert recovery.is_sure(BLOCKED, state(Kind.BLOCKED, hop=7)) is None
+    assert recovery.is_sure(BLOCKED, REJECTED) is None
+    assert recovery.is_sure(BLOCKED, REJECTED) is True
+    assert recovery.is_sure(BLOCKED, state(Kind.OPEN, outcome=Outcome.OPEN)) is True
+
+
+def test_what_was_told_before_a_look_had_ended_gives_way_to_what_it_finds() -> None:
+    recovery, silence = Recovery(), state(Kind.NO_ANSWER)
+    recovery.expect(silence)
+    assert recovery.is_sure(silence, BLOCKED) is True
+
+
+# intervals ------------------------------------------------------------------------------------------------
+
+
+def test_an_interval_that_was_missed_is_not_made_up_for() -> None:
+    intervals = Intervals(10.0, 3)
+    intervals.begin_at(5.0)
+    begun = [intervals.begin(at) for at in (5.0, 42.0, 45.0, 55.0)]
+    assert begun == [True, True, True, False]
+    assert intervals.are_over
+    intervals.begin_at(60.0)
+    assert intervals.next_at > 60.0
+
+
+def test_no_interval_begins_in_a_pause_whatever_is_said() -> None:
+    intervals = Intervals(10.0, None)
+    intervals.begin_at(5.0)
+    intervals.pause()
+    intervals.begin_by(7.0)
+    assert intervals.next_at > 7.0
+    intervals.go_on()
+    intervals.begin_by(7.0)
+    intervals.begin_by(9.0)
+    assert intervals.next_at == 7.0
 
 
 # figures and times ----------------------------------------------------------------------------------------

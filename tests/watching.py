@@ -25,8 +25,13 @@ from tracetcp.watch import QuietMachine
 from tracetcp.watch.engine import WatchEngine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from typing import TypeAlias
+
     from tracetcp.model.watching import Snapshot
     from tracetcp.watch import Machine
+
+    Key: TypeAlias = Callable[[WatchEngine, float], None]
 
 CHANGES = (StateChanged, PathChanged, LossChanged, RttChanged, LocalTrouble, TargetMoved, Heartbeat)
 SETTLED = 60.0
@@ -56,7 +61,9 @@ class Watched:
         machine: Machine | None = None,
         prober: VirtualProber | None = None,
         config: TraceConfig | None = None,
+        keys: Sequence[tuple[float, Key]] = (),
     ) -> None:
+        """``keys`` are what the user does, each with its instant, in order."""
         self.prober = prober or VirtualProber(scenario, family, shares_flows=shares_flows)
         config = config or TraceConfig(host="target", ports=(port,))
 
@@ -73,9 +80,32 @@ class Watched:
         )
         self.events: list[object] = []
         self.summary: Snapshot | None = None
-        for events in run(self.engine, self.prober, wait=self.prober.wait):
+        self._keys = list(keys)
+        for events in run(self.engine, self.prober, wait=self._wait):
             for event in events:
                 if isinstance(event, WatchEnded):
                     self.summary = event.snapshot
                 elif isinstance(event, CHANGES):
                     self.events.append(event)
+
+    def _wait(self, descriptors: Sequence[int], until: float) -> Collection[int]:
+        """Wait as the clock does, but do what the user does then."""
+        readable = self.prober.wait(descriptors, min(until, self._keys[0][0]) if self._keys else until)
+        while self._keys and self._keys[0][0] <= self.prober.clock():
+            self._keys.pop(0)[1](self.engine, self.prober.clock())
+        return readable
+
+
+def pause(engine: WatchEngine, now: float) -> None:
+    """Press ``p``: pause, or go on."""
+    engine.pause(now, is_paused=not engine.is_paused)
+
+
+def begin_figures_anew(engine: WatchEngine, _: float) -> None:
+    """Press ``r``."""
+    engine.begin_figures_anew()
+
+
+def end(engine: WatchEngine, now: float) -> None:
+    """Press ``q``."""
+    engine.end(now)

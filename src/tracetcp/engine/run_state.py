@@ -60,5 +60,6 @@ class RunState:
         fresh.routers = self.routers.renewed()
         fresh.loose_quotes = LooseQuotes()
         fresh.distance = fresh.host_ttl = 0
-        fresh.waiting_ports = set()
+        fresh.waiting_ports, fresh.held_ports, fresh.unplaced_ports = set(), set(), set()
+        fresh.routers_of_controls = {}
         return fresh

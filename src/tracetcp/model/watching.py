@@ -170,7 +170,7 @@ class Snapshot(NamedTuple):
     """What a watch knows at the instant ``at``; ``since`` is when it came to be so.
 
     ``asked`` and ``answered`` count the decided probes of the destination. Durations are seconds:
-    ``up``, ``down`` and ``unknown`` (a local cause, or no verdict yet) add up to the time watched.
+    ``up``, ``down`` and ``unknown`` (a local cause, a pause, or no verdict yet) add up to the time watched.
     """
 
     at: float

@@ -1,18 +1,29 @@
 """Watches one port: asks again at every interval and tells what changes. No I/O, no clock.
 
-``engine`` is an engine round engines: it asks the destination and one router in turn by itself, and where
-something seems to change it has the engines of traces and controls find out what. Its parts:
+It is an engine round engines: it asks the destination and one router in turn by itself, and where something
+seems to change it has the engines of traces and controls find out what. From the outside to the inside:
 
-hop_addresses  who answers at a hop: changed path or shared load
-loss           whether the destination loses more than usual, and from which hop on
-rtt_change     whether the RTT is another
-quality        both of these, and the rounds that find the hop
-rounds         when every hop is asked
+engine         the interval, what the user asks, the summary
+destination    one address of the target: hands on what is asked, and what comes of it
+asking         which question leaves next
+questions      the questions under way: which flow each takes, and which are decided
+port           the state of the port
+doubts         ... while it is up: what a missing answer leads to
+recovery       ... while it is down: what an answer leads to
 look           one trace with controls, and the state that it finds
-questions      the probes of the watch itself: who is asked next, and which are decided
-path           the hops of the watched source port
-figures, rows  what is counted and shown
+local_causes   what is this machine's own fault
+measurements   what the decided questions add up to:
+path           ... the hops of the watched source port
+rounds         ... when every hop is asked
+hop_addresses  ... who answers at a hop: changed path or shared load
+quality        ... what the destination loses, how long its answers take, and from which hop on
+loss           ... whether the destination loses more than usual
+rtt_change     ... whether the RTT is another
+figures, rows  ... what is counted and shown
+intervals      when the next interval begins
+look_ups       when the name is looked up again
 times          how long the port was up and down
+news           what is to be told
 """
 
 from __future__ import annotations

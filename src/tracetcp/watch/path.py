@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.watch.figures import Figures
 from tracetcp.watch.hop_addresses import HopAddresses
-from tracetcp.watch.loss import QUIET, Tally, is_limited
+from tracetcp.watch.loss import Tally, is_limited
 from tracetcp.watch.rounds import Rounds
 
 if TYPE_CHECKING:
@@ -217,10 +217,6 @@ class WatchedPath:
             for number, hop in self.hops()
             if hop.round_asked and not hop.is_destination
         }
-
-    def limited(self, path_loss: float = QUIET) -> tuple[int, ...]:
-        """The hops that limit their answers."""
-        return tuple(number for number, hop in self.hops() if hop.is_limited(path_loss))
 
     def begin_figures_anew(self) -> None:
         """Count from zero."""

@@ -102,6 +102,11 @@ class Questions:
             each.probe.flow != flow for each in self.under_way.values()
         )  # R3
 
+    @property
+    def are_in_round(self) -> bool:
+        """Whether one of a round is under way."""
+        return any(each.is_in_round for each in self.under_way.values())
+
     def newly_missing(self, now: float) -> list[Question]:
         """Those whose answers are overdue since this was last asked."""
         found = [each for each in self.under_way.values() if not each.is_missing and each.missing_at <= now]

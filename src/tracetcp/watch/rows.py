@@ -27,7 +27,7 @@ def rows(
     for number, hop in path.hops():
         if hop.is_destination:
             continue
-        is_silent = not hop.figures.answered and hop.figures.asked >= SILENT_AFTER
+        is_silent = not hop.addresses.settled and hop.figures.asked >= SILENT_AFTER
         yield _row(number, addresses_of(hop.addresses.settled, destination), hop.figures)._replace(
             is_limited=hop.is_limited(QUIET if loss is None else loss), is_silent=is_silent
         )

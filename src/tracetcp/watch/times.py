@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple
 
 
@@ -24,7 +25,13 @@ class Times:
         self._spent: dict[bool | None, float] = {True: 0.0, False: 0.0, None: 0.0}
         self._outages = 0
         self._outage_began_at: float | None = None
+        self._last_outage = (inf, -inf)
+        """When the last one began and ended."""
         self._longest = 0.0
+
+    def begin(self, at: float) -> None:
+        """Count from ``at``."""
+        self._since = at
 
     def turn(self, is_up: bool | None, at: float) -> None:
         """Since ``at`` the port is up, or down, or (None) nothing is known of it.
@@ -39,12 +46,18 @@ class Times:
             self._outage_began_at = at
         elif is_up and self._outage_began_at is not None:
             self._longest = max(self._longest, at - self._outage_began_at)
+            self._last_outage = self._outage_began_at, at
             self._outage_began_at = None
 
     @property
     def down_since(self) -> float | None:
         """When the outage began that lasts, None where none does."""
         return self._outage_began_at
+
+    def is_in_last_outage(self, at: float) -> bool:
+        """Whether ``at`` is in the last outage that is over."""
+        began_at, ended_at = self._last_outage
+        return began_at <= at <= ended_at
 
     def spent(self, now: float) -> Spent:
         """The sums up to ``now``; an outage that lasts counts as long as it has lasted."""
