@@ -533,6 +533,33 @@ def changing_to_a_forger() -> Scenario:
     )
 
 
+def injecting_at_the_second_attempt() -> Scenario:
+    """A host that is down, behind a router that answers RST in its name to all that others do not drop."""
+    forger = {"rule": [{"ports": 80, "action": "rst", "injected": True}]}
+    other = [
+        {"address": "10.2.1.1", "conntrack": True},
+        {"address": "10.2.2.1", "rtt": 0, "jitter": 50} | forger,
+    ]
+    return Scenario.of(
+        {
+            "hop": [{"address": "10.1.1.1", "rtt": 6.8}, {"address": "10.1.2.1", "rtt": 576, "silent": True}],
+            "route": [{"hop": other, "attempt": 2}],
+            "seed": 18,
+            "destination": {
+                "rtt": 17,
+                "closed": 80,
+                "others": "closed",
+                "refuse_ttl": 2,
+                "duplicates": 2,
+                "down": True,
+                "down_after": 0,
+                "again": "rst",
+                "retransmit": True,
+            },
+        }
+    )
+
+
 @pytest.mark.parametrize(
     ("needed", "least", "most"),
     [(path.LONE_ANSWERS, 0, 50), (10**6, MOST_PROBES_OF_A_PING, 3 * MOST_PROBES_OF_A_PING)],
@@ -550,3 +577,10 @@ def test_a_ttl_whose_answers_another_flow_contradicts_is_not_asked_for_ever(
     assert least < len(prober.sent) < most
     assert [event.port for event in report.finished] == [79, 80]
     assert [row.hop.ttl for row in report.hops(80)] == list(range(1, len(report.hops(80)) + 1))
+
+
+def test_nor_with_raw_sockets() -> None:
+    prober = VirtualProber(injecting_at_the_second_attempt())
+    ends_soon(prober)
+    Report(prober, config(ports=(80, 79, 81), start_hop=4, max_hops=7, pings=1, timeout=0.7))
+    assert len(prober.sent) < 100
