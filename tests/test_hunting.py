@@ -209,7 +209,8 @@ def test_nor_does_it_on_the_wire(user: str | None) -> None:
 @pytest.mark.parametrize("file", MENDED, ids=lambda file: file.stem)
 def test_what_was_mended_stays_so(file: Path) -> None:
     mended = kept(file)
-    judgement = judge(World(mended), run_virtually(mended))
+    user = None if mended.is_raw else "nobody"
+    judgement = judge(World(mended, is_raw=mended.is_raw), run_virtually(mended, user))
     assert not judgement.complaints
     assert judgement.rating in (Rating.RIGHT_HOP, Rating.UNSEEN)
 
@@ -222,10 +223,11 @@ def test_silence_behind_a_limited_router_ends_in_bounded_time() -> None:
 
 def test_a_case_that_is_kept_comes_back(tmp_path: Path) -> None:
     for seed in SEEDS:
-        case = case_of(seed)
+        case = case_of(seed, is_raw=seed % 2 == 0)
         file = tmp_path / "kept.toml"
         file.write_text(toml(as_kept(case)))
         back = kept(file)
         assert (back.fault, back.family, back.port) == (case.fault, case.family, case.port)
+        assert back.is_raw is case.is_raw
         assert back.config == case.config
         assert back.scenario.table == case.scenario.table
