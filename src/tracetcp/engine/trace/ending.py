@@ -22,8 +22,9 @@ R4. A RST to a TTL below ``CONFIRMATION_TTL`` may come from a host that refuses 
 R5. A RST stands for a while before it counts: ``STANDS_SECONDS``, or ``STANDS_RTTS`` of its own RTTs
     up to ``STANDS_MOST``. In that time a SYN-ACK or a router farther out may contradict it, and so may
     whatever is still in flight beyond it.
-R6. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a confirmation outranks the RST
-    that it confirms.
+R6. A SYN-ACK from anywhere beyond the routers outranks a RST that a low TTL may explain: not if a
+    confirmation met a RST, or a probe a router so far beyond that no branch is as long. The answer to a
+    confirmation outranks the RST that it confirms.
 R7. Where columns became flows, of the pings only those of the first column contradict: the others may have
     taken a longer branch.
 R8. Where a control met a router at the end or beyond, somebody nearer than the destination may answer this
@@ -420,9 +421,23 @@ class Ending:
 
     def _answer_beyond(self, last_router_ttl: int) -> tuple[Flight, Reply] | None:
         """The answer that outranks the RST at the end."""
-        for kind, flights in ((ReplyKind.SYN_ACK, self._flights), (ReplyKind.RST, self._confirmations)):  # R6
+        accepting = () if self._is_low_ttl_no_reason() else self._flights  # R6
+        for kind, flights in ((ReplyKind.SYN_ACK, accepting), (ReplyKind.RST, self._confirmations)):  # R6
             for flight in flights:
                 reply = flight.reply_of(kind)
                 if reply is not None and flight.probe.ttl > last_router_ttl:
                     return flight, reply
         return None
+
+    def _is_low_ttl_no_reason(self) -> bool:
+        """Whether it is no host that refuses what arrives with a low TTL, who answered the RST at the end.
+
+        Such a host accepts the confirmation, and no router is met so far beyond it.
+        """
+        is_refused = any(
+            flight.replies and not flight.reply_of(ReplyKind.SYN_ACK) for flight in self._confirmations
+        )
+        return is_refused or any(
+            flight.probe.ttl >= (self.ttl or 0) + BRANCH_HOPS - 1 and flight.reply_of(ReplyKind.TIME_EXCEEDED)
+            for flight in self._flights
+        )

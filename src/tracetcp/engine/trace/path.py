@@ -27,8 +27,8 @@ R8. every cell that has only TCP answers has waited its timeout for the router t
     and its flow met routers farther out, the answers are forged and the cell is a star;
 R9. its stars, if it has nothing else, are no suspected losses: all hops of stars are asked again at a time,
     so that silence to the last TTL takes as long as at one;
-R10. where columns are no flows yet, the routers known at the next ``SEEN_AHEAD`` TTLs are settled: load
-    sharing that is seen there makes it a row to be asked again;
+R10. where columns are no flows yet, the first attempt at the next TTL and the routers known at the next
+    ``SEEN_AHEAD`` are settled: load sharing that is seen there makes it a row to be asked again;
 R11. if it is the last one, no control looks whether the destination is there, nor did one go on so that this
     port is to be asked as far;
 R12. if it is the last one or the one before, one flow was seen to meet both (``last_link``).
@@ -344,10 +344,16 @@ class Path:
             self._losses.on_answer(self._hops[ttl], reply.kind)
         self._find_end(reply.received_at)
         if not self._flows.are_columns and self._shares_load(flight, reply):
-            self._flows.are_columns = True
+            self._flows.make_columns(self._flow_of_last_row())
             self._find_end(reply.received_at)
         if self._flows.were_mixed:
             self._ask_off_column_again()
+
+    def _flow_of_last_row(self) -> int | None:
+        """The flow that met the router of the last row that is out, None where that shows none."""
+        last = self._hops.get(self._next_row - 1)
+        met = last.flows_answered(ReplyKind.TIME_EXCEEDED) if last else []
+        return met[0] if met else None
 
     def _find_end(self, now: float) -> None:
         last_router = self._ending.find(self._next_row)
@@ -460,9 +466,8 @@ class Path:
             return last_router
         needed = self._losses.lone_losses_needed
         for ttl in range(end - 1, last_router, -1):
-            if self._hops[ttl].alone_losses() >= needed:  # R3
-                return ttl
-            if self._ending.has_branches and self._hops[ttl].alone_answers() >= LONE_ANSWERS:  # R3
+            hop = self._hops[ttl]
+            if hop.alone_losses() >= needed or hop.alone_answers() >= LONE_ANSWERS:  # R3
                 return ttl
         return last_router
 
@@ -522,8 +527,10 @@ class Path:
         return self._ending.looks_until(lambda ttl: min(self._timeout, timeouts.timeout(ttl)))
 
     def _is_open_ahead(self, ttl: int) -> bool:
-        """Whether a router close behind ``ttl`` may still show that flows part."""
+        """Whether it may still show close behind ``ttl`` that flows part."""
         end = self._ending.ttl or self._window.last + 1
+        if ttl + 1 < end and self._hops[ttl + 1].cells[0].state is CellState.IN_FLIGHT:
+            return True
         ahead = (self._hops[each] for each in range(ttl + 1, min(ttl + 1 + SEEN_AHEAD, end)))
         return any(hop.is_router and not hop.is_settled for hop in ahead)
 
