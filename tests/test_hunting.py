@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from internet import Scenario
 
 MENDED = sorted((Path(__file__).parent / "hunting" / "mended").glob("*.toml"))
-"""Networks of which the program once said something untrue, as ``tests/hunt --show`` prints them: to a prober
-with raw sockets or, as the file says, to one without, which may name the hop of an injected answer too far out.
+"""Networks of which the program once said something untrue, as ``tests/hunt --show`` prints them: with raw
+sockets or, as the file says, without, where the hop of an injected answer may be named too far out.
 """
 MOST_SECONDS = 30
 SEEDS = range(3 * len(FAULTS))
