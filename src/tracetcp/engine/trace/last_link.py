@@ -6,11 +6,12 @@ tells only how far away it is at most.
 
 R1. While columns are no flows, the flow of the answer at the end is asked at the TTL before, where a router
     answered another one. That costs the destination nothing, unless it is nearer on that flow.
-R2. Where that meets silence (a firewall may let one SYN of a flow pass), a flow that met the router is asked
-    at the end instead, if the destination cannot have seen ``MOST_SYNS`` yet.
+R2. Where that meets silence ``LINK_LOSSES`` times (a firewall may let one SYN of a flow pass), a flow that
+    met the router is asked at the end instead, if the destination cannot have seen ``MOST_SYNS`` yet.
 R3. Where columns became flows, the end is where the first of them meets the destination. Its flow is asked at
     the nearest TTL at which the destination answered any; where it meets silence, at the next ones.
-R4. When it was answered beyond such a silence, the silent TTL is asked once more: a probe may be lost.
+R4. When it was answered beyond such a silence, the silent TTL is asked ``REPEATS`` times more: a probe may be
+    lost.
 R5. If it is answered at none of ``BRANCH_HOPS`` TTLs, the nearest answer to any flow is the end.
 """
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from tracetcp.engine.trace.hops import HopState
     from tracetcp.engine.trace.losses import SuspectedLosses
 
+LINK_LOSSES = 2
+"""Losses of probes to the router before the end: one may be chance."""
+REPEATS = 3
+"""Further losses after a first one, so many that chance hardly explains them."""
 MOST_SYNS = 5
 """SYNs that may have reached the destination, from which on none is sent to see the link."""
 
@@ -42,11 +47,15 @@ class Wanted(NamedTuple):
 
 
 class _Link(NamedTuple):
-    """What is known: the flows that ``met`` a router before, were ``answered`` behind, ``asked`` at both."""
+    """What is known: the flows that ``met`` a router before, were ``answered`` behind, ``asked`` at both.
+
+    ``asked_before`` has the flows in ``answered`` as often as they were asked before.
+    """
 
     met: Sequence[int]
     answered: Sequence[int]
     asked: set[int]
+    asked_before: Sequence[int]
     is_in_flight: bool
 
     @property
@@ -74,7 +83,7 @@ class LastLink:
         link = self._link(end)
         if link is None or link.is_seen or link.is_in_flight:
             return None
-        if not link.asked:
+        if len(link.asked_before) < LINK_LOSSES:
             return Wanted(end - 1, link.answered[0])  # R1
         is_asked_at_end = any(flow in link.met for flow in link.asked)
         if is_asked_at_end or sum(flight.probe.ttl >= end for flight in self._flights) >= MOST_SYNS:
@@ -97,7 +106,8 @@ class LastLink:
         asked = before.flows() & here.flows()
         flights = (*before.flights, *here.flights)
         is_in_flight = any(flight.is_in_flight and flight.probe.flow in asked for flight in flights)
-        return _Link(met, answered, asked, is_in_flight)
+        asked_before = [each.probe.flow for each in before.flights if each.probe.flow in answered]
+        return _Link(met, answered, asked, asked_before, is_in_flight)
 
     def of_first_column(self, nearest: int) -> tuple[int, int | None]:
         """The end if a flow is answered at ``nearest``, and where the first column is to be asked for it."""
@@ -107,7 +117,8 @@ class LastLink:
             answers = [reply for each in asked if (reply := each.reply_of(*TCP_KINDS)) is not None]
             if answers:
                 since = min(reply.received_at for reply in answers)
-                if missed and not any(each.is_missed and each.sent_at >= since for each in missed):
+                repeats = sum(each.is_missed and each.sent_at >= since for each in missed)
+                if missed and repeats < REPEATS:
                     return nearest, ttl - 1  # R4
                 return ttl, None  # R3
             if ttl in self._hops and sum(each.is_missed for each in asked) < self._losses.lone_losses_needed:
