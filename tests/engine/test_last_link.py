@@ -48,8 +48,8 @@ def test_the_end_is_where_a_branch_ends(state: str, pings: int) -> None:
 def test_so_it_is_where_the_host_answers_a_flow_once(manner: str) -> None:
     """The flow of the answer meets silence, so one that met the router is asked at the end.
 
-    In one of 60 such networks it is not so: where pacing has the first column asked farther out first, silence
-    nearer says nothing (docs/accuracy.md, "The hunt").
+    In one of 60 such networks it is not so: where pacing has the first column asked farther out first,
+    silence nearer says nothing (docs/accuracy.md, "The hunt").
     """
     ends = set()
     for seed in SEEDS[:12]:
