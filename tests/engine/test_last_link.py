@@ -68,3 +68,10 @@ def test_where_the_first_column_dies_the_end_is_that_of_the_others() -> None:
         ends.add(report.lines()[-1].split()[-1])
         assert report.outcomes[80].value == "open"
     assert ends == {"open"}
+
+
+@pytest.mark.parametrize("limit", ["!1", "!2"])
+def test_a_limited_router_does_not_cost_the_host_more_than_its_syns(limit: str) -> None:
+    report = traced(network(f"1 2 3 4{limit} | closed 80 | rtt 5"))
+    assert report.lines()[-1] == "5 5 closed"
+    assert report.prober.counts.destination[80] <= MOST_SYNS
