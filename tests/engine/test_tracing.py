@@ -560,27 +560,29 @@ def injecting_at_the_second_attempt() -> Scenario:
     )
 
 
-@pytest.mark.parametrize(
-    ("needed", "least", "most"),
-    [(path.LONE_ANSWERS, 0, 50), (10**6, MOST_PROBES_OF_A_PING, 3 * MOST_PROBES_OF_A_PING)],
-    ids=["by rule", "by bound"],
-)
-def test_a_ttl_whose_answers_another_flow_contradicts_is_not_asked_for_ever(
-    needed: int, least: int, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither by the rule that knows of such answers, nor where no rule does."""
-    monkeypatch.setattr(path, "LONE_ANSWERS", needed)
+def test_a_ttl_whose_answers_another_flow_contradicts_is_not_asked_for_ever() -> None:
     prober = ConnectingProber(changing_to_a_forger(), 4)
     ends_soon(prober)
     options = config(ports=(79, 80), max_hops=4, pings=2, timeout=0.7, anti_flood=False)
     report = Report(prober, options)
-    assert least < len(prober.sent) < most
+    assert len(prober.sent) < 50
     assert [event.port for event in report.finished] == [79, 80]
-    assert [row.hop.ttl for row in report.hops(80)] == list(range(1, len(report.hops(80)) + 1))
 
 
-def test_nor_with_raw_sockets() -> None:
+@pytest.mark.parametrize(
+    ("needed", "least", "most"),
+    [(path.LONE_ANSWERS, 0, 100), (10**6, MOST_PROBES_OF_A_PING, 5 * MOST_PROBES_OF_A_PING)],
+    ids=["by rule", "by bound"],
+)
+def test_nor_is_it_with_raw_sockets(
+    needed: int, least: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by the rule that knows of such answers, nor where no rule does."""
+    monkeypatch.setattr(path, "LONE_ANSWERS", needed)
     prober = VirtualProber(injecting_at_the_second_attempt())
     ends_soon(prober)
-    Report(prober, config(ports=(80, 79, 81), start_hop=4, max_hops=7, pings=1, timeout=0.7))
-    assert len(prober.sent) < 100
+    report = Report(prober, config(ports=(80, 79, 81), start_hop=4, max_hops=7, pings=1, timeout=0.7))
+    assert least < len(prober.sent) < most
+    for port in (80, 79, 81):
+        ttls = [row.hop.ttl for row in report.hops(port)]
+        assert ttls == list(range(4, 4 + len(ttls)))

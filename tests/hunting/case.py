@@ -41,6 +41,8 @@ class Case(NamedTuple):
     port: int
     scenario: Scenario
     config: TraceConfig
+    is_raw: bool = True
+    """Whether it is for a program with raw sockets."""
 
     @property
     def command(self) -> str:
@@ -65,7 +67,7 @@ def case_of(seed: int, faults: Sequence[str] = tuple(FAULTS), *, is_raw: bool = 
         table["noise"] |= {"kinds": sorted(KINDS.keys() - KERNEL_BELIEVES)}
     scenario = Scenario.of(table)
     config = read_command(command, scenario.destination.addresses[family]).config
-    return Case(seed, name, fault, family, port, scenario, config)
+    return Case(seed, name, fault, family, port, scenario, config, is_raw)
 
 
 def beside(case: Case, *, is_first: bool) -> Case:
@@ -86,14 +88,16 @@ def kept(path: Path) -> Case:
     fault = Fault(**fields)
     scenario, family = Scenario.of(table, path.stem), hunt["family"]
     config = read_command(scenario.command, scenario.destination.addresses[family]).config
-    return Case(0, fault.name, fault, family, hunt["port"], scenario, config)
+    is_raw = hunt.get("is_raw", True)
+    return Case(0, fault.name, fault, family, hunt["port"], scenario, config, is_raw)
 
 
 def as_kept(case: Case) -> Values:
     """The table of a file for ``kept``."""
-    return case.scenario.table | {
-        "hunt": {"fault": case.fault._asdict(), "family": case.family, "port": case.port}
-    }
+    hunt = {"fault": case.fault._asdict(), "family": case.family, "port": case.port}
+    if not case.is_raw:
+        hunt["is_raw"] = False
+    return case.scenario.table | {"hunt": hunt}
 
 
 def _options(chance: Random, draft: Draft) -> str:

@@ -166,7 +166,8 @@ class _Rows:
     def _contents(self) -> Iterator[str]:
         for row in self._sighting.rows:
             yield from self._cells(row)
-            if row.outcome is None and self._world.must_answer(row.ttl):
+            is_hidden = self._world.may_be_hidden(row.ttl)
+            if row.outcome is None and self._world.must_answer(row.ttl) and not is_hidden:
                 yield from self._stars(row)
 
     def _cells(self, row: Row) -> Iterator[str]:

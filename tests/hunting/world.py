@@ -13,6 +13,10 @@ T4. A quote rewritten beyond recognition hides its hop: over IPv6 a sequence num
 T5. A host that is down is not reported, or late, if the timeout ends before its last router gives up.
 T6. Whoever answers in the host's name beside the path, with nothing but silence from there to the host, looks
     like a host that refuses SYNs whose TTL runs out: the trace may end with that silence.
+T7. Of several routers at the last hop, the one that reports a host down may not have been seen there: then it
+    seems to be one hop farther.
+T8. Without privilege the first answer to a probe is the only one: one that is injected may hide a router's or
+    the host's, so that a cell is a star, or the trace ends with it.
 """
 
 from __future__ import annotations
@@ -163,6 +167,10 @@ class World:
             return False
         is_sure = all(self._speaks(router, ttl) and not self._may_be_mean(router) for router in routers)
         return is_sure and not self._may_look_forged(ttl)
+
+    def may_be_hidden(self, ttl: int) -> bool:
+        """Whether a star at ``ttl`` may stand for a forged answer that came before the router's (T8)."""
+        return self.is_deceived and ttl >= self.first_ttl
 
     def _may_be_mean(self, router: Router) -> bool:
         limit = router.limits.get(self.case.family)

@@ -141,13 +141,21 @@ class ControlTraces:
             )
 
     def _asks(self, wanted: Iterable[tuple[int, int]]) -> list[Ask]:
-        """A probe for each port and TTL ``wanted``, each time on another flow that no trace uses."""
-        before = Counter((r.probe.port, r.probe.ttl) for records in self._records.values() for r in records)
+        """A probe for each port and TTL ``wanted``, each time on another flow that no trace uses.
+
+        Where flows are not shared, a probe would take the place of the one before it on its flow: it leaves
+        alone the flows of those that were not answered, for their answers may come late.
+        """
+        records = [record for records in self._records.values() for record in records]
+        before = Counter((record.probe.port, record.probe.ttl) for record in records)
+        waiting: Counter[int] = Counter()
+        if not self._shares_flows:
+            waiting.update(record.probe.port for record in records if not record.replies)
         asks = []
         for port, ttl in wanted:
             count = before[port, ttl]
             before[port, ttl] += 1
-            asks.append(Ask(port, ttl, count + 1, FLOWS - 1 - count))
+            asks.append(Ask(port, ttl, count + 1, FLOWS - 1 - max(count, waiting[port])))
         return asks
 
     def _timeout(self) -> float:

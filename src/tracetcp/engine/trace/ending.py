@@ -22,8 +22,9 @@ R4. A RST to a TTL below ``CONFIRMATION_TTL`` may come from a host that refuses 
 R5. A RST stands for a while before it counts: ``STANDS_SECONDS``, or ``STANDS_RTTS`` of its own RTTs
     up to ``STANDS_MOST``. In that time a SYN-ACK or a router farther out may contradict it, and so may
     whatever is still in flight beyond it.
-R6. A SYN-ACK from anywhere beyond the routers outranks a RST; the answer to a confirmation outranks the RST
-    that it confirms.
+R6. A SYN-ACK from anywhere beyond the routers outranks a RST that a low TTL may explain: not if a
+    confirmation met a RST, or a probe a router so far beyond that no branch is as long. The answer to a
+    confirmation outranks the RST that it confirms.
 R7. Where columns became flows, of the pings only those of the first column contradict: the others may have
     taken a longer branch.
 R8. Where a control met a router at the end or beyond, somebody nearer than the destination may answer this
@@ -36,7 +37,8 @@ R10. The row of the destination shows the lost pings before the answer, then the
 R11. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how
     far away the destination is at most, unless its flow was met by a router right before, or by silence
     that was asked first. The end is where that is surest; columns that went on farther than the nearest
-    answer are asked there, too. (Only where columns are flows from the start: elsewhere see ``flows`` F3.)
+    answer are asked there, too. (Only where columns are flows from the start.)
+R12. Where columns became flows, the end is that of the first column (``last_link``).
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.engine.trace.flight import Purpose
+from tracetcp.engine.trace.flows import BRANCH_HOPS
 from tracetcp.engine.trace.forgeries import met_two_machines
 from tracetcp.engine.trace.hops import TCP_KINDS, CellState
 from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from tracetcp.engine.trace.flight import Flight
     from tracetcp.engine.trace.flows import Flows
     from tracetcp.engine.trace.hops import Cell, HopState
+    from tracetcp.engine.trace.last_link import LastLink
     from tracetcp.model import Reply
 
 CONFIRMATION_TTL = 127
@@ -71,10 +75,6 @@ CONTRADICTIONS = 2
 WITNESSES = 2
 """Witnesses asked where one probe did."""
 FORGER_SECONDS = 1.0
-BRANCH_HOPS = 3
-"""Branches of load sharing differ by one hop or two; three and more are next to unknown."""
-
-
 UNPLACED_SECONDS = 0.5
 """For which an answer may be contradicted that came from where no control was answered."""
 LOOKS = 2
@@ -97,11 +97,16 @@ def _is_unclear(confirmation: Flight) -> bool:
 class Ending:
     """The end of one path, whose ``hops`` (by TTL), ``flights`` and ``flows`` it reads.
 
-    ``pings`` are asked of a hop.
+    ``last_link`` is the same path's. ``pings`` are asked of a hop.
     """
 
     def __init__(
-        self, hops: Mapping[int, HopState], flights: Sequence[Flight], flows: Flows, pings: int
+        self,
+        hops: Mapping[int, HopState],
+        flights: Sequence[Flight],
+        flows: Flows,
+        last_link: LastLink,
+        pings: int,
     ) -> None:
         self.ttl: int | None = None
         """Where the trace ends as far as is known, None while nothing ends it."""
@@ -112,6 +117,7 @@ class Ending:
         self._hops = hops
         self._flights = flights
         self._flows = flows
+        self._last_link = last_link
         self._pings = pings
         self._confirmations: list[Flight] = []
         self._terminal_ttls: set[int] = set()
@@ -129,6 +135,8 @@ class Ending:
         """The only probe that two machines answered."""
         self.is_unplaced = False
         """Whether controls were asked, and none was answered where this port was."""
+        self.column_ttl: int | None = None
+        """Where the first column is still to be asked before the end is believed (R12)."""
         self.has_branches = False
         """Whether a nearer answer was contradicted: flows take branches of different lengths."""
         self._has_forger = False
@@ -191,6 +199,9 @@ class Ending:
         ttls = sorted(ttl for ttl in self._terminal_ttls if ttl >= first)
         uncontradicted = [ttl for ttl in ttls if self._may_end(ttl)]
         self.ttl = uncontradicted[0] if uncontradicted else None
+        self.column_ttl = None
+        if self.ttl is not None and self._flows.were_mixed and not self.is_router:
+            self.ttl, self.column_ttl = self._last_link.of_first_column(self.ttl)  # R12
         is_beyond = self.ttl is not None and self.ttl > ttls[0] and not self.is_router
         self.has_branches = is_beyond and self._flows.are_shared
         if self.has_branches:  # R11
@@ -240,7 +251,7 @@ class Ending:
         return [flight for flight in beyond if self._contradicts(flight)]
 
     def _contradicts(self, expired: Flight) -> bool:
-        if expired.purpose is not Purpose.CELL or not self._flows.were_mixed:
+        if expired.purpose is Purpose.WITNESS or not self._flows.were_mixed:
             return True
         return expired.probe.flow == self._flows.of_column(1)  # R7
 
@@ -292,7 +303,7 @@ class Ending:
         if self.contested_ttl is None:
             return False
         asked = self._asked_witnesses()
-        return len(asked) < WITNESSES and all(each.is_lost and not each.replies for each in asked)  # R2
+        return len(asked) < WITNESSES and all(each.is_missed for each in asked)  # R2
 
     def _asked_witnesses(self) -> list[Flight]:
         return [each for each in self._witnesses if each.probe.ttl == self.contested_ttl]
@@ -410,9 +421,23 @@ class Ending:
 
     def _answer_beyond(self, last_router_ttl: int) -> tuple[Flight, Reply] | None:
         """The answer that outranks the RST at the end."""
-        for kind, flights in ((ReplyKind.SYN_ACK, self._flights), (ReplyKind.RST, self._confirmations)):  # R6
+        accepting = () if self._is_low_ttl_no_reason() else self._flights  # R6
+        for kind, flights in ((ReplyKind.SYN_ACK, accepting), (ReplyKind.RST, self._confirmations)):  # R6
             for flight in flights:
                 reply = flight.reply_of(kind)
                 if reply is not None and flight.probe.ttl > last_router_ttl:
                     return flight, reply
         return None
+
+    def _is_low_ttl_no_reason(self) -> bool:
+        """Whether it is no host that refuses what arrives with a low TTL, who answered the RST at the end.
+
+        Such a host accepts the confirmation, and no router is met so far beyond it.
+        """
+        is_refused = any(
+            flight.replies and not flight.reply_of(ReplyKind.SYN_ACK) for flight in self._confirmations
+        )
+        return is_refused or any(
+            flight.probe.ttl >= (self.ttl or 0) + BRANCH_HOPS - 1 and flight.reply_of(ReplyKind.TIME_EXCEEDED)
+            for flight in self._flights
+        )

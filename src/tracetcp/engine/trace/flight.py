@@ -60,6 +60,11 @@ class Flight:
         """Whether no reply came yet and the probe was not given up."""
         return not self.replies and not self.is_lost
 
+    @property
+    def is_missed(self) -> bool:
+        """Whether it was given up and no reply came since."""
+        return self.is_lost and not self.replies
+
     def rtt(self, reply: Reply) -> float:
         """Seconds from sending to ``reply``; a clock's rounding never makes it negative."""
         return max(0.0, reply.received_at - self.sent_at)

@@ -135,11 +135,19 @@ class HopState:
 
     def alone_losses(self) -> int:
         """How many probes that were alone on their flow got no answer here."""
-        return sum(flight.is_alone and flight.is_lost and not flight.replies for flight in self.flights)
+        return sum(flight.is_alone and flight.is_missed for flight in self.flights)
 
     def alone_answers(self) -> int:
         """How many probes that were alone on their flow were answered here."""
         return sum(flight.is_alone and bool(flight.replies) for flight in self.flights)
+
+    def flows(self) -> set[int]:
+        """The flows that were asked here."""
+        return {flight.probe.flow for flight in self.flights}
+
+    def flows_answered(self, *kinds: ReplyKind) -> list[int]:
+        """The flows that got a reply of one of ``kinds`` here, in order of asking."""
+        return [flight.probe.flow for flight in self.flights if flight.reply_of(*kinds)]
 
     def row(self, outcome: Outcome | None = None, without: Container[Flight | None] = ()) -> Hop:
         """The row with all its cells; stars in place of the flights ``without``."""

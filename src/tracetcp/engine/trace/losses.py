@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LOSS_CONFIRMATIONS = 2
 """Proofs after which a suspected loss is believed."""
+LONE_LOSSES_IF_LOSSY = 4
+"""Losses of lone probes that show a TTL to be silent on a path known to lose packets; elsewhere one does."""
 
 
 class SuspectedLosses:
@@ -44,6 +46,11 @@ class SuspectedLosses:
         self._hops = hops
         self._routers = routers
         self._asks_again = asks_again
+
+    @property
+    def lone_losses_needed(self) -> int:
+        """How many probes must be lost that were alone on their flow, before a TTL is known to be silent."""
+        return LONE_LOSSES_IF_LOSSY if self.is_path_lossy else 1
 
     def on_lost(self, hop: HopState, cell: Cell) -> None:
         """The probe of ``cell`` was given up."""

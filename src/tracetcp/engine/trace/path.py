@@ -13,7 +13,8 @@ R3. A silent TTL just below the end may be the destination itself, which answers
     probes on a path that loses packets. The first to be asked is the one behind the last router: there the
     destination stands if its answers overtook each other. If it does not, the nearest to the end and the one
     in the middle are asked, so that a long block is halved with every answer. Where ``LONE_ANSWERS`` of them
-    were answered and the end is farther all the same, asking on would never end.
+    were answered and the end is farther all the same, asking on would never end. Where the end is that of the
+    first column, its flow is asked first; where columns are no flows, the flow that met the router before.
 R4. Further attempts at hops that cannot be the destination, and at the router that ended the trace: attempt k
     on flow k - 1, so that each column is one path.
 R5. The far probe of the window, on a fresh flow.
@@ -29,10 +30,11 @@ R8. every cell that has only TCP answers has waited its timeout for the router t
     and its flow met routers farther out, the answers are forged and the cell is a star;
 R9. its stars, if it has nothing else, are no suspected losses: all hops of stars are asked again at a time,
     so that silence to the last TTL takes as long as at one;
-R10. where columns are no flows yet, the routers known at the next ``SEEN_AHEAD`` TTLs are settled: load
-    sharing that is seen there makes it a row to be asked again;
+R10. where columns are no flows yet, the first attempt at the next TTL and the routers known at the next
+    ``SEEN_AHEAD`` are settled: load sharing that is seen there makes it a row to be asked again;
 R11. if it is the last one, no control looks whether the destination is there, nor did one go on so that this
-    port is to be asked as far.
+    port is to be asked as far;
+R12. if it is the last one or the one before, one flow was seen to meet both (``last_link``).
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ from tracetcp.engine.trace.ending import CONFIRMATION_TTL, Ending
 from tracetcp.engine.trace.flight import Flight, Purpose, Want
 from tracetcp.engine.trace.flows import Flows
 from tracetcp.engine.trace.forgeries import ForgedAnswers
-from tracetcp.engine.trace.hops import Cell, CellState, HopState
+from tracetcp.engine.trace.hops import TCP_KINDS, Cell, CellState, HopState
+from tracetcp.engine.trace.last_link import LastLink
 from tracetcp.engine.trace.losses import SuspectedLosses
 from tracetcp.engine.trace.window import TTL_WINDOW, Stage, Window
 from tracetcp.model import (
@@ -64,8 +67,6 @@ if TYPE_CHECKING:
     from tracetcp.engine.run_state import RunState
     from tracetcp.model import Probe, Reply
 
-LONE_LOSSES_IF_LOSSY = 4
-"""Losses of lone probes that clear a shadowed TTL on a path known to lose packets; elsewhere one does."""
 LONE_ANSWERS = 2
 """Answers to lone probes that clear a TTL nearer than the end."""
 SEEN_AHEAD = 2
@@ -95,11 +96,12 @@ class Path:
         self._window = Window(ttls.start, config.last_ttl, state.distance, now)
         self._flows = Flows(config.pings, are_shared=shares_flows)
         self._flows.are_columns = shares_flows or state.routers.is_load_shared
-        self._ending = Ending(self._hops, self.flights, self._flows, config.pings)
         self._spares_the_host = config.anti_flood
         """Whether a port that is silent where controls met the host is asked no farther; not under ``-F``."""
         self._forgeries = ForgedAnswers()
         self._losses = SuspectedLosses(self._hops, state.routers, asks_again=config.anti_flood)
+        self._last_link = LastLink(self._hops, self.flights, self._flows, self._losses)
+        self._ending = Ending(self._hops, self.flights, self._flows, self._last_link, config.pings)
         self._farthest_answer_ttl = ttls.start - 1
         """The highest TTL that anything answered."""
         self._next_row = ttls.start
@@ -165,41 +167,57 @@ class Path:
         for ttl in self._shadowed():  # R3
             hop = self._hops[ttl]
             cell = self._next_cell(hop)
-            if cell is not None and cell.attempt > 1:
+            if self._ending.column_ttl is not None and not self._is_column_asked(ttl):
+                yield from self._on_free_flow(ttl, 1, is_alone=True)
+            elif cell is not None and cell.attempt > 1:
                 yield self._lone_attempt(ttl, cell.attempt)
             elif not any(flight.is_in_flight and flight.is_alone for flight in hop.flights):
                 yield self._lone(ttl, Purpose.PRESENCE)
 
     def _further_wants(self) -> Iterator[Want]:
         known, end = self._last_known_ttl(), self._ending.ttl
+        if end is not None:
+            yield from self._wants_at_link(end)
         for ttl in range(self._next_row, known + 1):  # R4
             yield from self._next_attempt(ttl)
         if end is not None and known == end - 1:
             yield from self._wants_at_end(end)
 
+    def _wants_at_link(self, end: int) -> Iterator[Want]:
+        link = self._last_link.wanted(end)  # R12
+        if link is None or not self._flows.is_free(link.flow):
+            return
+        cell = self._next_cell(self._hops[link.ttl])
+        if cell is None or link.ttl == end:
+            yield Want(link.ttl, self._last_attempt + 1, link.flow, Purpose.PRESENCE)
+        else:
+            yield Want(link.ttl, cell.attempt, link.flow, Purpose.CELL)
+
     def _wants_at_end(self, end: int) -> Iterator[Want]:
         if self._ending.is_router:  # R4
             yield from self._next_attempt(end)
-        elif self._flows.were_mixed and self._on_first_column(end) is None:  # flows F3
-            yield from self._on_free_flow(end, 1)
+        elif (ttl := self._ending.column_ttl) is not None:  # R12
+            asked = ttl if self._is_column_asked(end - 1) else end - 1
+            yield from self._on_free_flow(asked, 1, is_alone=True)
         for attempt in self._ending.wanted_attempts:
             yield from self._on_free_flow(end, attempt)
 
-    def _on_first_column(self, ttl: int) -> Flight | None:
-        """The last probe of ``ttl`` on the flow of the first column."""
-        flow = self._flows.of_column(1)
-        flights = reversed(self._hops[ttl].flights)
-        return next((flight for flight in flights if flight.probe.flow == flow), None)
+    def _is_column_asked(self, ttl: int) -> bool:
+        """Whether the first column was asked at ``ttl``, or cannot be any more."""
+        if ttl < self._next_row:
+            return True
+        flow, flights = self._flows.of_column(1), self._hops[ttl].flights
+        return any(flight.probe.flow == flow and not flight.is_in_flight for flight in flights)
 
     def _next_attempt(self, ttl: int) -> Iterator[Want]:
         unsent = [cell for cell in self._hops[ttl].cells if cell.state is CellState.UNSENT]
         for cell in unsent if self._flows.were_mixed else unsent[:1]:  # columns do not wait for each other
             yield from self._on_free_flow(ttl, cell.attempt)
 
-    def _on_free_flow(self, ttl: int, attempt: int) -> Iterator[Want]:
+    def _on_free_flow(self, ttl: int, attempt: int, *, is_alone: bool = False) -> Iterator[Want]:
         flow = self._column_flow(ttl, attempt)
         if flow is not None and self._flows.is_free(flow):
-            yield Want(ttl, attempt, flow, Purpose.CELL)
+            yield Want(ttl, attempt, flow, Purpose.CELL, is_alone)
 
     def _column_flow(self, ttl: int, attempt: int) -> int | None:
         """The flow of an attempt at ``ttl`` (``flows`` F1 to F3), None while that is not known."""
@@ -217,9 +235,9 @@ class Path:
 
     def _lone_attempt(self, ttl: int, attempt: int) -> Want:
         """A further attempt, alone: on its column's flow if that is unused out there, else on a fresh one."""
-        flow, nearest = self._flows.of_column(attempt), self._window.last_router_ttl
+        flow, nearest = self._column_flow(ttl, attempt), self._window.last_router_ttl
         is_used = any(flight.probe.flow == flow and flight.probe.ttl > nearest for flight in self.flights)
-        if is_used or not self._flows.is_free(flow):
+        if flow is None or is_used or not self._flows.is_free(flow):
             flow = self._flows.fresh
         return Want(ttl, attempt, flow, Purpose.CELL, is_alone=True)
 
@@ -317,7 +335,7 @@ class Path:
         self._ending.forget()
         self._find_end(now)
         for flight in self.flights:
-            if flight.is_lost and not flight.replies:
+            if flight.is_missed:
                 flight.is_lost = self.times_out_at(flight) <= now
         for hop in self._hops.values():
             hop.forget_answers()
@@ -336,9 +354,16 @@ class Path:
             self._losses.on_answer(self._hops[ttl], reply.kind)
         self._find_end(reply.received_at)
         if not self._flows.are_columns and self._shares_load(flight, reply):
-            self._flows.are_columns = True
+            self._flows.make_columns(self._flow_of_last_row())
+            self._find_end(reply.received_at)
         if self._flows.were_mixed:
             self._ask_off_column_again()
+
+    def _flow_of_last_row(self) -> int | None:
+        """The flow that met the router of the last row that is out, None where that shows none."""
+        last = self._hops.get(self._next_row - 1)
+        met = last.flows_answered(ReplyKind.TIME_EXCEEDED) if last else []
+        return met[0] if met else None
 
     def _find_end(self, now: float) -> None:
         last_router = self._ending.find(self._next_row)
@@ -346,19 +371,19 @@ class Path:
 
     def _shares_load(self, flight: Flight, reply: Reply) -> bool:
         """Whether ``reply`` shows that flows go different ways."""
-        if reply.kind is not ReplyKind.TIME_EXCEEDED:
+        if reply.kind in TCP_KINDS:
             return self._ending.is_contradicted
         senders = {
-            expired.sender
-            for other in self._hops[flight.probe.ttl].flights
-            if (expired := other.reply_of(ReplyKind.TIME_EXCEEDED)) is not None
+            other.sender
+            for each in self._hops[flight.probe.ttl].flights
+            if (other := each.reply_of(reply.kind)) is not None
         }
         return len(senders) > 1 or self._ending.is_contradicted
 
     def _ask_off_column_again(self) -> None:
         """Have the rows that are not out and lie below the end asked on the flows of their columns."""
         end = self._ending.ttl or self._window.last + 1
-        for ttl in range(self._next_row, end):
+        for ttl in range(self._next_row, end + self._ending.is_router):
             for cell in self._hops[ttl].cells:
                 flight = cell.flight
                 if cell.state is CellState.ANSWERED and flight and self._flows.is_off_column(flight):
@@ -386,6 +411,8 @@ class Path:
         cell = hop.cells[flight.probe.attempt - 1]
         if cell.flight is flight and cell.state is CellState.IN_FLIGHT:
             self._losses.on_lost(hop, cell)
+        if self._flows.were_mixed:
+            self._find_end(self._now)
 
     # Waiting -----------------------------------------------------------------------------------------
 
@@ -447,7 +474,7 @@ class Path:
         end, last_router = self._ending.ttl, self._window.last_router_ttl
         if end is None:
             return last_router
-        needed = LONE_LOSSES_IF_LOSSY if self._losses.is_path_lossy else 1
+        needed = self._losses.lone_losses_needed
         for ttl in range(end - 1, last_router, -1):
             hop = self._hops[ttl]
             if hop.alone_losses() >= needed or hop.alone_answers() >= LONE_ANSWERS or hop.is_worn_out:  # R3
@@ -487,9 +514,11 @@ class Path:
         """The next row if nothing in flight can change it any more; else ``wakes_at()`` may change."""
         ttl, end = self._next_row, self._ending.ttl
         hop = self._hops[ttl]
+        if end is not None and ttl >= end - 1 and self._last_link.is_awaited(end):  # R12
+            return None
         if ttl == end:
             is_held = self.port in self._state.held_ports or self._now < self._looks_until()  # R11
-            if is_held or self._awaits_column(end):
+            if is_held or self._ending.column_ttl is not None:
                 return None
             return self._ending.row(self._now, self._window.last_router_ttl)
         if not hop.is_settled or (end is not None and ttl > self._last_known_ttl()):  # R7
@@ -502,21 +531,16 @@ class Path:
             return None
         return hop.row(without=[flight for flight in doubtful if self._ending.is_forged(flight)])
 
-    def _awaits_column(self, end: int) -> bool:
-        """Whether the end is still to be met on the flow of the first column (``flows`` F3)."""
-        if not self._flows.were_mixed or self._ending.is_router:
-            return False
-        asked = self._on_first_column(end)
-        return asked is None or asked.is_in_flight
-
     def _looks_until(self) -> float:
         """Until when the end waits for what may contradict it."""
         timeouts = self._state.timeouts
         return self._ending.looks_until(lambda ttl: min(self._timeout, timeouts.timeout(ttl)))
 
     def _is_open_ahead(self, ttl: int) -> bool:
-        """Whether a router close behind ``ttl`` may still show that flows part."""
+        """Whether it may still show close behind ``ttl`` that flows part."""
         end = self._ending.ttl or self._window.last + 1
+        if ttl + 1 < end and self._hops[ttl + 1].cells[0].state is CellState.IN_FLIGHT:
+            return True
         ahead = (self._hops[each] for each in range(ttl + 1, min(ttl + 1 + SEEN_AHEAD, end)))
         return any(hop.is_router and not hop.is_settled for hop in ahead)
 
