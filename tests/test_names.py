@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import resource
 import select
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from hypothesis import strategies as st
 from fake_dns import FakeDns, Zone
 from tracetcp.addresses import usual_text
 from tracetcp.errors import FamilyMismatch, NameNotFound
+from tracetcp.memory import has_room
 from tracetcp.names import hosts as hosts_file
 from tracetcp.names import lookups, network_names, resolving
 from tracetcp.names import origins as origins_module
@@ -589,8 +591,36 @@ def test_a_system_that_allows_no_more_threads_only_costs_names(monkeypatch: pyte
     monkeypatch.setattr(threading.Thread, "start", refuse)
     lookup = ReverseNames()
     lookup.ask(ROUTER)
-    assert lookup.waits_until(ROUTER) <= time.monotonic() + ROW_WAIT
+    assert lookup.waits_until(ROUTER) == -inf, "nobody will answer"
     lookup.close()
+
+
+def test_nor_does_one_that_allows_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that runs out of memory while it imports may never end."""
+    started: list[object] = []
+    monkeypatch.setattr(threading.Thread, "start", started.append)
+    monkeypatch.setattr("tracetcp.names.lookups.has_room", lambda _: False)
+    lookup = ReverseNames()
+    lookup.ask(ROUTER)
+    assert lookup.waits_until(ROUTER) == -inf
+    assert not started
+    lookup.close()
+
+
+@pytest.mark.parametrize(("left", "has"), [(2_000_000, True), (900_000, False), (None, True)])
+def test_memory_is_what_the_limit_leaves(
+    left: int | None, has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limit = resource.RLIM_INFINITY if left is None else used + left
+    monkeypatch.setattr("resource.getrlimit", lambda _: (limit, resource.RLIM_INFINITY))
+    assert has_room(1_000_000) is has
+
+
+def test_where_nothing_tells_how_much_is_used_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (1, 1))
+    monkeypatch.setattr("pathlib.Path.read_text", lambda _: "")
+    assert has_room(1_000_000)
 
 
 def test_a_row_waits_one_second_from_the_query_and_no_longer(serve: ServeZone) -> None:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tracetcp.addresses import without_scope
+from tracetcp.memory import has_room
 from tracetcp.names import hosts
 from tracetcp.names.escape import printable, printable_domain
 from tracetcp.names.resolver import system_resolver
@@ -32,6 +33,8 @@ ROW_WAIT = 1.0
 """Seconds, from the query's start, for which a row waits for its name."""
 MOST_WORKERS = 16
 """Look-ups of one kind under way at once, each with a socket: the hops of most paths."""
+WORKER_MEMORY = 40 << 20
+"""Bytes that must be left for a worker: its stack, dnspython, and what the trace may need meanwhile."""
 MOST_QUEUED = 4096
 """Addresses that may wait for a worker; any more go without a name."""
 MOST_REMEMBERED = 8192
@@ -79,6 +82,8 @@ class AddressLookup:
         self._queue.put(address)
         if not self._workers:
             self._hire()
+        if not self._workers:
+            self._settled.add(address)
 
     def _forget(self) -> None:
         """Forget the older half of the addresses, but for those that are being looked up."""
@@ -120,9 +125,9 @@ class AddressLookup:
         self._queue.put(None)
 
     def _hire(self) -> None:
-        """Start another worker, unless there are enough or the system allows no more threads."""
+        """Start another worker, unless there are enough or the system allows no more threads or memory."""
         with self._lock:
-            if self._is_closed or self._workers >= self._most_workers:
+            if self._is_closed or self._workers >= self._most_workers or not has_room(WORKER_MEMORY):
                 return
             with suppress(RuntimeError, MemoryError):
                 threading.Thread(target=self._work, name="tracetcp-dns", daemon=True).start()
