@@ -11,8 +11,7 @@ R1. A control is asked at d. One that is answered there with the reply TTL of th
 R2. A control that is not answered at d is asked ``FARTHER`` hops beyond, where a router proves that it
     passes. The port that nothing serves is asked there at once: it is often dropped, and silence takes its
     time. If the destination answers there, the hops between are asked, to tell how far away it is.
-R3. A control that meets somebody beyond, or a router at d, is the only one that is asked on; of two, the one
-    that met less silence beyond. It is followed
+R3. A control that meets somebody beyond, or a router at d, is the only one that is asked on. It is followed
     to the destination, some TTLs at a time, and asked at the two hops before d: the hop up to which both
     ports go the same way is as telling as the distance.
 R4. The steps above end when the destination may have seen ``MOST_SYNS``, the trace's own included; but some
@@ -159,12 +158,11 @@ def _is_farther(evidence: Evidence, control: TracedPort, distance: int) -> bool:
     return is_answered or (control.last_router or 0) >= distance
 
 
-def _rank_as_farther(control: TracedPort, distance: int) -> tuple[bool, bool, int, int]:
+def _rank_as_farther(control: TracedPort, distance: int) -> tuple[bool, bool, int]:
     """How well a control shows that the destination is farther, the best first."""
     is_placed = control.distance is not None and _was_asked(control, control.distance - 1)
     farthest = max(record.probe.ttl for record in control.own_records)
-    silences = sum(control.lost[ttl] for ttl in control.lost if ttl > distance)
-    return not _goes_farther(control, distance), not is_placed, silences, -farthest
+    return not _goes_farther(control, distance), not is_placed, -farthest
 
 
 def _may_arrive(control: TracedPort | None, ttl: int, distance: int) -> bool:

@@ -12,7 +12,8 @@ F2. Elsewhere every probe goes on a fresh flow, but that the second attempt at a
 F3. From then on further attempts go on the flow of their column, one after the other, columns side by side;
     that of the first column met the router of the last row that is out, if there is one. What was answered
     on another flow is asked again, at the destination for the first column only.
-F4. While no sharing is seen, the flows cannot be told apart: in the records each is its column.
+F4. While no sharing is seen, the flows cannot be told apart: in the records each is its column. Where it was
+    seen, the flow of the first column is 0 in the records, whichever it was before.
 F5. A control of a TTL has a flow of its own there: only a TTL with one router has controls.
 """
 
@@ -93,6 +94,9 @@ class Flows:
     def record(self, flight: Flight) -> ProbeRecord:
         """``flight`` as evidence."""
         record, attempt = flight.record(), flight.probe.attempt
-        if self.are_columns or attempt > self._pings:
+        if self.are_columns:
+            is_first = self._first_column and flight.probe.flow == self._first_column
+            return record._replace(probe=record.probe._replace(flow=0)) if is_first else record  # F4
+        if attempt > self._pings:
             return record
         return record._replace(probe=record.probe._replace(flow=attempt - 1))  # F4

@@ -30,8 +30,9 @@ R8. every cell that has only TCP answers has waited its timeout for the router t
     and its flow met routers farther out, the answers are forged and the cell is a star;
 R9. its stars, if it has nothing else, are no suspected losses: all hops of stars are asked again at a time,
     so that silence to the last TTL takes as long as at one;
-R10. where columns are no flows yet, the first attempt at the next TTL and the routers known at the next
-    ``SEEN_AHEAD`` are settled: load sharing that is seen there makes it a row to be asked again;
+R10. where columns are no flows yet, the first attempt at the next TTL has had the time that an answer
+    takes, and the routers known at the next ``SEEN_AHEAD`` are settled: load sharing that is seen there
+    makes it a row to be asked again;
 R11. if it is the last one, no control looks whether the destination is there, nor did one go on so that this
     port is to be asked as far;
 R12. if it is the last one or the one before, one flow was seen to meet both (``last_link``).
@@ -523,8 +524,10 @@ class Path:
             return self._ending.row(self._now, self._window.last_router_ttl)
         if not hop.is_settled or (end is not None and ttl > self._last_known_ttl()):  # R7
             return None
-        if not self._flows.are_columns and self._is_open_ahead(ttl):  # R10
-            return None
+        if not self._flows.are_columns:
+            self._row_waits_until = self._is_open_ahead_until(ttl)
+            if self._now < self._row_waits_until:  # R10
+                return None
         doubtful = hop.answered_by_tcp_alone()
         self._row_waits_until = max(map(self.times_out_at, doubtful), default=-inf)
         if self._now < self._row_waits_until:  # R8
@@ -536,13 +539,16 @@ class Path:
         timeouts = self._state.timeouts
         return self._ending.looks_until(lambda ttl: min(self._timeout, timeouts.timeout(ttl)))
 
-    def _is_open_ahead(self, ttl: int) -> bool:
-        """Whether it may still show close behind ``ttl`` that flows part."""
+    def _is_open_ahead_until(self, ttl: int) -> float:
+        """Until when it may still show close behind ``ttl`` that flows part; infinity while that is open."""
         end = self._ending.ttl or self._window.last + 1
-        if ttl + 1 < end and self._hops[ttl + 1].cells[0].state is CellState.IN_FLIGHT:
-            return True
         ahead = (self._hops[each] for each in range(ttl + 1, min(ttl + 1 + SEEN_AHEAD, end)))
-        return any(hop.is_router and not hop.is_settled for hop in ahead)
+        if any(hop.is_router and not hop.is_settled for hop in ahead):
+            return inf
+        first = self._hops[ttl + 1].cells[0] if ttl + 1 < end else None
+        if first is None or first.flight is None or first.state is not CellState.IN_FLIGHT:
+            return -inf
+        return first.flight.sent_at + min(self._timeout, self._state.timeouts.timeout(ttl + 1))
 
     def _finish(self, outcome: Outcome) -> None:
         self.is_done = True
