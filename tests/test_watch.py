@@ -31,6 +31,8 @@ from tracetcp.model.watching import (
 )
 from tracetcp.watch import QuietMachine
 from tracetcp.watch.engine import WatchEngine
+from tracetcp.watch.local_causes import LocalCauses
+from tracetcp.watch.news import News
 from tracetcp.watch.path import REST
 from tracetcp.watch.questions import FLOWS_IN_TURN, RESTING_FLOWS
 from watching import SETTLED, Watched, begin_figures_anew, end, in_turn, pause
@@ -467,6 +469,21 @@ def test_a_stop_before_the_engine_was_asked_how_long_to_wait_is_one_too() -> Non
     (slept,) = engine.events()
     assert isinstance(slept, LocalTrouble)
     assert slept.cause.sentence == "nothing was asked for 7 s: this program stood still"
+
+
+def test_a_stop_before_a_probe_leaves_is_one_too() -> None:
+    news = News()
+    causes = LocalCauses(QuietMachine(), news)
+    causes.expect(60.0)
+    assert not causes.has_slept(60.0, 5.0)
+    causes.sent(67.0)
+    causes.expect(67.25)
+    assert causes.has_slept(67.2, 5.0)
+    (slept,) = news.take()
+    assert isinstance(slept, LocalTrouble)
+    assert slept.cause.sentence == "nothing was asked for 7 s: this program stood still"
+    causes.expect(68.0)
+    assert not causes.has_slept(68.0, 5.0)
 
 
 def test_a_target_that_moves_is_looked_up_after_ten_intervals_without_an_answer() -> None:

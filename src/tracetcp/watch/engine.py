@@ -104,6 +104,7 @@ class WatchEngine:
 
     def sent(self, probe: Probe, at: float) -> None:
         """See ``Engine``."""
+        self._causes.sent(at)
         self._watched.sent(probe, at)
 
     def failed(self, probe: Probe, at: float) -> None:

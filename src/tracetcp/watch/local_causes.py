@@ -28,6 +28,8 @@ class LocalCauses:
         self._void_before = -inf
         self._expected_at = inf
         """When the watch should be woken at the latest."""
+        self._late = 0.0
+        """How late a probe left since: the program was stopped before it could."""
 
     def is_void(self, question: Question) -> bool:
         """Whether what came of ``question`` counts for nothing."""
@@ -61,10 +63,15 @@ class LocalCauses:
         """The watch waits until ``wakes_at``."""
         self._expected_at = max(wakes_at, self._news.now)
 
+    def sent(self, at: float) -> None:
+        """A probe left at ``at``."""
+        self._late = max(self._late, at - self._expected_at)
+
     def has_slept(self, now: float, longest: float) -> bool:
         """Whether machine or watch slept until ``now``, for ``longest`` seconds or more; that is told."""
         asleep = self._machine.seconds_asleep()
-        late = 0.0 if isinf(self._expected_at) else now - self._expected_at
+        late = max(self._late, 0.0 if isinf(self._expected_at) else now - self._expected_at)
+        self._late = 0.0
         self._expected_at = now  # it may be stopped before it says until when it waits
         missed = max(asleep, late)
         if missed < longest:
