@@ -75,7 +75,8 @@ def passing_controls(evidence: Evidence) -> Passing | None:
     """
     last = evidence.last_router or 0
     farther = {ttl for ttl in evidence.lost if ttl > last}
-    passed = {control.port: _passed(control, evidence) for control in evidence.controls}
+    senders_beyond = _senders_beyond(evidence, last)
+    passed = {control.port: _passed(control, senders_beyond) for control in evidence.controls}
     controls = tuple(
         control
         for control in evidence.controls
@@ -98,25 +99,31 @@ def passing_controls(evidence: Evidence) -> Passing | None:
     return Passing(ttls, sum(evidence.lost[ttl] for ttl in asked), len(flows), chance, controls, answered)
 
 
-def _passed(control: TracedPort, evidence: Evidence) -> Counter[int]:
-    """By TTL: the probes of ``control`` whose answer shows that it went on.
-
-    A router that calls the destination unreachable shows that only if it is known to be farther out: it may
-    give up so late that no probe of this port waited for it, and share its hop with those of this path.
-    """
-    last = evidence.last_router or 0
-    beyond = {
+def _senders_beyond(evidence: Evidence, last: int) -> set[str]:
+    """The destination, and the routers that any port met beyond ``last``."""
+    routers = {
         sender
         for each in (evidence, *evidence.controls)
         for ttl, senders in each.routers.items()
         if ttl > last
         for sender in senders
     }
-    beyond.add(evidence.destination)
+    return {evidence.destination, *routers}
+
+
+def _passed(control: TracedPort, senders_beyond: set[str]) -> Counter[int]:
+    """By TTL: the probes of ``control`` whose answer shows that it went on.
+
+    A router that calls the destination unreachable shows that only if it is known to be farther out: it may
+    give up so late that no probe of this port waited for it, and share its hop with those of this path.
+    """
     return Counter(
         record.probe.ttl
         for record in control.own_records
-        if any(reply.kind is not ReplyKind.UNREACHABLE or reply.sender in beyond for reply in record.replies)
+        if any(
+            reply.kind is not ReplyKind.UNREACHABLE or reply.sender in senders_beyond
+            for reply in record.replies
+        )
     )
 
 
