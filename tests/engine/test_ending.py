@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def ending_of(hops: Mapping[int, HopState], flights: Sequence[Flight]) -> Ending:
     flows = Flows(1, are_shared=True)
     losses = SuspectedLosses(hops, Routers(), asks_again=True)
-    return Ending(hops, flights, flows, LastLink(hops, flights, flows, losses), 1)
+    return Ending(hops, flights, flows, losses, LastLink(hops, flights, flows, losses), 1)
 
 
 def test_an_answer_that_is_not_terminal_for_its_kind_of_probe_ends_nothing(

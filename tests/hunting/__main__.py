@@ -6,6 +6,7 @@ A line begins with the words that bring the same network again; ``--show`` print
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -168,6 +169,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Hunt; returns 1 if anything was seen that must not be, 3 where nothing can run."""
     arguments = _arguments()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads a part ends it
     faults, place = tuple(arguments.fault or FAULTS), Place(arguments.wire, arguments.user, arguments.beside)
     if place.is_wire:
         if reason := missing_for_namespaces():

@@ -37,7 +37,9 @@ R10. The row of the destination shows the lost pings before the answer, then the
 R11. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how
     far away the destination is at most, unless its flow was met by a router right before, or by silence
     that was asked first. The end is where that is surest; columns that went on farther than the nearest
-    answer are asked there, too. (Only where columns are flows from the start.)
+    answer are asked there, too. Where only silence lies before it, that is asked again on the same flow until
+    ``SILENCES`` probes were lost, or as many as the path needs: one may be chance. (Only where columns are
+    flows from the start.)
 R12. Where columns became flows, the end is that of the first column (``last_link``).
 """
 
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from tracetcp.engine.trace.flows import Flows
     from tracetcp.engine.trace.hops import Cell, HopState
     from tracetcp.engine.trace.last_link import LastLink
+    from tracetcp.engine.trace.losses import SuspectedLosses
     from tracetcp.model import Reply
 
 CONFIRMATION_TTL = 127
@@ -77,6 +80,8 @@ WITNESSES = 2
 FORGER_SECONDS = 1.0
 UNPLACED_SECONDS = 0.5
 """For which an answer may be contradicted that came from where no control was answered."""
+SILENCES = 2
+"""Lost probes of one flow that make the silence before its answer a router's (R11)."""
 LOOKS = 2
 """Probes of a port that are to go as far as a router that a control met beyond its end."""
 
@@ -95,7 +100,7 @@ def _is_unclear(confirmation: Flight) -> bool:
 
 
 class Ending:
-    """The end of one path, whose ``hops`` (by TTL), ``flights`` and ``flows`` it reads.
+    """The end of one path, whose ``hops`` (by TTL), ``flights``, ``flows`` and ``losses`` it reads.
 
     ``last_link`` is the same path's. ``pings`` are asked of a hop.
     """
@@ -105,6 +110,7 @@ class Ending:
         hops: Mapping[int, HopState],
         flights: Sequence[Flight],
         flows: Flows,
+        losses: SuspectedLosses,
         last_link: LastLink,
         pings: int,
     ) -> None:
@@ -117,6 +123,7 @@ class Ending:
         self._hops = hops
         self._flights = flights
         self._flows = flows
+        self._losses = losses
         self._last_link = last_link
         self._pings = pings
         self._confirmations: list[Flight] = []
@@ -213,11 +220,14 @@ class Ending:
 
     def _firmness(self, ttl: int) -> Firmness:
         """How sure it is that a flow meets the destination at ``ttl`` and not nearer (R11)."""
-        flows = {flight.probe.flow for flight in self._hops[ttl].flights if flight.reply_of(*TCP_KINDS)}
         return max(
-            (self._firmness_on(flow, ttl) for flow in flows if self._answered_from.get(flow) == ttl),
-            default=Firmness.NONE,
+            (self._firmness_on(flow, ttl) for flow in self._flows_ending_at(ttl)), default=Firmness.NONE
         )
+
+    def _flows_ending_at(self, ttl: int) -> list[int]:
+        """The flows that met the destination at ``ttl``, and not nearer as far as is known."""
+        flows = self._hops[ttl].flows_answered(*TCP_KINDS)
+        return [flow for flow in flows if self._answered_from.get(flow) == ttl]
 
     def _firmness_on(self, flow: int, ttl: int) -> Firmness:
         before = [
@@ -232,6 +242,40 @@ class Ending:
     def wanted_attempts(self) -> list[int]:
         """The columns that may go on beyond the end, on longer branches, and were not asked there (R11)."""
         return [cell.attempt for cell in self._longer_columns() if cell.state is CellState.UNSENT]
+
+    @property
+    def wanted_silence(self) -> tuple[int, int] | None:
+        """TTL and flow of the next probe to the silence before the end (R11), None for none."""
+        silence = self._silence_before()
+        return (
+            None
+            if silence is None or silence[-1].is_in_flight
+            else (silence[-1].probe.ttl, silence[-1].probe.flow)
+        )
+
+    @property
+    def is_silence_open(self) -> bool:
+        """Whether the silence before the end may still turn out to be a lost answer (R11)."""
+        return self._silence_before() is not None
+
+    def _silence_before(self) -> list[Flight] | None:
+        """The probes that met silence right before the end, on a flow that was answered at it.
+
+        None where that is not what the end rests on, or is known well enough.
+        """
+        if (
+            self.ttl is None
+            or not self.has_branches
+            or self._firmness(self.ttl) is not Firmness.SILENCE_BEFORE
+        ):
+            return None
+        before = self._hops.get(self.ttl - 1)
+        if before is None or before.is_worn_out:
+            return None
+        flow = next(flow for flow in self._flows_ending_at(self.ttl) if self._firmness_on(flow, self.ttl))
+        silence = [flight for flight in before.flights if flight.probe.flow == flow]
+        needed = max(SILENCES, self._losses.lone_losses_needed)
+        return silence if sum(each.is_missed for each in silence) < needed else None
 
     def _longer_columns(self) -> list[Cell]:
         """The cells at the end of the columns that met a router where another flow met the destination."""

@@ -98,7 +98,7 @@ class LastLink:
     def _link(self, end: int) -> _Link | None:
         """What is known of the link to ``end``; None where it cannot be seen."""
         before, here = self._hops.get(end - 1), self._hops[end]
-        if before is None or self._flows.are_columns:
+        if before is None or self._flows.are_columns or before.is_worn_out or here.is_worn_out:
             return None
         met, answered = before.flows_answered(ReplyKind.TIME_EXCEEDED), here.flows_answered(*TCP_KINDS)
         if not met or not answered:

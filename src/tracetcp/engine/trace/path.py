@@ -35,7 +35,8 @@ R10. where columns are no flows yet, the first attempt at the next TTL has had t
     makes it a row to be asked again;
 R11. if it is the last one, no control looks whether the destination is there, nor did one go on so that this
     port is to be asked as far;
-R12. if it is the last one or the one before, one flow was seen to meet both (``last_link``).
+R12. if it is the last one or the one before, one flow was seen to meet both (``last_link``), or silence right
+    before the last (``ending``).
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ class Path:
         self._forgeries = ForgedAnswers()
         self._losses = SuspectedLosses(self._hops, state.routers, asks_again=config.anti_flood)
         self._last_link = LastLink(self._hops, self.flights, self._flows, self._losses)
-        self._ending = Ending(self._hops, self.flights, self._flows, self._last_link, config.pings)
+        self._ending = Ending(
+            self._hops, self.flights, self._flows, self._losses, self._last_link, config.pings
+        )
         self._farthest_answer_ttl = ttls.start - 1
         """The highest TTL that anything answered."""
         self._next_row = ttls.start
@@ -202,6 +205,9 @@ class Path:
             yield from self._on_free_flow(asked, 1, is_alone=True)
         for attempt in self._ending.wanted_attempts:
             yield from self._on_free_flow(end, attempt)
+        silence = self._ending.wanted_silence
+        if silence is not None and self._flows.is_free(silence[1]):
+            yield Want(silence[0], self._last_attempt + 1, silence[1], Purpose.PRESENCE)
 
     def _is_column_asked(self, ttl: int) -> bool:
         """Whether the first column was asked at ``ttl``, or cannot be any more."""
@@ -515,7 +521,7 @@ class Path:
         """The next row if nothing in flight can change it any more; else ``wakes_at()`` may change."""
         ttl, end = self._next_row, self._ending.ttl
         hop = self._hops[ttl]
-        if end is not None and ttl >= end - 1 and self._last_link.is_awaited(end):  # R12
+        if end is not None and ttl >= end - 1 and self._is_link_open(end):  # R12
             return None
         if ttl == end:
             is_held = self.port in self._state.held_ports or self._now < self._looks_until()  # R11
@@ -533,6 +539,10 @@ class Path:
         if self._now < self._row_waits_until:  # R8
             return None
         return hop.row(without=[flight for flight in doubtful if self._ending.is_forged(flight)])
+
+    def _is_link_open(self, end: int) -> bool:
+        """Whether it is still to be seen which flows meet what before the end."""
+        return self._last_link.is_awaited(end) or self._ending.is_silence_open
 
     def _looks_until(self) -> float:
         """Until when the end waits for what may contradict it."""
