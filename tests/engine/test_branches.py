@@ -332,17 +332,21 @@ def test_a_trace_all_of_whose_columns_took_the_dead_branch_is_not_the_last_word(
 
 
 def test_a_branch_that_no_hop_shows_is_looked_for_where_the_destination_answers_others() -> None:
-    """All flows drawn for the hops take the dead branch, and the last hop is met on that one alone."""
+    """All flows drawn for the hops take the dead branch, and the last hop is met on that one alone.
+
+    So do all on which the destination was asked in vain: those must not be drawn for the hops as well.
+    """
     found = []
-    for seed in range(120):
+    for seed in range(180, 300):
         hops = [{"rtt": 1}, {"rtt": 2, "router": [{}, {"rule": [{"action": "drop"}]}]}, {"rtt": 3}]
         scenario = Scenario.of(
             {"title": "unlucky", "hop": hops, "destination": {"rtt": 4, "open": 80}, "seed": seed}
         )
         if trace(scenario, TraceConfig(host="target", pings=6)).lines()[2] == "3 * * * * * *":
             found.append(search(scenario))
-    assert found
-    assert all(each.verdicts[0].kind is Kind.DEAD_BRANCH for each in found)
+    assert len(found) > 1
+    words = "Of 2 branches after hop 1 the one through 10.2.2.1 drops port 80: "
+    assert all(each.verdicts[0].sentence.startswith(words) for each in found)
 
 
 def test_a_branch_that_rejects_is_drawn_and_ends_there() -> None:

@@ -7,7 +7,8 @@ one TTL; flows that stay silent where others are answered are a node of their ow
 R1. At each TTL flows are drawn until they rule one more node out (``stopping``); where several nodes were
     found, as many flows more: the steps before the last one add to what the last may miss. No more than twice
     as many flows are asked, where answers are limited. Where the destination answers some flows and not
-    ``LEAST_SPLIT`` others, two nodes are expected at every TTL before it.
+    ``LEAST_SPLIT`` others, two nodes are expected at every TTL before it; and the flows that it did not
+    answer are not drawn there: all may take one branch, and of the others R3 lets none be asked.
 R2. At a TTL where nothing answers only as many flows are drawn as where one node is found: another flow may
     take another way. So are they at ``BEYOND`` TTLs behind the last router where the destination is silent.
 R3. A flow is sent to the destination once at most: where it may arrive, it is asked at one TTL alone, unless
@@ -265,7 +266,7 @@ class Plan:
             return
         hop = self._samples.at(ttl)
         for flow in [*self._samples.flows]:
-            if flow in hop.by_flow or self.is_gone(ttl, flow):
+            if flow in hop.by_flow or self.is_gone(ttl, flow) or self._is_hanging(flow):
                 continue
             if self.may_ask(ttl, flow):
                 yield Want(ttl, flow, is_draw=True)
@@ -278,6 +279,10 @@ class Plan:
             self._samples.add_flow(new)
             yield Want(ttl, new, is_draw=True)
             count -= 1
+
+    def _is_hanging(self, flow: int) -> bool:
+        """Whether the destination answers others, and not ``flow`` (R1)."""
+        return self._is_split and flow in self._spent and flow not in self._met_host
 
     # Silence -------------------------------------------------------------------------------------------
 
