@@ -34,25 +34,21 @@ R9. Where a single probe was answered by two machines (``forgeries``), ``LOOKS``
     and have the time to be answered by both.
 R10. The row of the destination shows the lost pings before the answer, then the answer. A ping whose flow
     the destination answered elsewhere is not lost: it answers one SYN of a flow only.
-R11. Where a nearer answer was contradicted, branches have different lengths. Then an answer tells only how
-    far away the destination is at most, unless its flow was met by a router right before, or by silence
-    that was asked first. The end is where that is surest; columns that went on farther than the nearest
-    answer are asked there, too. Where only silence lies before it, that is asked again on the same flow until
-    ``SILENCES`` probes were lost, or as many as the path needs: one may be chance. (Only where columns are
-    flows from the start.)
+R11. Where branches seem to have different lengths, the end is where that is surest (``uneven``).
 R12. Where columns became flows, the end is that of the first column (``last_link``).
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING
 
 from tracetcp.engine.trace.flight import Purpose
 from tracetcp.engine.trace.flows import BRANCH_HOPS
 from tracetcp.engine.trace.forgeries import met_two_machines
-from tracetcp.engine.trace.hops import TCP_KINDS, CellState
+from tracetcp.engine.trace.hops import TCP_KINDS
+from tracetcp.engine.trace.reach import Reach
+from tracetcp.engine.trace.uneven import UnevenBranches
 from tracetcp.model import Hop, Outcome, Ping, ReplyKind, outcome_of
 
 if TYPE_CHECKING:
@@ -60,9 +56,10 @@ if TYPE_CHECKING:
 
     from tracetcp.engine.trace.flight import Flight
     from tracetcp.engine.trace.flows import Flows
-    from tracetcp.engine.trace.hops import Cell, HopState
+    from tracetcp.engine.trace.hops import HopState
     from tracetcp.engine.trace.last_link import LastLink
     from tracetcp.engine.trace.losses import SuspectedLosses
+    from tracetcp.engine.trace.uneven import Question
     from tracetcp.model import Reply
 
 CONFIRMATION_TTL = 127
@@ -80,18 +77,8 @@ WITNESSES = 2
 FORGER_SECONDS = 1.0
 UNPLACED_SECONDS = 0.5
 """For which an answer may be contradicted that came from where no control was answered."""
-SILENCES = 2
-"""Lost probes of one flow that make the silence before its answer a router's (R11)."""
 LOOKS = 2
 """Probes of a port that are to go as far as a router that a control met beyond its end."""
-
-
-class Firmness(IntEnum):
-    """What lies before an answer on its own flow."""
-
-    NONE = 0
-    SILENCE_BEFORE = 1
-    ROUTER_BEFORE = 2
 
 
 def _is_unclear(confirmation: Flight) -> bool:
@@ -123,7 +110,6 @@ class Ending:
         self._hops = hops
         self._flights = flights
         self._flows = flows
-        self._losses = losses
         self._last_link = last_link
         self._pings = pings
         self._confirmations: list[Flight] = []
@@ -131,10 +117,8 @@ class Ending:
         """The TTLs with a terminal answer."""
         self._expired: dict[int, list[Flight]] = {}
         """By TTL: the probes that were answered by Time Exceeded, ``CONTRADICTIONS`` of them at most."""
-        self._expired_up_to: dict[int, int] = {}
-        """By flow: the highest TTL at which a router answered."""
-        self._answered_from: dict[int, int] = {}
-        """By flow: the lowest TTL at which the destination answered."""
+        self._reach = Reach()
+        self._uneven = UnevenBranches(hops, flights, flows, losses, last_link, self._reach)
         self._witnesses: list[Flight] = []
         self.router_of_control: int | None = None
         """The farthest TTL at which a control met a router, if that is known."""
@@ -145,7 +129,7 @@ class Ending:
         self.column_ttl: int | None = None
         """Where the first column is still to be asked before the end is believed (R12)."""
         self.has_branches = False
-        """Whether a nearer answer was contradicted: flows take branches of different lengths."""
+        """Whether flows seem to take branches of different lengths (R11)."""
         self._has_forger = False
         """Whether answers were found to be forged (``forgeries``)."""
 
@@ -179,14 +163,14 @@ class Ending:
         """Note what may contradict an end, and start the time for which a RST may be contradicted."""
         probe = flight.probe
         if reply.kind is ReplyKind.TIME_EXCEEDED:
-            self._expired_up_to[probe.flow] = max(probe.ttl, self._expired_up_to.get(probe.flow, 0))
+            self._reach.met_router(flight, reply.sender)
             expired = [other for other in self._expired.get(probe.ttl, ()) if self._contradicts(other)]
             if len(expired) < CONTRADICTIONS and flight not in expired:
                 self._expired[probe.ttl] = [*expired, flight]
         elif outcome_of(probe, reply) is not None:
             self._terminal_ttls.add(probe.ttl)
         if reply.kind in TCP_KINDS:
-            self._answered_from[probe.flow] = min(probe.ttl, self._answered_from.get(probe.flow, probe.ttl))
+            self._reach.met_host(flight)
         if reply.kind is ReplyKind.RST:  # R5
             stands = max(STANDS_SECONDS, STANDS_RTTS * flight.rtt(reply))
             self.stands_at = max(self.stands_at, reply.received_at + min(STANDS_MOST, stands))
@@ -195,11 +179,8 @@ class Ending:
         """Forget the answers that turned out to be forged: they are no longer among those of the flights."""
         self._has_forger = True
         self._terminal_ttls = {ttl for ttl, hop in self._hops.items() if hop.terminal()}
-        self._answered_from.clear()
-        for flight in self._flights:
-            ttl, flow = flight.probe.ttl, flight.probe.flow
-            if ttl in self._hops and flight.reply_of(*TCP_KINDS):
-                self._answered_from[flow] = min(ttl, self._answered_from.get(flow, ttl))
+        asked = (flight for flight in self._flights if flight.probe.ttl in self._hops)
+        self._reach.forget_host(flight for flight in asked if flight.reply_of(*TCP_KINDS))
 
     def find(self, first: int) -> int:
         """Find the end at TTL ``first`` or beyond; returns the last router's TTL before it, 0 for none."""
@@ -209,85 +190,27 @@ class Ending:
         self.column_ttl = None
         if self.ttl is not None and self._flows.were_mixed and not self.is_router:
             self.ttl, self.column_ttl = self._last_link.of_first_column(self.ttl)  # R12
-        is_beyond = self.ttl is not None and self.ttl > ttls[0] and not self.is_router
-        self.has_branches = is_beyond and self._flows.are_shared
+        self.has_branches = (
+            self.ttl is not None
+            and not self.is_router
+            and self._uneven.are_seen(self.ttl, min(self._terminal_ttls))
+        )
         if self.has_branches:  # R11
-            self.ttl = max(uncontradicted, key=lambda ttl: (self._firmness(ttl), -ttl))
+            self.ttl = self._uneven.surest(uncontradicted)
         if self.ttl is not None and (self._has_forger or self._is_answer_forged(self.ttl)):  # R3
             last = max((each.sent_at for each in self._flights if each.probe.ttl >= self.ttl), default=0.0)
             self.doubted_until = last + FORGER_SECONDS
         return max((ttl for ttl in self._expired if self.ttl is None or ttl < self.ttl), default=0)
 
-    def _firmness(self, ttl: int) -> Firmness:
-        """How sure it is that a flow meets the destination at ``ttl`` and not nearer (R11)."""
-        return max(
-            (self._firmness_on(flow, ttl) for flow in self._flows_ending_at(ttl)), default=Firmness.NONE
-        )
-
-    def _flows_ending_at(self, ttl: int) -> list[int]:
-        """The flows that met the destination at ``ttl``, and not nearer as far as is known."""
-        flows = self._hops[ttl].flows_answered(*TCP_KINDS)
-        return [flow for flow in flows if self._answered_from.get(flow) == ttl]
-
-    def _firmness_on(self, flow: int, ttl: int) -> Firmness:
-        before = [
-            flight for flight in self._flights if (flight.probe.flow, flight.probe.ttl) == (flow, ttl - 1)
-        ]
-        if any(flight.reply_of(ReplyKind.TIME_EXCEEDED) for flight in before):
-            return Firmness.ROUTER_BEFORE
-        first = min(flight.sent_at for flight in self._hops[ttl].flights if flight.probe.flow == flow)
-        return Firmness.SILENCE_BEFORE if any(each.sent_at <= first for each in before) else Firmness.NONE
+    @property
+    def silence_before(self) -> Question | None:
+        """What may show that the end is nearer, after all (R11)."""
+        return self._uneven.silence_before(self.ttl) if self.has_branches and self.ttl else None
 
     @property
-    def wanted_attempts(self) -> list[int]:
-        """The columns that may go on beyond the end, on longer branches, and were not asked there (R11)."""
-        return [cell.attempt for cell in self._longer_columns() if cell.state is CellState.UNSENT]
-
-    @property
-    def wanted_silence(self) -> tuple[int, int] | None:
-        """TTL and flow of the next probe to the silence before the end (R11), None for none."""
-        silence = self._silence_before()
-        return (
-            None
-            if silence is None or silence[-1].is_in_flight
-            else (silence[-1].probe.ttl, silence[-1].probe.flow)
-        )
-
-    @property
-    def is_silence_open(self) -> bool:
-        """Whether the silence before the end may still turn out to be a lost answer (R11)."""
-        return self._silence_before() is not None
-
-    def _silence_before(self) -> list[Flight] | None:
-        """The probes that met silence right before the end, on a flow that was answered at it.
-
-        None where that is not what the end rests on, or is known well enough.
-        """
-        if (
-            self.ttl is None
-            or not self.has_branches
-            or self._firmness(self.ttl) is not Firmness.SILENCE_BEFORE
-        ):
-            return None
-        before = self._hops.get(self.ttl - 1)
-        if before is None or before.is_worn_out:
-            return None
-        flow = next(flow for flow in self._flows_ending_at(self.ttl) if self._firmness_on(flow, self.ttl))
-        silence = [flight for flight in before.flights if flight.probe.flow == flow]
-        needed = max(SILENCES, self._losses.lone_losses_needed)
-        return silence if sum(each.is_missed for each in silence) < needed else None
-
-    def _longer_columns(self) -> list[Cell]:
-        """The cells at the end of the columns that met a router where another flow met the destination."""
-        if self.ttl is None or not self.has_branches or self._firmness(self.ttl) is Firmness.ROUTER_BEFORE:
-            return []
-        nearest = min(self._answered_from.values())
-        return [
-            cell
-            for cell in self._hops[self.ttl].cells
-            if self._expired_up_to.get(self._flows.of_column(cell.attempt), 0) >= nearest
-            and self._answered_from.get(self._flows.of_column(cell.attempt), inf) > self.ttl
-        ]
+    def longest_column(self) -> Question | None:
+        """What may show that the end is farther, after all (R11)."""
+        return self._uneven.longest_column(self.ttl) if self.has_branches and self.ttl else None
 
     def _expired_beyond(self, ttl: int) -> list[Flight]:
         """Probes that expired at ``ttl`` or beyond."""
@@ -314,7 +237,7 @@ class Ending:
     def _is_answer_forged(self, end: int) -> bool:
         """Whether an answer nearer than ``end`` was contradicted on its own flow."""
         return any(
-            self._answered_from.get(flight.probe.flow, inf) <= ttl < flight.probe.ttl
+            self._reach.host_of(flight.probe.flow) <= ttl < flight.probe.ttl
             for ttl in self._terminal_ttls
             if ttl < end
             for flight in self._expired_beyond(ttl)
@@ -323,7 +246,7 @@ class Ending:
     def _is_on_longer_branch(self, expired: Flight, ttl: int) -> bool:
         """Whether ``expired`` may be on a branch on which the destination is farther than at ``ttl``."""
         probe = expired.probe
-        return probe.ttl - ttl < BRANCH_HOPS and self._answered_from.get(probe.flow, inf) > probe.ttl
+        return probe.ttl - ttl < BRANCH_HOPS and self._reach.host_of(probe.flow) > probe.ttl
 
     def _is_open_beyond(self, ttl: int) -> bool:
         return any(flight.probe.ttl > ttl and flight.reply_of(ReplyKind.SYN_ACK) for flight in self._flights)
@@ -331,7 +254,8 @@ class Ending:
     @property
     def is_contradicted(self) -> bool:
         """Whether a probe expired where another was answered in the destination's name, or beyond."""
-        return bool(self._expired_beyond(min(self._answered_from.values()))) if self._answered_from else False
+        nearest = self._reach.nearest_host
+        return nearest < inf and bool(self._expired_beyond(int(nearest)))
 
     @property
     def contested_ttl(self) -> int | None:
@@ -413,7 +337,7 @@ class Ending:
 
     def is_forged(self, flight: Flight) -> bool:
         """Whether a TCP answer to ``flight`` is not the destination's: its flow met a router farther out."""
-        return self._expired_up_to.get(flight.probe.flow, 0) > flight.probe.ttl
+        return self._reach.router_of(flight.probe.flow) > flight.probe.ttl
 
     def row(self, now: float, last_router_ttl: int) -> Hop | None:
         """The last row, None while something in flight may still change it."""
@@ -421,9 +345,7 @@ class Ending:
         hop = self._hops[self.ttl]
         if self.is_router:
             return hop.row(Outcome.UNREACHABLE) if hop.is_settled else None
-        waiting = (CellState.UNSENT, CellState.IN_FLIGHT)
-        may_go_on = any(cell.state in waiting for cell in self._longer_columns())  # R11
-        if may_go_on or self._may_be_contested(now) or now < self.doubted_until:  # R3
+        if self.longest_column or self._may_be_contested(now) or now < self.doubted_until:  # R3
             return None
         is_doubtful = self.outcome is Outcome.CLOSED or self.is_unplaced
         if is_doubtful and self._may_be_contradicted(self.ttl, now):

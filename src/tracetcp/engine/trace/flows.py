@@ -64,6 +64,15 @@ class Flows:
             return self.fresh  # F2
         return self._first_column if attempt == 1 else attempt - 1  # F1, F3
 
+    @property
+    def columns(self) -> list[int]:
+        """The flows of the columns, in their order."""
+        return [self.of_column(attempt) for attempt in range(1, self._pings + 1)]
+
+    def is_column(self, flow: int) -> bool:
+        """Whether ``flow`` is that of a column."""
+        return self.are_columns and flow in self.columns
+
     def make_columns(self, met: int | None) -> None:
         """Make columns flows from now on; ``met`` is the flow that met the router of the last row out."""
         self.are_columns = True

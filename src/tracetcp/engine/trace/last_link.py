@@ -1,11 +1,12 @@
 """Whether one flow was seen to meet the destination right behind a router. No clock.
 
-Only for a prober whose probes of one flow cannot be in flight together. It sends nearly every probe on a flow
-of its own (``flows`` F2), and branches of other lengths may lead to the destination: an answer to one flow
-tells only how far away it is at most.
+Branches of other lengths may lead to the destination: an answer to one flow tells only how far away it is at
+most. A prober whose probes of one flow cannot be in flight together sends nearly every probe on a flow of its
+own (``flows`` F2); any other does so where a column was not answered.
 
-R1. While columns are no flows, the flow of the answer at the end is asked at the TTL before, where a router
-    answered another one. That costs the destination nothing, unless it is nearer on that flow.
+R1. While columns are no flows, and where none of them was answered at the end, the flow of the answer there
+    is asked at the TTL before, where a router answered another one. That costs the destination nothing,
+    unless it is nearer on that flow.
 R2. Where that meets silence ``LINK_LOSSES`` times (a firewall may let one SYN of a flow pass), a flow that
     met the router is asked at the end instead, if the destination cannot have seen ``MOST_SYNS`` yet.
 R3. Where columns became flows, the end is where the first of them meets the destination. Its flow is asked at
@@ -13,6 +14,8 @@ R3. Where columns became flows, the end is where the first of them meets the des
 R4. When it was answered beyond such a silence, the silent TTL is asked ``REPEATS`` times more: a probe may be
     lost.
 R5. If it is answered at none of ``BRANCH_HOPS`` TTLs, the nearest answer to any flow is the end.
+R6. Where columns are flows from the start, a flow that was asked in vain (R2) is taken to be on a shorter
+    branch.
 """
 
 from __future__ import annotations
@@ -95,13 +98,18 @@ class LastLink:
         link = self._link(end)
         return link is not None and (link.is_in_flight or self.wanted(end) is not None)
 
+    def is_missed(self, end: int) -> bool:
+        """Whether the flow of the answer at ``end`` seems to be on a shorter branch than others (R6)."""
+        link = self._link(end) if self._flows.are_shared else None
+        return link is not None and not link.is_seen and not self.is_awaited(end)  # R6
+
     def _link(self, end: int) -> _Link | None:
         """What is known of the link to ``end``; None where it cannot be seen."""
         before, here = self._hops.get(end - 1), self._hops[end]
-        if before is None or self._flows.are_columns or before.is_worn_out or here.is_worn_out:
+        if before is None or self._flows.were_mixed or before.is_worn_out or here.is_worn_out:
             return None
         met, answered = before.flows_answered(ReplyKind.TIME_EXCEEDED), here.flows_answered(*TCP_KINDS)
-        if not met or not answered:
+        if not met or not answered or any(map(self._flows.is_column, answered)):  # R1
             return None
         asked = before.flows() & here.flows()
         flights = (*before.flights, *here.flights)

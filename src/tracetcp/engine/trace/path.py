@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 
     from tracetcp.config import TraceConfig
     from tracetcp.engine.run_state import RunState
+    from tracetcp.engine.trace.last_link import Wanted
     from tracetcp.model import Probe, Reply
 
 LONE_ANSWERS = 2
@@ -192,7 +193,7 @@ class Path:
         if link is None or not self._flows.is_free(link.flow):
             return
         cell = self._next_cell(self._hops[link.ttl])
-        if cell is None or link.ttl == end:
+        if cell is None or link.ttl == end or self._flows.are_columns:
             yield Want(link.ttl, self._last_attempt + 1, link.flow, Purpose.PRESENCE)
         else:
             yield Want(link.ttl, cell.attempt, link.flow, Purpose.CELL)
@@ -203,11 +204,9 @@ class Path:
         elif (ttl := self._ending.column_ttl) is not None:  # R12
             asked = ttl if self._is_column_asked(end - 1) else end - 1
             yield from self._on_free_flow(asked, 1, is_alone=True)
-        for attempt in self._ending.wanted_attempts:
-            yield from self._on_free_flow(end, attempt)
-        silence = self._ending.wanted_silence
-        if silence is not None and self._flows.is_free(silence[1]):
-            yield Want(silence[0], self._last_attempt + 1, silence[1], Purpose.PRESENCE)
+        for question in (self._ending.longest_column, self._ending.silence_before):
+            if question is not None and not question.is_in_flight:
+                yield self._on_flow(question.probe)
 
     def _is_column_asked(self, ttl: int) -> bool:
         """Whether the first column was asked at ``ttl``, or cannot be any more."""
@@ -225,6 +224,13 @@ class Path:
         flow = self._column_flow(ttl, attempt)
         if flow is not None and self._flows.is_free(flow):
             yield Want(ttl, attempt, flow, Purpose.CELL, is_alone)
+
+    def _on_flow(self, wanted: Wanted) -> Want:
+        """A probe on that flow, for the cell of its column if that was not asked yet."""
+        for cell in self._hops[wanted.ttl].cells:
+            if cell.state is CellState.UNSENT and self._flows.of_column(cell.attempt) == wanted.flow:
+                return Want(wanted.ttl, cell.attempt, wanted.flow, Purpose.CELL)
+        return Want(wanted.ttl, self._last_attempt + 1, wanted.flow, Purpose.PRESENCE)
 
     def _column_flow(self, ttl: int, attempt: int) -> int | None:
         """The flow of an attempt at ``ttl`` (``flows`` F1 to F3), None while that is not known."""
@@ -412,14 +418,16 @@ class Path:
         """Give a flight up: no reply in time."""
         self._known_ttl = None
         flight.is_lost = True
-        if flight.purpose is not Purpose.CELL:
-            return
+        if flight.purpose is Purpose.CELL:
+            self._lose_cell(flight)
+        if self._flows.were_mixed or self._ending.ttl == flight.probe.ttl + 1:  # R12
+            self._find_end(self._now)
+
+    def _lose_cell(self, flight: Flight) -> None:
         hop = self._hops[flight.probe.ttl]
         cell = hop.cells[flight.probe.attempt - 1]
         if cell.flight is flight and cell.state is CellState.IN_FLIGHT:
             self._losses.on_lost(hop, cell)
-        if self._flows.were_mixed:
-            self._find_end(self._now)
 
     # Waiting -----------------------------------------------------------------------------------------
 
@@ -542,7 +550,7 @@ class Path:
 
     def _is_link_open(self, end: int) -> bool:
         """Whether it is still to be seen which flows meet what before the end."""
-        return self._last_link.is_awaited(end) or self._ending.is_silence_open
+        return self._last_link.is_awaited(end) or self._ending.silence_before is not None
 
     def _looks_until(self) -> float:
         """Until when the end waits for what may contradict it."""
