@@ -174,7 +174,7 @@ def test_any_other_error_that_python_ignores_is_told_as_ever(
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr("signal.setitimer", lambda *_: None)
     ignored = SimpleNamespace(exc_value=error)
-    signals._take_ignored(ignored)  # type: ignore[arg-type]
+    signals._take_ignored(ignored)
     assert told == ([ignored] if is_told else [])
 
 
