@@ -33,6 +33,7 @@ NAMES = {
     "fd00:1:1::1": "one.example",
     "fd00:2:1::1": "two.example",
 }
+KNOWN = {"names": NAMES, "hosts": {"host.example": ["203.0.113.80", "2001:db8::80"]}}
 PROBERS = {"root": None, "nobody": USER}
 netns = pytest.mark.netns
 each_prober = pytest.mark.parametrize("user", PROBERS.values(), ids=PROBERS)
@@ -41,7 +42,7 @@ each_family = pytest.mark.parametrize("family", [4, 6])
 
 @pytest.fixture(scope="module")
 def internet() -> Iterator[SimulatedInternet]:
-    with simulated(network("1 2 3 | open 80 | rtt 4", dns={"names": NAMES})) as running:
+    with simulated(network("1 2 3 | open 80 | rtt 4", dns=KNOWN)) as running:
         yield running
 
 
@@ -140,6 +141,7 @@ def test_a_system_without_limits_has_all_the_room(monkeypatch: pytest.MonkeyPatc
         (OSError(errno.ENFILE, "x"), "this machine has no more room (Too many open files in system)"),
         (OSError(errno.ENOMEM, "x"), "this machine has no more room (Cannot allocate memory)"),
         (MemoryError(), "this process may use no more memory: raise 'ulimit -v'"),
+        (SystemError("error return without exception set"), "this process may use no more memory"),
         (
             ImportError("x.so: failed to map segment from shared object"),
             "this process may use no more memory",
@@ -200,6 +202,20 @@ def test_little_memory_costs_names_or_ends_in_a_line(
         told = own_lines(finished.stderr)
         assert len(told) <= 1
         assert finished.returncode == (3 if told else 0)
+
+
+@netns
+@each_prober
+def test_little_memory_leaves_no_target_waiting(user: int | None, internet: SimulatedInternet) -> None:
+    """A thread that cannot even begin would never say that its target does not come."""
+    for kilobytes in range(36_000, 100_000, 5_000):
+        way = Way(user=user, limits=[f"-v {kilobytes}"])
+        for arguments in (["--all-addresses", "host.example"], ["-n", "host.example"]):
+            finished = machine.run(internet, arguments, way)
+            told = own_lines(finished.stderr)
+            assert len(told) <= 1
+            assert finished.returncode == (3 if told else 0)
+            assert not told or "raise 'ulimit -" in told[0]
 
 
 # Names and texts -------------------------------------------------------------------------------------------
