@@ -26,7 +26,7 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 LAST_CAPABILITY = 63
 LAST_ID = 2**32 - 2
 """The highest uid and gid; one more is (uid_t)-1, which tells setresuid(2) to change nothing."""
-SHORTAGES: dict[str, type[Exception]] = {"MemoryError": MemoryError, "RuntimeError": RuntimeError}
+SHORTAGES = {"MemoryError": MemoryError, "RuntimeError": RuntimeError}
 """What a child process raises that has no room, for a thread as well; this process raises it again."""
 
 
@@ -111,8 +111,7 @@ def unprivileged(work: Callable[[], str]) -> str:
         os.waitpid(child, 0)
     if kind == "":
         return text
-    raised: type[Exception] = SHORTAGES.get(kind) or getattr(errors, kind, errors.TracetcpError)
-    raise raised(text)
+    raise getattr(errors, kind, SHORTAGES.get(kind, errors.TracetcpError))(text)
 
 
 def _answer(writer: int, work: Callable[[], str]) -> NoReturn:  # pragma: no cover - runs in the child
