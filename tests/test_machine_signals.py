@@ -67,6 +67,35 @@ def test_a_signal_keeps_the_rows_and_the_packets(
         assert len(rdpcap(str(file))) > 20
 
 
+OTHERWISE = ["--branches", "--report", "--json -A", "-e", "--compare 80 443", "-f {}"]
+"""What does more than trace one port, or writes otherwise than row by row."""
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(("way", "family"), [(Way(), 6), (Way(user=USER), 4)], ids=PROBERS)
+@pytest.mark.parametrize("flags", OTHERWISE)
+def test_whatever_is_asked_for_ctrl_c_ends_it_with_a_line(
+    flags: str, way: Way, family: int, internet: SimulatedInternet, tmp_path: Path
+) -> None:
+    target = internet.destination if family == 4 else internet.destination6
+    machine.open_to_all(tmp_path)
+    (tmp_path / "list").write_text(f"{target}\n")
+    words = flags.format(tmp_path / "list").split()
+    if "-f" not in words:
+        words.append(target)
+    with machine.started(internet, ["-t", "60000", *words], way) as process:
+        _wait_for_a_look_up(process.pid)
+        time.sleep(0.5)
+        sent_at = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+        took = time.monotonic() - sent_at
+    assert process.returncode == 130
+    assert err.endswith(LINES[signal.SIGINT])
+    assert "Traceback" not in err
+    assert took < AT_ONCE
+
+
 def _wait_for_a_look_up(pid: int) -> None:
     """Until the first router has answered: its name is looked for by a thread of its own."""
     until = time.monotonic() + 20
