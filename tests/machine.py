@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from lab import program
 
@@ -113,7 +113,7 @@ def started(
 
 
 @contextmanager
-def begun(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+def begun(words: Sequence[str], stdout: int | IO[str] = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
     """``words`` under way, in a session of their own; gone when the context ends.
 
     What the tests themselves were told to ignore, by ``nohup`` or a shell's ``&``, they do not ignore.
@@ -122,7 +122,7 @@ def begun(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
         ["env", "--default-signal=HUP,INT,QUIT", *words],
         env=program.environment(),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

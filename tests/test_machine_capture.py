@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -308,16 +309,25 @@ def test_what_is_half_written_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @netns
-def test_a_run_that_is_killed_leaves_whole_packets(internet: SimulatedInternet, shared: Path) -> None:
-    file = shared / "trace.pcap"
-    with machine.started(internet, ["-n", "--pcap", str(file), "203.0.113.99"], CALLER) as process:
-        until = time.monotonic() + 10
-        while time.monotonic() < until and not (file.exists() and file.stat().st_size > 500):
-            time.sleep(0.01)
-        process.kill()
-        process.wait(5)
-    assert packets(file) >= 6
-    assert _ends_with_a_packet(file.read_bytes())
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("way", [CALLER, Way(user=USER)], ids=["sudo", "nobody"])
+def test_a_run_that_is_killed_leaves_its_rows_and_whole_packets(way: Way, family: int, shared: Path) -> None:
+    file, rows = shared / "trace.pcap", shared / "rows"
+    capture = [] if way.user else ["--pcap", str(file)]
+    with simulated(network("1 2 3 | down")) as internet, rows.open("w") as out:
+        target = internet.destination if family == 4 else internet.destination6
+        words = machine.command(internet, ["-n", "-t", "60000", *capture, target], way)
+        with machine.begun(words, stdout=out) as process:
+            until = time.monotonic() + 20
+            while "\n3 " not in rows.read_text():
+                assert time.monotonic() < until, "no third row"
+                time.sleep(0.01)
+            process.kill()
+            process.wait(5)
+    assert re.findall(r"^\d .* ms .*\n", rows.read_text(), re.MULTILINE)[-1].startswith("3 ")
+    if capture:
+        assert packets(file) >= 6
+        assert _ends_with_a_packet(file.read_bytes())
 
 
 def test_what_standard_output_is_added_to_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,12 +139,15 @@ def test_a_system_that_keeps_root_ends_the_run_with_a_line(internet: SimulatedIn
         "-n {}",
         "-4 target.example",
         "-n -m 2 -t 300 203.0.113.99",
+        "-e -A {six}",
+        "-c -s 1 100 {six}",
+        "-n -m 2 -t 300 2001:db8::99",
     ],
 )
 def test_a_python_that_the_caller_cannot_read_costs_nothing(
     arguments: str, internet: SimulatedInternet
 ) -> None:
-    words = arguments.format(internet.destination).split()
+    words = arguments.format(internet.destination, six=internet.destination6).split()
     closed = machine.run(internet, words, Way(SUDO, sees_python=False))
     opened = machine.run(internet, words, Way(SUDO))
     assert _without_times(closed.stdout) == _without_times(opened.stdout)
@@ -339,6 +342,20 @@ def test_a_copy_with_the_capability_gives_it_up(
         assert {status[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}
         assert status["NoNewPrivs"] == "1"
         assert status["Uid"].split() == [str(machine.USER)] * 4
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("target", ["203.0.113.99", "2001:db8::99"])
+def test_an_ordinary_user_can_gain_nothing_either(target: str, internet: SimulatedInternet) -> None:
+    way = Way(user=machine.USER, no_new_privileges=False)
+    with machine.started(internet, ["-A", target], way) as process:
+        until = time.monotonic() + 10
+        while time.monotonic() < until and len(statuses := _statuses(process.pid)) < 2:
+            time.sleep(0.02)
+    assert len(statuses) >= 2, "no look-up was under way: this test sees one thread only"
+    for status in statuses:
+        assert {status[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}
+        assert status["NoNewPrivs"] == "1"
 
 
 def _statuses(pid: int) -> list[dict[str, str]]:

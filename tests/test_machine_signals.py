@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,6 +67,35 @@ def test_a_signal_keeps_the_rows_and_the_packets(
         assert len(rdpcap(str(file))) > 20
 
 
+OTHERWISE = ["--branches", "--report", "--json -A", "-e", "--compare 80 443", "-f {}"]
+"""What does more than trace one port, or writes otherwise than row by row."""
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(("way", "family"), [(Way(), 6), (Way(user=USER), 4)], ids=PROBERS)
+@pytest.mark.parametrize("flags", OTHERWISE)
+def test_whatever_is_asked_for_ctrl_c_ends_it_with_a_line(
+    flags: str, way: Way, family: int, internet: SimulatedInternet, tmp_path: Path
+) -> None:
+    target = internet.destination if family == 4 else internet.destination6
+    machine.open_to_all(tmp_path)
+    (tmp_path / "list").write_text(f"{target}\n")
+    words = flags.format(tmp_path / "list").split()
+    if "-f" not in words:
+        words.append(target)
+    with machine.started(internet, ["-t", "60000", *words], way) as process:
+        _wait_for_a_look_up(process.pid)
+        time.sleep(0.5)
+        sent_at = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+        took = time.monotonic() - sent_at
+    assert process.returncode == 130
+    assert err.endswith(LINES[signal.SIGINT])
+    assert "Traceback" not in err
+    assert took < AT_ONCE
+
+
 def _wait_for_a_look_up(pid: int) -> None:
     """Until the first router has answered: its name is looked for by a thread of its own."""
     until = time.monotonic() + 20
@@ -98,6 +130,7 @@ def test_the_program_takes_signals_that_nobody_else_took(monkeypatch: pytest.Mon
     monkeypatch.setattr("signal.signal", handlers.__setitem__)
     monkeypatch.setattr("signal.getsignal", handlers.__getitem__)
     monkeypatch.setattr("sys.argv", ["tracetcp", "-v"])
+    monkeypatch.setattr("sys.unraisablehook", sys.unraisablehook)
     during: list[dict[int, object]] = []
 
     def main(_: object) -> int:
@@ -129,6 +162,49 @@ def test_an_ending_signal_is_a_line_and_a_status(
     assert app.main(["-v"]) == 143
     assert capsys.readouterr() == ("", "Trace ended by SIGTERM.\n")
     assert later == [(signal.SIGTERM, signal.SIG_IGN)]
+
+
+IGNORING = """
+import os, signal, time
+from tracetcp import app, signals
+
+class Ignores:
+    def __del__(self):
+        os.kill(os.getpid(), {number})
+        time.sleep(0)  # the handler runs here at the latest, and Python ignores what it raises
+
+def run(_):
+    Ignores()
+    time.sleep(60)
+
+app._run = run
+signals.end_runs()
+os._exit(app.main([]))
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_signal_that_comes_where_python_ignores_it_ends_the_run_too(number: signal.Signals) -> None:
+    """As during an import, in whose callback one Ctrl-C of 150 was lost, with Python's traceback."""
+    words = [sys.executable, "-c", IGNORING.format(number=int(number))]
+    finished = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert finished.returncode == 128 + number
+    assert finished.stderr == LINES.get(number, f"Trace ended by {number.name}.\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"), [(KeyboardInterrupt(), False), (ValueError("odd"), True)], ids=["^C", "other"]
+)
+def test_any_other_error_that_python_ignores_is_told_as_ever(
+    error: BaseException, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr("sys.__unraisablehook__", told.append)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("signal.setitimer", lambda *_: None)
+    ignored = SimpleNamespace(exc_value=error)
+    signals._take_ignored(ignored)
+    assert told == ([ignored] if is_told else [])
 
 
 @pytest.mark.netns

@@ -44,6 +44,16 @@ def test_a_mistake_in_it_is_an_error_with_a_sentence() -> None:
         unprivileged(fail)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_a_child_without_room_is_told_as_this_process_would_be(error: Exception) -> None:
+    def fail() -> str:
+        raise error
+
+    with pytest.raises(type(error)) as told:
+        unprivileged(fail)
+    assert str(told.value) == str(error)
+
+
 def test_an_ordinary_user_does_it_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert unprivileged(lambda: str(os.getpid())) == str(os.getpid())

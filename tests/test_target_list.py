@@ -7,6 +7,7 @@ import os
 import select
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from tracetcp.cli.target_list import LONGEST_LINE, BadLine, ListedTarget, parse_line
 from tracetcp.errors import NameNotFound, TracetcpError, UsageError
 from tracetcp.names.hosts import resolve_numeric
+from tracetcp.names.lookups import WORKER_MEMORY
+from tracetcp.targets import arrivals as arrivals_module
 from tracetcp.targets.arrivals import MOST_AHEAD, Arrival, Arrivals, Entry
 from tracetcp.targets.listing import Listing
 from tracetcp.targets.rate import RatePacer
@@ -344,6 +347,36 @@ def test_a_system_that_allows_no_more_threads_looks_names_up_one_by_one(
     monkeypatch.setattr(threading.Thread, "start", refuse)
     found = drained(Arrivals(entries("a.example", "b.example"), numeric, lambda _: ["192.0.2.1"]))
     assert [arrival.entry.host for arrival in found] == ["a.example", "b.example"]
+
+
+def test_a_name_that_came_before_there_were_threads_comes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    refused: list[threading.Thread] = []
+
+    def refuse_first(thread: threading.Thread) -> None:
+        if thread.name == "tracetcp-dns" and not refused:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_first)
+    arrivals = Arrivals(entries("a.example", "b.example"), numeric, lambda _: ["192.0.2.1"])
+    found = drained(arrivals)
+    assert [arrival.entry.host for arrival in found] == ["a.example", "b.example"]
+    assert arrivals.is_over
+
+
+def test_too_little_memory_ends_the_run_or_costs_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals_module, "has_room", lambda needed: needed < WORKER_MEMORY)
+    found = drained(Arrivals(entries("192.0.2.1", "a.example"), numeric, pytest.fail))
+    assert [str(arrival.error) for arrival in found] == [
+        "None",
+        "this process may use no more memory: raise 'ulimit -v', or trace fewer ports at a time",
+    ]
+    monkeypatch.setattr(arrivals_module, "has_room", lambda _: False)
+    arrivals = Arrivals(entries("192.0.2.1"), numeric, pytest.fail)
+    with closing(arrivals), pytest.raises(MemoryError):
+        arrivals.start()
 
 
 def test_news_are_told_by_a_descriptor() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -88,6 +90,15 @@ def test_the_metrics_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_a_metrics_file_that_cannot_be_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(TracetcpError, match="cannot be written"):
         MetricsFile(str(tmp_path / "nowhere" / "port.prom"))
+
+
+def test_a_full_disk_has_a_remedy_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pathlib.Path.write_text", fail)
+    with pytest.raises(TracetcpError, match=r"\(No space left on device\): make room"):
+        MetricsFile(str(tmp_path / "port.prom"))
 
 
 def test_one_that_cannot_be_replaced_later_is_told_once(

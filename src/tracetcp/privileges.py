@@ -26,6 +26,8 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 LAST_CAPABILITY = 63
 LAST_ID = 2**32 - 2
 """The highest uid and gid; one more is (uid_t)-1, which tells setresuid(2) to change nothing."""
+SHORTAGES = {"MemoryError": MemoryError, "RuntimeError": RuntimeError}
+"""What a child process raises that has no room, for a thread as well; this process raises it again."""
 
 
 class Caller(NamedTuple):
@@ -109,7 +111,7 @@ def unprivileged(work: Callable[[], str]) -> str:
         os.waitpid(child, 0)
     if kind == "":
         return text
-    raise getattr(errors, kind, errors.TracetcpError)(text)
+    raise getattr(errors, kind, SHORTAGES.get(kind, errors.TracetcpError))(text)
 
 
 def _answer(writer: int, work: Callable[[], str]) -> NoReturn:  # pragma: no cover - runs in the child
@@ -117,7 +119,7 @@ def _answer(writer: int, work: Callable[[], str]) -> NoReturn:  # pragma: no cov
     try:
         drop_privileges()
         kind, text = "", work()
-    except errors.TracetcpError as error:
+    except (errors.TracetcpError, MemoryError, RuntimeError) as error:
         kind, text = type(error).__name__, str(error)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must be told
         kind, text = "TracetcpError", f"looking up the host failed: {error}"

@@ -5,6 +5,7 @@ Reads keys from a terminal and puts it back as it was. What is shown comes from 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -225,6 +226,6 @@ class MetricsFile:
             with suppress(OSError):
                 self._new.unlink()
             reason = os.strerror(error.errno or 0)
-            raise TracetcpError(
-                f"{self._path} cannot be written ({reason}): name a file in a directory of yours"
-            ) from error
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "make room, or name another file" if is_full else "name a file in a directory of yours"
+            raise TracetcpError(f"{self._path} cannot be written ({reason}): {remedy}") from error

@@ -13,7 +13,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetcp.errors import TracetcpError
+from tracetcp.memory import has_room
+from tracetcp.names.lookups import WORKER_MEMORY
 from tracetcp.names.wakeup import Wakeup
+from tracetcp.shortages import shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 MOST_AHEAD = 64
 """Targets that were read and are not under way yet: enough that slow names delay nobody."""
 MOST_RESOLVERS = 16
+READER_MEMORY = 16 << 20
+"""Bytes that must be left for the thread that reads: its stack, and what the trace may need meanwhile."""
 
 
 class Entry(NamedTuple):
@@ -69,7 +74,9 @@ class Arrivals:
         self._is_closed = False
 
     def start(self) -> None:
-        """Begin to read, in a thread."""
+        """Begin to read, in a thread; raises ``MemoryError`` where it might not come so far as to say why."""
+        if not has_room(READER_MEMORY):
+            raise MemoryError
         threading.Thread(target=self._read, name="tracetcp-targets", daemon=True).start()
 
     @property
@@ -133,13 +140,17 @@ class Arrivals:
         if address is not None:
             self._arrive(Arrival(entry, (address,)))
             return
-        self._to_resolve.put(entry)
-        if self._resolvers < self._most_resolvers:
-            with suppress(RuntimeError):  # the system allows no more threads
+        is_roomy = has_room(WORKER_MEMORY)
+        if self._resolvers < self._most_resolvers and is_roomy:
+            with suppress(RuntimeError, MemoryError):  # the system allows no more threads
                 threading.Thread(target=self._look_up, name="tracetcp-dns", daemon=True).start()
                 self._resolvers += 1
-        if not self._resolvers:
+        if self._resolvers:
+            self._to_resolve.put(entry)
+        elif is_roomy:
             self._settle(entry)
+        else:
+            self._fail(entry, MemoryError())
 
     def _look_up(self) -> None:
         while (entry := self._to_resolve.get()) is not None and not self._is_closed:
@@ -152,9 +163,13 @@ class Arrivals:
         except TracetcpError as error:
             self._arrive(Arrival(entry, (), error))
         except Exception as error:  # noqa: BLE001 - whatever a name server sent: the others go on
-            self._arrive(Arrival(entry, (), TracetcpError(f"looking up the host failed: {error}")))
+            self._fail(entry, error)
         else:
             self._arrive(Arrival(entry, addresses))
+
+    def _fail(self, entry: Entry, error: Exception) -> None:
+        sentence = shortage(error) or f"looking up the host failed: {error}"
+        self._arrive(Arrival(entry, (), TracetcpError(sentence)))
 
     def _arrive(self, arrival: Arrival) -> None:
         with self._lock:
