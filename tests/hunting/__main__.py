@@ -54,7 +54,7 @@ class Place(NamedTuple):
 
     def case_of(self, seed: int, faults: Sequence[str]) -> tuple[Case, str | None]:
         """The case of ``seed``, and whom it is run as."""
-        turn = seed // len(faults)
+        turn = seed // len(FAULTS)  # whichever faults were asked for, so that a line brings the same back
         user = self.user_of(turn)
         case = case_of(seed, faults, is_raw=user is None)
         return (beside(case, is_first=turn // 2 % 2 == 0) if self.is_beside else case), user
