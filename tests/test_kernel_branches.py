@@ -50,6 +50,17 @@ def ways(bundle: Bundle, ports: Iterable[int]) -> set[str]:
     return found
 
 
+def port_to_begin_with(bundle: Bundle) -> int:
+    """A first source port from which on the search meets branch 2, and another one, with its first flows.
+
+    A search misses a branch in 5 % of runs, as it says, and a kernel's hash is another one after each boot.
+    """
+    for port in range(21_000, 25_000, 50):
+        if {branch(2)} < ways(bundle, range(port, port + 4)):
+            return port
+    pytest.fail("r1 sends nothing through branch 2, or everything")
+
+
 @USERS
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_branches_are_those_over_which_the_kernel_shares(
@@ -90,9 +101,10 @@ def test_a_path_without_branches_says_so(bundle: Bundle, user: str | None) -> No
 def test_the_dead_branch_and_its_ports_are_named(bundle: Bundle, width: int, user: str | None) -> None:
     bundle.share(width)
     bundle.hash_packets(is_computed=user is not None)
+    first = port_to_begin_with(bundle)
     bundle.drop(2, 443)
     try:
-        finished = bundle.run(f"-n --branches --source-port 21000 {SERVER[4]}:443", user=user)
+        finished = bundle.run(f"-n --branches --source-port {first} {SERVER[4]}:443", user=user)
     finally:
         bundle.mend(2)
     said = re.search(
@@ -103,7 +115,7 @@ def test_the_dead_branch_and_its_ports_are_named(bundle: Bundle, width: int, use
     assert said is not None, finished.out
     ports = [int(port) for port in re.findall(r"\d+", said[1])]
     assert len(ports) >= 2
-    assert all(21_000 <= port < 22_024 for port in ports)
+    assert all(first <= port < first + 1024 for port in ports)
     assert ways(bundle, ports) == {branch(2)}
 
 
@@ -114,9 +126,10 @@ def test_the_branch_that_rejects_and_its_ports_are_named(
 ) -> None:
     bundle.share(width)
     bundle.hash_packets(is_computed=user is not None)
+    first = port_to_begin_with(bundle)
     bundle.drop(2, 443, "reject with icmpx type admin-prohibited")
     try:
-        finished = bundle.run(f"-n --branches {SERVER[4]}:443", user=user)
+        finished = bundle.run(f"-n --branches --source-port {first} {SERVER[4]}:443", user=user)
     finally:
         bundle.mend(2)
     said = re.search(
