@@ -21,6 +21,8 @@ class Reach:
         """By flow: the lowest TTL at which the destination answered."""
         self._met: dict[str, dict[int, int]] = {}
         """By router and flow: the lowest TTL with which it was met."""
+        self._uneven: set[str] = set()
+        """The routers that were met with different TTLs on different flows."""
 
     def met_router(self, flight: Flight, router: str) -> None:
         """``flight`` expired at ``router``."""
@@ -28,6 +30,10 @@ class Reach:
         self._routers[flow] = max(ttl, self._routers.get(flow, 0))
         met = self._met.setdefault(router, {})
         met[flow] = min(ttl, met.get(flow, ttl))
+        if len(set(met.values())) > 1:
+            self._uneven.add(router)
+        else:
+            self._uneven.discard(router)
 
     def met_host(self, flight: Flight) -> None:
         """The destination answered ``flight``."""
@@ -56,4 +62,4 @@ class Reach:
     @property
     def is_uneven(self) -> bool:
         """Whether a router was met with different TTLs on different flows."""
-        return any(len(set(ttls.values())) > 1 for ttls in self._met.values())
+        return bool(self._uneven)
